@@ -1,0 +1,62 @@
+# Python 3.11 or newer and make are all that a machine needs.
+# Everything is installed into .venv, from requirements.lock, every file checked by its hash.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+help:   ## Say what can be made
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and show the result
+	@$(BIN)/hourtally demo
+
+test: $(INSTALLED)   ## Run the tests
+	@$(BIN)/pytest
+
+lint: $(INSTALLED)   ## Check format, lint rules and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)   ## Measure the hot paths
+	@$(BIN)/pytest -m bench tests/benches
+
+# Run it after a change of dependencies in pyproject.toml. The two --no-emit and --no-header
+# keep addresses of package indexes out of the file. To the pip that Python 3.11 brings a pin
+# counts for the very name it is on, so what is wanted with extras ("sqlalchemy[asyncio]") is
+# pinned with them and without.
+lock: $(INSTALLED)   ## Resolve requirements.lock anew
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --output-file $(VENV)/lock \
+	    --universal --python-version 3.11 --generate-hashes --no-strip-extras --upgrade \
+	    --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+	@awk 'function flush() { \
+	        plain = pin; if (sub(/^[^ =]*\[[^]]*\]/, name, plain)) printf "%s", plain; \
+	        printf "%s", pin; pin = "" } \
+	    /^[^ ]/ { flush(); name = $$0; sub(/[\[=].*/, "", name) } \
+	    { pin = pin $$0 "\n" } \
+	    END { flush() }' $(VENV)/lock > requirements.lock
+
+clean:   ## Remove .venv, caches and the demo; a home with data of yours stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist
+	rm -rf data/demo
+	find src flows tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is made last: a broken installation is begun anew, a whole one costs nothing.
+$(INSTALLED): requirements.lock pyproject.toml
+	@set -e; \
+	for python in python3.11 python3 python3.12 python3.13 python3.14 none; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	    then break; fi; \
+	done; \
+	if [ $$python = none ]; then echo "Python 3.11 or newer was not found" >&2; exit 1; fi; \
+	echo "Installing into $(VENV) with $$($$python --version), once" >&2; \
+	$$python -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check \
+	    --require-hashes --requirement requirements.lock; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check \
+	    --no-deps --no-build-isolation --editable .
+	@touch $@

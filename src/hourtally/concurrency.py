@@ -1,0 +1,31 @@
+"""Threads that work ahead a little, with results in the order of the work."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def in_turn(
+    threads: int, call: Callable[..., Result], work: Iterable[tuple[object, ...]]
+) -> Iterator[Result]:
+    """`call(*item)` for each item, `threads` at a time, in the order of the items.
+
+    One more item than there are threads is under way, so memory is bounded by that many.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in work:
+                waiting.append(pool.submit(call, *item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

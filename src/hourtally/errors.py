@@ -1,0 +1,142 @@
+"""Everything that can go wrong on purpose. A class is a decision its catcher can make.
+
+    HourtallyError              could not be done; exit status 1
+    ├── WrongUse                the call itself is wrong; exit status 2
+    ├── FileRefused             one event file cannot be read to its end; others go on
+    ├── RateCardError           the card is wrong; nothing is priced with it
+    ├── UnratedUsage            an hour lacks a rate; its last revision stays, other hours go on
+    ├── BoundExceeded           a sum does not fit its column; nothing is published
+    ├── HourNotPublished        the hour has no revision to read
+    ├── NotFound                the hour is published, but not what was asked for in it
+    ├── Damaged                 a stored file is not what its record says; names the file
+    └── StorageFault            the system refused a read or a write; names the path
+
+Every message says what, where, how many, and what to do next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class HourtallyError(Exception):
+    """Base of all of them. The message is fit to be shown to a person as it is."""
+
+
+class WrongUse(HourtallyError):
+    """An argument is not of its form, or arguments contradict each other."""
+
+
+class FileRefused(HourtallyError):
+    """An event file of which nothing was counted.
+
+    Attributes: path (the file), reason (a sentence).
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: refused whole, nothing of it counts: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[FileRefused], tuple[Path, str]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.path, self.reason)
+
+
+class RateCardError(HourtallyError):
+    """A rate card with its problems, each a sentence that names the rates by id."""
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"{source}: {len(problems)} problem(s) in the rate card:{lines}")
+        self.source = source
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[RateCardError], tuple[str, list[str]]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.source, self.problems)
+
+
+@dataclass(frozen=True)
+class RateGap:
+    """Usage above zero without a rate: what the missing rate has to match, and since when."""
+
+    meter: str
+    resource_type: str | None
+    region: str | None
+    gpu_model: str | None
+    from_instant: str
+    until_instant: str
+    resources: int
+    customers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line from which the missing rate can be written down."""
+        selectors = ", ".join(
+            f"{name} = {value!r}"
+            for name, value in (
+                ("resource_type", self.resource_type),
+                ("region", self.region),
+                ("gpu_model", self.gpu_model),
+            )
+            if value is not None
+        )
+        return (
+            f"meter {self.meter!r} ({selectors or 'any selectors'}) from {self.from_instant} "
+            f"until {self.until_instant}: {self.resources} resource(s), "
+            f"for example of customer {', '.join(repr(c) for c in self.customers)}"
+        )
+
+
+class UnratedUsage(HourtallyError):
+    """Usage that no rate covers. Nothing of the hour is published.
+
+    Attributes: hour (its name), gaps.
+    """
+
+    def __init__(self, hour: str, gaps: list[RateGap]) -> None:
+        lines = "".join(f"\n  - {gap}" for gap in gaps)
+        super().__init__(
+            f"hour {hour}: usage without a rate in force, nothing of the hour is published, "
+            f"its last revision stays:{lines}\n"
+            "  Add a [[rate]] for each line to the rate card, then run the same command again."
+        )
+        self.hour = hour
+        self.gaps = gaps
+
+    def __reduce__(self) -> tuple[type[UnratedUsage], tuple[str, list[RateGap]]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.hour, self.gaps)
+
+
+class BoundExceeded(HourtallyError):
+    """A charge or a sum of charges passes what its column can hold."""
+
+
+class HourNotPublished(HourtallyError):
+    """The hour is open, in the future, or was never built."""
+
+
+class NotFound(HourtallyError):
+    """A published hour does not have the customer, resource or revision asked for."""
+
+
+class Damaged(HourtallyError):
+    """A stored file differs from its record.
+
+    Attributes: path (the file), reason (a sentence).
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: damaged: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Damaged], tuple[Path, str]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.path, self.reason)
+
+
+class StorageFault(HourtallyError):
+    """The operating system refused a read or a write."""

@@ -1,0 +1,235 @@
+"""Every path and file name of the home folder, and the only ways to write into it.
+
+No Parquet writer fsyncs and every one writes in place, so what must survive a crash goes
+through here: written under a temporary name, fsynced, then given its name (`rename` where
+replacing is meant, `link` where the first one wins), then the folder is fsynced. A failed
+fsync is never tried again: the pages it was about are gone, so the whole step has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hourtally.errors import Damaged, StorageFault
+from hourtally.hours import Hour
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Home:
+    """The home folder (contract, section 7) and what lies where in it."""
+
+    root: Path
+
+    @property
+    def rates(self) -> Path:
+        """The rate card that is used unless another is named."""
+        return self.root / "rates.toml"
+
+    @property
+    def inbox(self) -> Path:
+        """Event files that `run` ingests and leaves where they are."""
+        return self.root / "inbox"
+
+    @property
+    def events(self) -> Path:
+        """The slices, `hour=<name>/<batch>.parquet`."""
+        return self.root / "events"
+
+    @property
+    def batches(self) -> Path:
+        """The ingest records."""
+        return self.root / "batches"
+
+    @property
+    def hours(self) -> Path:
+        """The published hours."""
+        return self.root / "hours"
+
+    def slices(self, hour: Hour, batch: str) -> Path:
+        """The slices of one batch in one hour."""
+        return self.events / f"hour={hour.name}" / f"{batch}.parquet"
+
+    def batch_record(self, batch: str) -> Path:
+        """The ingest record of a batch; without it the batch does not exist."""
+        return self.batches / f"{batch}.json"
+
+    def quarantine(self, batch: str) -> Path:
+        """The refused lines of a batch."""
+        return self.root / "quarantine" / f"{batch}.ndjson"
+
+    def hour(self, hour: Hour) -> Path:
+        """The folder of an hour's revisions."""
+        return self.hours / hour.name
+
+    def manifest(self, hour: Hour, revision: int) -> Path:
+        """The manifest of one revision: the commit point."""
+        return self.hour(hour) / f"{revision:06d}.json"
+
+    def staging(self, name: str) -> Path:
+        """A folder for unfinished work; nothing in it counts."""
+        return self.root / ".staging" / name
+
+    def batches_with_slices(self, hour: Hour) -> list[str]:
+        """The batches that have slices in an hour, committed or not, sorted."""
+        slices = list_folder(self.events / f"hour={hour.name}")
+        return [path.stem for path in slices if path.suffix == ".parquet"]
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The entries of a folder, sorted by name; none where there is no such folder."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+@contextlib.contextmanager
+def storage_faults(path: Path, doing: str) -> Iterator[None]:
+    """Turn what the system refuses into a `StorageFault` that names the path and the cause."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        message = (
+            f"{where}: {doing} failed: {error.strerror or error}. What was published before is "
+            "whole; free space or repair the path, then run the same command again."
+        )
+        raise StorageFault(message) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, each durably named by its parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    fsync_folder(folder.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_file(path: Path) -> None:
+    """Make a file's bytes durable that some writer has written in place."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file durably under its name; an older one of that name is replaced whole."""
+    temporary = _write_temporary(path, content)
+    temporary.replace(path)
+    fsync_folder(path.parent)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Write a file durably unless its name is taken; whether this call created it."""
+    temporary = _write_temporary(path, content)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    fsync_folder(path.parent)
+    return True
+
+
+def _write_temporary(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; the kernel gives it back when the process ends, however it ends.
+
+    Correctness never rests on it, it only saves two processes from doing one work twice.
+    """
+    while True:
+        make_folder(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Its holder before us may have removed the folder: then the lock is on nothing.
+            try:
+                ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
+            except FileNotFoundError:
+                ours = False
+            if ours:
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What a record says of a file: its size and SHA-256."""
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def to_json(record: dict[str, Any]) -> bytes:
+    """A record as JSON to be read by people too; numbers of any size stay exact."""
+    return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A record written by `to_json`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is not such a record.
+    """
+    content = path.read_bytes()
+    try:
+        record = json.loads(content)
+    except ValueError as error:
+        raise Damaged(path, f"it is no JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise Damaged(path, "it is no JSON object")
+    return record

@@ -1,0 +1,245 @@
+"""An event file to slices by hour, an ingest record and a quarantine file.
+
+Everything is written under temporary names first. The slices get their names, then the
+quarantine file, and the record last: without it the batch does not exist, and what an
+interrupted ingest has left is replaced by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from hourtally import home as storage
+from hourtally.concurrency import in_turn
+from hourtally.errors import Damaged, FileRefused
+from hourtally.home import Home
+from hourtally.hours import Hour, format_instant
+from hourtally.parquet_source import read_parquet
+from hourtally.parsing import LineParser, Parsed
+from hourtally.runs import Runs
+from hourtally.slices_file import SlicesWriter
+from hourtally.slicing import in_order, slices_of, without_duplicates
+from hourtally.sources import PARQUET_SUFFIX, is_event_file, read_blocks
+
+BATCH_DIGITS: Final = 16
+
+Progress = Callable[[int, int], None]
+"""Called with bytes read of the file and its size."""
+
+
+@dataclass(frozen=True)
+class IngestReceipt:
+    """What became of one file. skipped: it was ingested before, the counts are from then."""
+
+    file: str
+    batch: str
+    lines: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    hours: int
+    skipped: bool
+
+
+@dataclass
+class _Tally:
+    """Counts of a file: `lines = accepted + duplicates + quarantined`."""
+
+    lines: int = 0
+    events: int = 0
+    duplicates: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+
+
+def ingest_file(
+    home: Home, path: Path, now_ms: int, threads: int, progress: Progress | None = None
+) -> IngestReceipt:
+    """Ingest one file, unless the batch that it is exists.
+
+    Raises:
+        FileRefused: the file cannot be read to its end; nothing of it counts.
+        Damaged: the batch's record is there and is none.
+    """
+    if not is_event_file(path):
+        reason = "its name ends in none of .ndjson, .jsonl (also with .gz or .zst), .parquet"
+        raise FileRefused(path, reason)
+    try:
+        before = path.stat()
+        sha256 = storage.sha256_of(path)
+    except OSError as error:
+        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
+    batch = sha256[:BATCH_DIGITS]
+    if record := _record_of(home, path, batch, sha256):
+        return _receipt(record, skipped=True)
+    staging = home.staging(batch)
+    with storage.storage_faults(home.root, "ingesting"), storage.locked_folder(staging):
+        if record := _record_of(home, path, batch, sha256):
+            storage.remove_folder(staging)
+            return _receipt(record, skipped=True)
+        _clear_leftovers(home, batch, staging)
+        record = {
+            "batch": batch,
+            "sha256": sha256,
+            "size": before.st_size,
+            "file": str(path),
+            "ingested_at": format_instant(now_ms),
+        }
+        try:
+            record |= _read_file(path, staging, now_ms, threads, progress)
+            _check_unchanged(path, before)
+        except FileRefused:
+            storage.remove_folder(staging)
+            raise
+        _put_in_place(home, batch, staging, record)
+        storage.create_file(home.batch_record(batch), storage.to_json(record))
+        storage.remove_folder(staging)
+    return _receipt(record, skipped=False)
+
+
+def _check_unchanged(path: Path, before: os.stat_result) -> None:
+    """Refuse a file that was written to between its hash and its last line."""
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ino,
+    ):
+        raise FileRefused(path, "it changed while it was read; ingest it again")
+
+
+def _record_of(home: Home, path: Path, batch: str, sha256: str) -> dict[str, Any] | None:
+    """The record of a batch, if it exists."""
+    try:
+        record = storage.read_json(home.batch_record(batch))
+    except FileNotFoundError:
+        return None
+    if record.get("sha256") != sha256:
+        reason = (
+            f"its SHA-256 begins like that of batch {batch} and is another; "
+            "add a blank line to the file and ingest it again"
+        )
+        raise FileRefused(path, reason)
+    return record
+
+
+def _receipt(record: dict[str, Any], *, skipped: bool) -> IngestReceipt:
+    try:
+        return IngestReceipt(
+            file=record["file"],
+            batch=record["batch"],
+            lines=record["lines"],
+            accepted=record["accepted"],
+            duplicates=record["duplicates"],
+            quarantined=record["quarantined"],
+            hours=len(record["hours"]),
+            skipped=skipped,
+        )
+    except KeyError as error:
+        path = Path(f"batches/{record.get('batch')}.json")
+        raise Damaged(path, f"the ingest record lacks {error}") from error
+
+
+def _clear_leftovers(home: Home, batch: str, staging: Path) -> None:
+    """Remove what an interrupted ingest of this batch has left under final names.
+
+    Slices may lie in hours that this ingest will not touch (another clock decides otherwise
+    what is in the future), and would count once the record is there. An ingest marks that it
+    has begun to name slices, so that this search is made only where it is needed.
+    """
+    if (staging / "naming").exists():
+        for leftover in home.events.glob(f"hour=*/{batch}.parquet"):
+            leftover.unlink()
+        home.quarantine(batch).unlink(missing_ok=True)
+    for entry in storage.list_folder(staging):
+        entry.unlink()
+
+
+def _read_file(
+    path: Path,
+    staging: Path,
+    now_ms: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Read a file into staged slices and quarantine; what the record says of them."""
+    tally = _Tally()
+    runs = Runs(staging)
+    size = path.stat().st_size
+    with (staging / "quarantine.ndjson").open("xb") as quarantine:
+        for parsed in _parsed(path, now_ms, threads):
+            tally.lines += parsed.lines
+            tally.events += len(parsed.events)
+            for refusal in parsed.refusals:
+                tally.rules[refusal.rule] += 1
+                quarantine.write(refusal.to_json(str(path)))
+            if len(parsed.events):
+                runs.add(slices_of(parsed.events))
+            if progress:
+                progress(parsed.read_bytes, size)
+    hours: dict[str, Any] = {}
+
+    def write(hour: Hour, portions: Iterator[pl.DataFrame]) -> tuple[str, dict[str, Any], int]:
+        left_out = 0
+        staged = staging / f"{hour.name}.parquet"
+        with SlicesWriter(staged) as writer:
+            for portion in portions:
+                slices, duplicates = without_duplicates(portion)
+                left_out += duplicates
+                writer.write(in_order(slices))
+        storage.fsync_file(staged)
+        return hour.name, {"rows": writer.rows, **storage.describe_file(staged)}, left_out
+
+    for name, entry, left_out in in_turn(threads, write, runs.by_hour()):
+        hours[name] = entry
+        tally.duplicates += left_out
+    quarantined = tally.rules.total()
+    accepted = tally.events - tally.duplicates
+    if tally.lines != accepted + tally.duplicates + quarantined:
+        message = (
+            f"{path}: {tally.lines} lines are not {accepted}, {tally.duplicates}, {quarantined}"
+        )
+        raise AssertionError(message)
+    return {
+        "lines": tally.lines,
+        "accepted": accepted,
+        "duplicates": tally.duplicates,
+        "quarantined": quarantined,
+        "rules": dict(sorted(tally.rules.items())),
+        "hours": hours,
+    }
+
+
+def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:
+    """The file's blocks, parsed several at a time, given back in the order of the file."""
+    if path.suffix == PARQUET_SUFFIX:
+        yield from read_parquet(path, now_ms)
+        return
+    parser = LineParser(now_ms)
+    yield from in_turn(threads, parser.parse, ((block,) for block in read_blocks(path)))
+
+
+def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any]) -> None:
+    """Give staged files their names, durably; the record still decides whether they count."""
+    (staging / "naming").touch()
+    storage.fsync_folder(staging)
+    folders = {home.quarantine(batch).parent}
+    for name in record["hours"]:
+        target = home.slices(Hour.parse(name), batch)
+        storage.make_folder(target.parent)
+        (staging / f"{name}.parquet").rename(target)
+        folders.add(target.parent)
+    storage.make_folder(home.quarantine(batch).parent)
+    if record["quarantined"]:
+        staged = staging / "quarantine.ndjson"
+        storage.fsync_file(staged)
+        staged.rename(home.quarantine(batch))
+    for folder in sorted(folders):
+        storage.fsync_folder(folder)
+    storage.make_folder(home.batches)

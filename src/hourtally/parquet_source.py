@@ -1,0 +1,280 @@
+"""Events that come as Parquet: the same fields as flat columns, the same rules for each row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hourtally.errors import FileRefused
+from hourtally.events import (
+    MAX_AHEAD_MS,
+    MAX_ATTRIBUTE_BYTES,
+    MAX_ID_BYTES,
+    MAX_INTERVAL_MS,
+    MAX_NAME_BYTES,
+    MAX_QUANTITY,
+    Instant,
+    check_attribute_bytes,
+    check_data,
+    kind_of,
+)
+from hourtally.jsonlines import Rejection
+from hourtally.kinds import KINDS, Event, identity_of
+from hourtally.parsing import Parsed, Refusal, events_frame
+from hourtally.schemas import CLUSTER_EVENT, EVENTS, RESOURCE_EVENT, RESOURCE_TYPES
+
+_BATCH_ROWS: Final = 100_000
+# Column of the file: field of the event.
+_TEXTS: Final = {
+    "event_id": "id",
+    "event_source": "source",
+    "event_type": "type",
+    "customer_id": "customerId",
+    "team_id": "teamId",
+    "project_id": "projectId",
+    "resource_id": "resourceId",
+    "team_name": "teamName",
+    "project_name": "projectName",
+    "resource_name": "resourceName",
+    "resource_type": "resourceType",
+    "region": "region",
+    "gpu_model": "gpuModel",
+    "cluster_id": "clusterId",
+    "cluster_name": "clusterName",
+}
+_QUANTITIES: Final = {
+    "cpu_millicores": "cpuMillicores",
+    "memory_mib": "memoryMiB",
+    "storage_mib": "storageMiB",
+    "gpu_milli": "gpuMilli",
+    "vcpu_millicores": "vcpuMillicores",
+    "gpu_memory_mib": "gpuMemoryMiB",
+    "cluster_count": "clusterCount",
+}
+_INSTANTS: Final = ("event_time", "start", "end")
+_ALWAYS: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
+_BY_TYPE: Final = {
+    RESOURCE_EVENT: ("team_id", "project_id", "resource_id", "resource_type"),
+    CLUSTER_EVENT: ("cluster_id",),
+}
+_FINER = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
+    """The events of a Parquet file, some 100,000 rows at a time; a row's number is its line.
+
+    Raises:
+        FileRefused: no whole Parquet file, a missing column, or a column of another type.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            columns = _checked_columns(path, file.schema_arrow)
+            first_row = 1
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+                batch.validate(full=True)
+                yield _parse(path, pa.table(batch), first_row, now_ms)
+                first_row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        reason = f"it cannot be read to its end as Parquet: {error}"
+        raise FileRefused(path, reason) from error
+
+
+def _checked_columns(path: Path, schema: pa.Schema) -> list[str]:
+    """The columns to read, once their presence and types are found right."""
+    missing = [name for name in _ALWAYS if name not in schema.names]
+    if missing:
+        raise FileRefused(path, f"missing column {', '.join(missing)}")
+    if not any(all(name in schema.names for name in names) for names in _BY_TYPE.values()):
+        needed = " or ".join(", ".join(names) for names in _BY_TYPE.values())
+        raise FileRefused(path, f"missing column: it needs {needed}")
+    known = [name for name in schema.names if name in (*_TEXTS, *_QUANTITIES, *_INSTANTS)]
+    if len(set(known)) < len(known):
+        raise FileRefused(path, "a column is there twice")
+    for name in known:
+        dtype = schema.field(name).type
+        if pa.types.is_dictionary(dtype):
+            dtype = dtype.value_type
+        if name in _TEXTS:
+            right, expected = _is_text(dtype), "text"
+        elif name in _QUANTITIES:
+            right, expected = pa.types.is_integer(dtype), "an integer"
+        else:
+            right = pa.types.is_timestamp(dtype) and dtype.tz is not None
+            expected = "a timestamp with a time zone (UTC)"
+        if not right and not (pa.types.is_null(dtype) and name not in _ALWAYS):
+            raise FileRefused(path, f"column {name} is {dtype}, not {expected}")
+    return known
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(check(dtype) for check in checks)
+
+
+def _parse(path: Path, table: pa.Table, first_row: int, now_ms: int) -> Parsed:
+    rows = pl.DataFrame(table)
+    for event_type, names in _BY_TYPE.items():
+        lacking = [name for name in names if name not in rows.columns]
+        if lacking and (rows["event_type"] == event_type).any():
+            reason = f"missing column {', '.join(lacking)}, which {event_type} events need"
+            raise FileRefused(path, reason)
+    rows = _complete(rows)
+    good = rows.select(_is_good(now_ms).fill_null(value=False)).to_series()
+    taken = rows.filter(good)
+    identities = [
+        identity_of(source, event_id)
+        for source, event_id in zip(taken["event_source"], taken["event_id"], strict=True)
+    ]
+    cluster = pl.col("event_type") == CLUSTER_EVENT
+    events = taken.with_columns(
+        pl.when(cluster).then("cluster_id").otherwise("resource_id").alias("resource_id"),
+        pl.when(cluster).then("cluster_name").otherwise("resource_name").alias("resource_name"),
+        *(
+            pl.when(cluster).then(None).otherwise(name).alias(name)
+            for name in ("team_id", "project_id", "team_name", "project_name", "resource_type")
+        ),
+        pl.when(cluster).then(None).otherwise("gpu_model").alias("gpu_model"),
+        *(_quantity(name, cluster) for name in _QUANTITIES),
+        pl.Series("identity", identities, dtype=pl.UInt64),
+    ).select(EVENTS.keys())
+    judged: list[Event] = []
+    refusals: list[Refusal] = []
+    for number, row in _numbered(rows.filter(~good), good, first_row):
+        try:
+            judged.append(_check_row(row, now_ms))
+        except Rejection as rejection:
+            raw = json.dumps(
+                {name: value for name, value in row.items() if value is not None},
+                ensure_ascii=False,
+            ).encode()
+            refusals.append(Refusal(number, rejection.rule, rejection.sentence, raw))
+    return Parsed(pl.concat([events, events_frame(judged)]), refusals, len(rows), 0)
+
+
+def _complete(rows: pl.DataFrame) -> pl.DataFrame:
+    """Every known column, absent ones null; instants counted, `*_rest` what is finer."""
+    columns: list[pl.Expr] = []
+    for name in _TEXTS:
+        value = pl.col(name) if name in rows.columns else pl.lit(None)
+        columns.append(value.cast(pl.String).alias(name))
+    for name in _QUANTITIES:
+        value = pl.col(name) if name in rows.columns else pl.lit(None)
+        columns.append(value.cast(pl.Int128).alias(name))
+    for name, unit in (("start", "ms"), ("end", "ms"), ("event_time", "us")):
+        if name not in rows.columns:
+            columns.append(pl.lit(None, dtype=pl.Int64).alias(f"{name}_{unit}"))
+            continue
+        dtype = rows.schema[name]
+        per_second = _FINER[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1_000
+        count = pl.col(name).cast(pl.Int64)
+        wanted = _FINER[unit]
+        if per_second <= wanted:
+            columns.append((count * (wanted // per_second)).alias(f"{name}_{unit}"))
+        else:
+            columns.append((count // (per_second // wanted)).alias(f"{name}_{unit}"))
+            if unit == "ms":
+                rest = (count % (per_second // wanted)) != 0
+                columns.append(rest.alias(f"{name}_finer"))
+    complete = rows.select(columns)
+    return complete.with_columns(
+        pl.lit(value=False).alias(name)
+        for name in ("start_finer", "end_finer")
+        if name not in complete.columns
+    )
+
+
+def _is_good(now_ms: int) -> pl.Expr:
+    """Rows that surely keep every rule; the others are judged one by one."""
+
+    def id_is_good(name: str) -> pl.Expr:
+        size = pl.col(name).str.len_bytes()
+        clean = ~pl.col(name).str.contains(r"[\x00-\x1f\x7f-\x{9f}]")
+        return size.is_between(1, MAX_ID_BYTES) & clean
+
+    def name_is_good(name: str) -> pl.Expr:
+        return pl.col(name).is_null() | (pl.col(name).str.len_bytes() <= MAX_NAME_BYTES)
+
+    attributes = pl.all_horizontal(
+        pl.col(name).str.len_bytes().is_between(1, MAX_ATTRIBUTE_BYTES)
+        for name in ("event_id", "event_source")
+    )
+    times = (
+        (pl.col("start_ms") < pl.col("end_ms"))
+        & (pl.col("end_ms") - pl.col("start_ms") <= MAX_INTERVAL_MS)
+        & pl.col("start_ms").is_between(0, now_ms + MAX_AHEAD_MS)
+        & ~pl.col("start_finer")
+        & ~pl.col("end_finer")
+    )
+    # A `time` out of the calendar is the judge's, as are events from before 1970.
+    times &= pl.col("event_time_us").is_null() | pl.col("event_time_us").is_between(0, 2**57)
+    quantities = pl.all_horizontal(
+        pl.col(name).is_null() | pl.col(name).is_between(0, MAX_QUANTITY) for name in _QUANTITIES
+    )
+    gpu = (pl.col("gpu_milli").fill_null(0) == 0) | (pl.col("gpu_model") != "")
+    resource = (
+        (pl.col("event_type") == RESOURCE_EVENT)
+        & pl.all_horizontal(id_is_good(n) for n in ("team_id", "project_id", "resource_id"))
+        & pl.all_horizontal(name_is_good(n) for n in ("team_name", "project_name"))
+        & name_is_good("resource_name")
+        & pl.col("resource_type").is_in(RESOURCE_TYPES)
+        & gpu
+    )
+    cluster = (
+        (pl.col("event_type") == CLUSTER_EVENT)
+        & id_is_good("cluster_id")
+        & name_is_good("cluster_name")
+    )
+    common = attributes & id_is_good("customer_id") & times & quantities
+    return common & (resource.fill_null(value=False) | cluster.fill_null(value=False))
+
+
+def _quantity(name: str, cluster: pl.Expr) -> pl.Expr:
+    """A quantity of the row's own type of event; 0 where it is absent or another type's."""
+    of_cluster = name in KINDS[CLUSTER_EVENT].quantities.values()
+    of_resource = name in KINDS[RESOURCE_EVENT].quantities.values()
+    value = pl.col(name).fill_null(1 if name == "cluster_count" else 0)
+    own = pl.when(cluster).then(value if of_cluster else 0).otherwise(value if of_resource else 0)
+    return own.cast(pl.Int64).alias(name)
+
+
+def _numbered(
+    rows: pl.DataFrame, good: pl.Series, first_row: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    numbers = (~good).arg_true()
+    for number, row in zip(numbers, rows.iter_rows(named=True), strict=True):
+        yield first_row + number, row
+
+
+def _check_row(row: dict[str, Any], now_ms: int) -> Event:
+    """One row by the strict rules.
+
+    Raises:
+        Rejection: with the first rule that it breaks.
+    """
+    for name in ("event_id", "event_source", "event_type"):
+        if not row[name]:
+            raise Rejection("not_cloudevent", f"{name} is missing or empty")
+    check_attribute_bytes("id", row["event_id"])
+    check_attribute_bytes("source", row["event_source"])
+    kind = kind_of(row["event_type"])
+    data = {field: row[column] for column, field in (_TEXTS | _QUANTITIES).items()}
+    for name in ("start", "end"):
+        instant = row[f"{name}_ms"]
+        data[name] = None if instant is None else Instant(instant)
+        if row[f"{name}_finer"]:
+            raise Rejection("bad_timestamp", f"{name} is finer than a millisecond")
+    time = row["event_time_us"]
+    return check_data(
+        data,
+        kind,
+        row["event_source"],
+        row["event_id"],
+        None if time is None else Instant(time),
+        now_ms,
+    )

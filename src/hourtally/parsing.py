@@ -1,0 +1,170 @@
+"""A block of lines, or of Parquet rows, to accepted events and refused lines."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+
+from hourtally.events import check_object
+from hourtally.jsonlines import MAX_LINE_BYTES, Rejection, parse_line
+from hourtally.kinds import Event
+from hourtally.layouts import Layout, layout_of, matching, read_lines
+from hourtally.schemas import EVENTS
+from hourtally.sources import Block, HugeLine
+
+_MOST_LAYOUTS: Final = 16
+# Lines of a block that may be tried for a new layout before the rest goes to the judge.
+_MOST_TRIALS: Final = 8
+_BLANK = b" \t\r"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A line that is kept, not counted: its number, the rule, a sentence, the line as it came."""
+
+    line: int
+    rule: str
+    message: str
+    raw: bytes
+    length: int | None = None
+    sha256: str | None = None
+
+    def to_json(self, file: str) -> bytes:
+        """The line of the quarantine file."""
+        record: dict[str, Any] = {
+            "file": file,
+            "line": self.line,
+            "rule": self.rule,
+            "message": self.message,
+        }
+        try:
+            record["raw"] = self.raw.decode()
+        except UnicodeDecodeError:
+            record["raw_base64"] = base64.b64encode(self.raw).decode()
+        if self.length is not None:
+            record |= {"raw_length": self.length, "raw_sha256": self.sha256}
+        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a block holds. events: `schemas.EVENTS`. lines: all that are not blank."""
+
+    events: pl.DataFrame
+    refusals: list[Refusal]
+    lines: int
+    read_bytes: int
+
+
+@dataclass
+class LineParser:
+    """Parses blocks of one file, in any thread, each by itself; learns the file's layouts.
+
+    What comes out does not depend on which layouts are known, only how fast.
+    """
+
+    now_ms: int
+    _layouts: list[Layout] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _local: threading.local = field(default_factory=threading.local)
+
+    def parse(self, block: Block | HugeLine) -> Parsed:
+        """The events and refusals of a block."""
+        if isinstance(block, HugeLine):
+            sentence = f"the line has {block.length} bytes, more than {MAX_LINE_BYTES}"
+            refusal = Refusal(
+                block.line, "line_too_long", sentence, block.head, block.length, block.sha256
+            )
+            return Parsed(events_frame([]), [refusal], 1, 0)
+        try:
+            lines = pl.read_lines(block.text).to_series()
+        except pl.exceptions.ComputeError:
+            # Not UTF-8 somewhere: the judge finds out where.
+            return self._judge(block, None, [])
+        pending = pl.DataFrame({"line": lines}).with_row_index("row")
+        frames: list[pl.DataFrame] = []
+        trials = 0
+        tried: set[Layout] = set()
+        while len(pending):
+            for layout in [layout for layout in self._layouts if layout not in tried]:
+                tried.add(layout)
+                fits = matching(pending["line"], layout)
+                if fits.any():
+                    taken = pending.filter(fits)
+                    frames.append(read_lines(self._connection(), taken, layout, self.now_ms))
+                    pending = pending.filter(~fits)
+            if trials == _MOST_TRIALS or not len(pending):
+                break
+            if not self._learn(pending["line"][min(trials, len(pending) - 1)]):
+                trials += 1
+        return self._judge(block, len(lines), frames)
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """This thread's own DuckDB of one thread; blocks are what runs in parallel."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = duckdb.connect(config={"threads": 1})
+            self._local.connection.execute("SET TimeZone = 'UTC'")
+        connection: duckdb.DuckDBPyConnection = self._local.connection
+        return connection
+
+    def _learn(self, line: str) -> bool:
+        """Add the layout of a line, if it is an accepted line of a new one."""
+        try:
+            event = parse_line(line.encode())
+            check_object(event, self.now_ms)
+        except Rejection:
+            return False
+        layout = layout_of(event)
+        if layout is None:
+            return False
+        with self._lock:
+            if layout in self._layouts or len(self._layouts) == _MOST_LAYOUTS:
+                return False
+            # The one with the most keys first: it takes lines that lack some of them as well.
+            self._layouts = sorted([*self._layouts, layout], key=lambda known: -known.keys)
+        return True
+
+    def _judge(self, block: Block, rows: int | None, frames: list[pl.DataFrame]) -> Parsed:
+        """Send every line that the fast reader did not take through the strict check."""
+        taken = sum(len(frame) for frame in frames)
+        if rows is not None and taken == rows:
+            return Parsed(_join(frames), [], rows, block.read_bytes)
+        done: set[int] = set()
+        for frame in frames:
+            done.update(frame["row"])
+        raw_lines = block.text.removesuffix(b"\n").split(b"\n")
+        events: list[tuple[int, Event]] = []
+        refusals: list[Refusal] = []
+        for row, raw in enumerate(raw_lines):
+            if row in done or not raw.strip(_BLANK):
+                continue
+            try:
+                events.append((row, check_object(parse_line(raw), self.now_ms)))
+            except Rejection as rejection:
+                refusals.append(
+                    Refusal(block.first_line + row, rejection.rule, rejection.sentence, raw)
+                )
+        if events:
+            judged = events_frame(event for _, event in events)
+            frames.append(judged.insert_column(0, pl.Series("row", [row for row, _ in events])))
+        lines = taken + len(events) + len(refusals)
+        return Parsed(_join(frames), refusals, lines, block.read_bytes)
+
+
+def _join(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The events without their rows: their order in the file decides nothing."""
+    if not frames:
+        return events_frame([])
+    return pl.concat([frame.drop("row") for frame in frames])
+
+
+def events_frame(events: Iterable[Event]) -> pl.DataFrame:
+    """Events as a frame of `schemas.EVENTS`."""
+    return pl.DataFrame(list(events), schema=EVENTS, orient="row")

@@ -1,0 +1,203 @@
+"""The jobs: ingest files, find stale hours, build them. The command line and the flows call these.
+
+What was done is a report, what went wrong with one file or one hour is in it, and the others
+go on. Only a fault of the storage ends a job: it would meet every other hour as well.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from hourtally.build import BuildReceipt, build_hour
+from hourtally.errors import FileRefused, HourtallyError, StorageFault
+from hourtally.home import Home
+from hourtally.hours import Hour
+from hourtally.inbox import remember, remembered
+from hourtally.ingest import IngestReceipt, ingest_file
+from hourtally.ratecard import RateCard
+from hourtally.settings import Settings
+from hourtally.sources import event_files
+from hourtally.staleness import StaleHour
+from hourtally.staleness import stale_hours as find_stale_hours
+
+# Enough that handing them over costs nothing, few enough that all workers end together.
+_MOST_HOURS_A_TASK: Final = 24
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, of how much, and what it was (`bytes` of a file, or hours)."""
+
+
+@dataclass
+class IngestReport:
+    """files: one receipt a file, in order. refused: those of which nothing counts."""
+
+    files: list[IngestReceipt] = field(default_factory=list)
+    refused: list[FileRefused] = field(default_factory=list)
+
+    @property
+    def quarantined(self) -> int:
+        """Lines quarantined by this job, not by an earlier one."""
+        return sum(receipt.quarantined for receipt in self.files if not receipt.skipped)
+
+
+@dataclass
+class BuildReport:
+    """built: one receipt a published revision. failed: hour name and why, for the others."""
+
+    built: list[BuildReceipt] = field(default_factory=list)
+    failed: list[tuple[str, HourtallyError]] = field(default_factory=list)
+
+
+def ingest_paths(
+    home: Home,
+    paths: Iterable[Path],
+    now_ms: int,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Ingest files, and the event files of folders."""
+    report = IngestReport()
+    for path in paths:
+        try:
+            inside = event_files(path)
+        except FileRefused as refusal:
+            report.refused.append(refusal)
+            continue
+        for file in inside:
+            _ingest(home, file, now_ms, settings, progress, report)
+    return report
+
+
+def ingest_inbox(
+    home: Home, now_ms: int, settings: Settings, progress: Progress | None = None
+) -> IngestReport:
+    """Ingest the inbox; a file unchanged since it was ingested is not read again."""
+    report = IngestReport()
+    if not home.inbox.is_dir():
+        return report
+    for file in event_files(home.inbox):
+        if remembered(home, file):
+            continue
+        receipt = _ingest(home, file, now_ms, settings, progress, report)
+        if receipt is not None:
+            remember(home, file, receipt.batch)
+    return report
+
+
+def _ingest(
+    home: Home,
+    file: Path,
+    now_ms: int,
+    settings: Settings,
+    progress: Progress | None,
+    report: IngestReport,
+) -> IngestReceipt | None:
+    try:
+        receipt = ingest_file(
+            home,
+            file,
+            now_ms,
+            settings.threads,
+            (lambda done, size: progress(done, size, file.name)) if progress else None,
+        )
+    except FileRefused as refusal:
+        report.refused.append(refusal)
+        return None
+    report.files.append(receipt)
+    return receipt
+
+
+def stale_hours(
+    home: Home,
+    card: RateCard,
+    now_ms: int,
+    settings: Settings,
+    first: Hour | None = None,
+    end: Hour | None = None,
+    *,
+    force: bool = False,
+) -> list[StaleHour]:
+    """The closed hours of `[first, end)` that are to be built, in order; see `staleness`."""
+    return find_stale_hours(home, card, now_ms, settings.settle_ms, first, end, force=force)
+
+
+def build_hours(
+    home: Home,
+    card: RateCard,
+    stale: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
+) -> BuildReport:
+    """Build hours one after another; one that another process has built meanwhile is left out.
+
+    Raises:
+        StorageFault: the system refused a write; hours built before stay published.
+    """
+    report = BuildReport()
+    for number, one in enumerate(stale, 1):
+        try:
+            receipt = build_hour(home, card, one.hour, now_ms, settings, force=force)
+        except StorageFault:
+            raise
+        except HourtallyError as error:
+            report.failed.append((one.hour.name, error))
+        else:
+            if receipt is not None:
+                report.built.append(receipt)
+        if progress:
+            progress(number, len(stale), one.hour.name)
+    return report
+
+
+def build_hours_with_workers(
+    home: Home,
+    card: RateCard,
+    stale: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    workers: int,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
+) -> BuildReport:
+    """The same in several processes, which share the cores; the report is in order of hours."""
+    if workers == 1 or len(stale) < 2:
+        return build_hours(home, card, stale, now_ms, settings, progress, force=force)
+    share = replace(settings, threads=max(1, settings.threads // workers))
+    report = BuildReport()
+    done = 0
+    # A forked process would inherit the engines' threads half-alive.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        tasks = {
+            pool.submit(build_hours, home, card, group, now_ms, share, force=force): group
+            for group in _groups(stale, workers)
+        }
+        try:
+            for task in as_completed(tasks):
+                part = task.result()
+                report.built += part.built
+                report.failed += part.failed
+                done += len(tasks[task])
+                if progress:
+                    progress(done, len(stale), tasks[task][-1].hour.name)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    report.built.sort(key=lambda receipt: receipt.hour)
+    report.failed.sort(key=lambda failure: failure[0])
+    return report
+
+
+def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
+    size = min(_MOST_HOURS_A_TASK, max(1, len(stale) // (4 * workers)))
+    for start in range(0, len(stale), size):
+        yield stale[start : start + size]

@@ -1,0 +1,21 @@
+"""The rate card: TOML in, checked rates out; those in force in an hour, and their digest.
+
+`parsing` reads a card and refuses a wrong one, `card` says what is in force when, and
+`selection` which of the rates in force prices a slice.
+"""
+
+from hourtally.ratecard.card import METERS, Rate, RateCard, RateRow, rates_in_force_rows
+from hourtally.ratecard.parsing import load_rate_card, parse_rate_card
+from hourtally.ratecard.selection import RatesInForce, select
+
+__all__ = [
+    "METERS",
+    "Rate",
+    "RateCard",
+    "RateRow",
+    "RatesInForce",
+    "load_rate_card",
+    "parse_rate_card",
+    "rates_in_force_rows",
+    "select",
+]

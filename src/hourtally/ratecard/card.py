@@ -1,0 +1,210 @@
+"""Rates and what is in force when. Windows are half-open: `active_from` is in, the end is out."""
+
+from __future__ import annotations
+
+import decimal
+import hashlib
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from hourtally.hours import HOUR_MS, Hour, format_instant
+from hourtally.money import NANOCENTS_PER_CENT
+
+# Of each meter: the noun of its units ("vcpu" gives vcpu-hour and vcpu-month), and how many
+# of the quantity that events carry (millicores, MiB, gpuMilli, clusters) make one of it.
+METERS: Final = {
+    "paas.cpu": ("vcpu", 1_000),
+    "paas.memory": ("gib", 1_024),
+    "paas.storage": ("gib", 1_024),
+    "paas.gpu": ("gpu", 1_000),
+    "byoc.vcpu": ("vcpu", 1_000),
+    "byoc.memory": ("gib", 1_024),
+    "byoc.gpu_memory": ("gib", 1_024),
+    "byoc.cluster": ("cluster", 1),
+}
+# The most specific first: each outweighs all that follow it together.
+SELECTORS: Final = ("customer", "gpu_model", "resource_type", "region")
+
+_PRICE_DIGITS = 64
+# Later than every instant that can be written.
+_NEVER_MS = 2**63
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One price of one meter, in a window, for the usage that its selectors match.
+
+    `per_hours` is the length of `per`: 1, or the card's `month_hours`. `active_until_ms` is
+    resolved: None only where the rate has no end. A selector that is None matches everything.
+    """
+
+    id: str
+    meter: str
+    price_cents: Fraction
+    per: str
+    per_hours: int
+    active_from_ms: int
+    active_until_ms: int | None = None
+    customer: str | None = None
+    resource_type: str | None = None
+    region: str | None = None
+    gpu_model: str | None = None
+
+    @property
+    def selectors(self) -> tuple[str | None, ...]:
+        """The selectors in the order of `SELECTORS`."""
+        return (self.customer, self.gpu_model, self.resource_type, self.region)
+
+    @property
+    def nanocents_per_unit_ms(self) -> Fraction:
+        """Exact nanocents for one millicore, MiB, gpuMilli or cluster during one millisecond.
+
+        1200 cents a vcpu-month of 720 hours: 1200 * 10^9 / (1000 * 720 * 3,600,000) = 25/54.
+        """
+        unit = METERS[self.meter][1]
+        return self.price_cents * NANOCENTS_PER_CENT / (unit * self.per_hours * HOUR_MS)
+
+    def is_active(self, instant_ms: int) -> bool:
+        """Whether the instant lies in the window."""
+        if self.active_until_ms is not None and instant_ms >= self.active_until_ms:
+            return False
+        return self.active_from_ms <= instant_ms
+
+
+@dataclass(frozen=True)
+class RateCard:
+    """All rates, sorted by id; no two of one meter and equal selectors share an instant."""
+
+    currency: str
+    month_hours: int
+    rates: tuple[Rate, ...]
+    _digests: dict[tuple[int, ...], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @cached_property
+    def _changes_ms(self) -> list[int]:
+        """Every instant at which some rate starts or ends, in order."""
+        starts = {rate.active_from_ms for rate in self.rates}
+        ends = {rate.active_until_ms for rate in self.rates if rate.active_until_ms is not None}
+        return sorted(starts | ends)
+
+    @cached_property
+    def _windows(self) -> list[tuple[int, int, Rate, str]]:
+        """Start, end, the rate and its part of the digest of an hour that lies in its window."""
+        return [
+            (
+                rate.active_from_ms,
+                _NEVER_MS if rate.active_until_ms is None else rate.active_until_ms,
+                rate,
+                _digested(rate, 0, HOUR_MS),
+            )
+            for rate in self.rates
+        ]
+
+    def in_force(self, hour: Hour) -> tuple[Rate, ...]:
+        """The rates active at any instant of the hour, sorted by id."""
+        start, end = hour.start_ms, hour.end_ms
+        return tuple(
+            rate for begins, ends, rate, _ in self._windows if begins < end and ends > start
+        )
+
+    def periods(self, hour: Hour) -> tuple[tuple[int, int], ...]:
+        """The hour in half-open `(start_ms, end_ms)` pieces, in none of which a rate changes.
+
+        It is cut at every instant strictly inside it at which a rate starts or ends, so
+        mostly it is one piece.
+        """
+        _, changes = self._changes_inside(hour)
+        return tuple(pairwise((hour.start_ms, *changes, hour.end_ms)))
+
+    def digest(self, hour: Hour) -> str:
+        """SHA-256, in hex, of the currency and the rates in force, clipped to the hour.
+
+        Windows count as milliseconds into the hour: what happens outside of it leaves the
+        digest as it is, and hours between two changes of the card share one.
+        """
+        segment, changes = self._changes_inside(hour)
+        known_as = (segment, *[change - hour.start_ms for change in changes])
+        digest = self._digests.get(known_as)
+        if digest is None:
+            lines = "\n".join([json.dumps(self.currency), *self._digested_in(hour)])
+            digest = self._digests[known_as] = hashlib.sha256(lines.encode()).hexdigest()
+        return digest
+
+    def _changes_inside(self, hour: Hour) -> tuple[int, list[int]]:
+        """How many changes lie before or at the hour's start, and those strictly inside it."""
+        first = bisect_right(self._changes_ms, hour.start_ms)
+        end = bisect_left(self._changes_ms, hour.end_ms, first)
+        return first, self._changes_ms[first:end]
+
+    def _digested_in(self, hour: Hour) -> Iterator[str]:
+        start, end = hour.start_ms, hour.end_ms
+        for begins, ends, rate, whole in self._windows:
+            if begins <= start and ends >= end:
+                yield whole
+            elif begins < end and ends > start:
+                yield _digested(rate, max(begins, start) - start, min(ends, end) - start)
+
+
+def _digested(rate: Rate, from_ms: int, until_ms: int) -> str:
+    """What of a rate can change a charge of an hour, or its explanation, as canonical JSON."""
+    record = (
+        rate.id,
+        rate.meter,
+        str(rate.price_cents),
+        rate.per,
+        rate.per_hours,
+        rate.selectors,
+        from_ms,
+        until_ms,
+    )
+    return json.dumps(record, separators=(",", ":"))
+
+
+class RateRow(NamedTuple):
+    """One rate as it is shown to people; its fields are the columns."""
+
+    id: str
+    meter: str
+    price: str
+    selectors: str
+    active_from: str
+    active_until: str
+
+
+def rates_in_force_rows(card: RateCard, now_ms: int) -> list[RateRow]:
+    """The rates active at an instant, sorted by meter, then by id."""
+    active = [rate for rate in card.rates if rate.is_active(now_ms)]
+    return [_row(rate) for rate in sorted(active, key=lambda rate: (rate.meter, rate.id))]
+
+
+def _row(rate: Rate) -> RateRow:
+    until_ms = rate.active_until_ms
+    return RateRow(
+        id=rate.id,
+        meter=rate.meter,
+        price=f"{_format_price(rate.price_cents)} cents per {rate.per}",
+        selectors=format_selectors(rate) or "all",
+        active_from=format_instant(rate.active_from_ms),
+        active_until="open" if until_ms is None else format_instant(until_ms),
+    )
+
+
+def format_selectors(rate: Rate) -> str:
+    """The selectors that a rate has, such as `customer = 'acme', region = 'eu'`."""
+    named = zip(SELECTORS, rate.selectors, strict=True)
+    return ", ".join(f"{name} = {value!r}" for name, value in named if value is not None)
+
+
+def _format_price(price_cents: Fraction) -> str:
+    """A decimal where one of 64 digits is exact, else the fraction."""
+    with decimal.localcontext(prec=_PRICE_DIGITS):
+        quotient = decimal.Decimal(price_cents.numerator) / price_cents.denominator
+    return f"{quotient:f}" if Fraction(quotient) == price_cents else str(price_cents)

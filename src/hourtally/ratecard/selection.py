@@ -1,0 +1,89 @@
+"""Which rate prices a slice: of those that match it, the one with the most specific selectors."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import compress
+
+from hourtally.ratecard.card import Rate
+
+# Which selectors a rate has, in the order of `card.SELECTORS`. Compared as tuples, the
+# greater is the more specific, because there each selector outweighs those that follow it.
+_Mask = tuple[bool, ...]
+
+
+class RatesInForce:
+    """An index over checked rates: selecting takes one look-up for each set of selectors in use.
+
+    Attributes: customers (those that some rate names; to all others the same rates apply, so
+    that the rates of a customer outside of it are those of the customer None).
+    """
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        windows = defaultdict(list)
+        for rate in rates:
+            windows[_index_key(rate)].append(rate)
+        for group in windows.values():
+            group.sort(key=_active_from_ms)
+        self._windows = dict(windows)
+        self._masks = sorted({mask for _, mask, _ in windows}, reverse=True)
+        self.customers = frozenset(
+            rate.customer for group in windows.values() for rate in group if rate.customer
+        )
+
+    def select(
+        self,
+        *,
+        meter: str,
+        customer: str | None,
+        resource_type: str | None,
+        region: str | None,
+        gpu_model: str | None,
+        instant_ms: int,
+    ) -> Rate | None:
+        """The rate of usage at an instant; None where no rate matches.
+
+        What the usage does not have (a cluster has neither resource_type nor gpu_model) is
+        None, and is matched by no rate that selects on it.
+        """
+        usage = (customer, gpu_model, resource_type, region)
+        for mask in self._masks:
+            windows = self._windows.get((meter, mask, tuple(compress(usage, mask))))
+            if windows:
+                # Windows of one key do not overlap: only the last that has begun can be active.
+                position = bisect_right(windows, instant_ms, key=_active_from_ms) - 1
+                if position >= 0 and windows[position].is_active(instant_ms):
+                    return windows[position]
+        return None
+
+
+def select(
+    rates: Iterable[Rate],
+    *,
+    meter: str,
+    customer: str | None,
+    resource_type: str | None,
+    region: str | None,
+    gpu_model: str | None,
+    instant_ms: int,
+) -> Rate | None:
+    """`RatesInForce.select` for a single question; for more of them, keep the index."""
+    return RatesInForce(rates).select(
+        meter=meter,
+        customer=customer,
+        resource_type=resource_type,
+        region=region,
+        gpu_model=gpu_model,
+        instant_ms=instant_ms,
+    )
+
+
+def _index_key(rate: Rate) -> tuple[str, _Mask, tuple[str | None, ...]]:
+    mask = tuple(selector is not None for selector in rate.selectors)
+    return rate.meter, mask, tuple(compress(rate.selectors, mask))
+
+
+def _active_from_ms(rate: Rate) -> int:
+    return rate.active_from_ms

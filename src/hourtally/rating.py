@@ -1,0 +1,243 @@
+"""Usage and rates to charges: exact, rounded once for each resource and component.
+
+For one component all rates in play are brought to one denominator D. A resource's charge is
+then `round_half_even(sum(usage x multiplier) / D)`, with whole numbers of 128 bits wherever
+the hour's own maxima prove that they suffice, and with Python's unbounded ones elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import polars as pl
+
+from hourtally.errors import BoundExceeded, RateGap, UnratedUsage
+from hourtally.hours import Hour, format_instant
+from hourtally.money import MAX_NANOCENTS, MAX_NUMERATOR, round_half_even
+from hourtally.money_columns import round_half_even_expr
+from hourtally.names import latest_names
+from hourtally.ratecard import Rate, RatesInForce
+from hourtally.schemas import (
+    BYOC_COMPONENTS,
+    BYOC_PRICES,
+    CHARGES,
+    CLUSTER_EVENT,
+    CLUSTERS,
+    PAAS_COMPONENTS,
+    PAAS_PRICES,
+    RESOURCE_EVENT,
+    RESOURCE_KEY,
+    conform,
+)
+
+# What decides about a rate, beside the instant.
+_SELECTED_BY: Final = ("rate_customer", "resource_type", "region", "gpu_model", "period")
+_GAP_EXAMPLES: Final = 3
+_KINDS: Final = (
+    (RESOURCE_EVENT, tuple(PAAS_COMPONENTS.values()), PAAS_PRICES),
+    (CLUSTER_EVENT, tuple(BYOC_COMPONENTS.values()), BYOC_PRICES),
+)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """charges: `schemas.CHARGES`. clusters: `schemas.CLUSTERS`. Both sorted by their keys."""
+
+    charges: pl.DataFrame
+    clusters: pl.DataFrame
+
+
+def rate(
+    hour: Hour,
+    usage: pl.DataFrame,
+    rates: Sequence[Rate],
+    periods: Sequence[tuple[int, int]],
+) -> Rated:
+    """Price an hour's usage (`schemas.USAGE`) with the rates in force in it.
+
+    Raises:
+        UnratedUsage: some usage above zero has no rate.
+        BoundExceeded: a charge does not fit its column.
+    """
+    index = RatesInForce(rates)
+    priced: list[pl.DataFrame] = []
+    gaps: list[RateGap] = []
+    for event_type, components, prices in _KINDS:
+        rows = usage.filter(pl.col("event_type") == event_type).with_columns(
+            pl.when(pl.col("customer_id").is_in(list(index.customers)))
+            .then("customer_id")
+            .alias("rate_customer")
+        )
+        cases = rows.select(_SELECTED_BY).unique()
+        pricings = []
+        for (meter, quantity), price in zip(components, prices[1:], strict=True):
+            factors = _factors(index, meter, cases, periods)
+            unrated = cases.filter(pl.Series([f is None for f in factors], dtype=pl.Boolean))
+            gaps += _gaps(rows, unrated, meter, quantity, periods)
+            known = [factor or Fraction(0) for factor in factors]
+            pricings.append(_Pricing(f"{quantity}_ms", f"{price}_nanocents", known))
+        priced.append(_charges(rows, cases, pricings))
+    if gaps:
+        raise UnratedUsage(hour.name, gaps)
+    charges, clusters = priced
+    clusters = clusters.rename({"resource_id": "cluster_id", "resource_name": "cluster_name"})
+    return Rated(
+        charges=conform(charges.select(CHARGES.keys()), CHARGES),
+        clusters=conform(clusters.select(CLUSTERS.keys()), CLUSTERS),
+    )
+
+
+def _factors(
+    index: RatesInForce, meter: str, cases: pl.DataFrame, periods: Sequence[tuple[int, int]]
+) -> list[Fraction | None]:
+    """Nanocents for a unit and millisecond in each case; None without a rate."""
+    factors: list[Fraction | None] = []
+    for customer, resource_type, region, gpu_model, period in cases.iter_rows():
+        chosen = index.select(
+            meter=meter,
+            customer=customer,
+            resource_type=resource_type,
+            region=region,
+            gpu_model=gpu_model,
+            instant_ms=periods[period][0],
+        )
+        factors.append(None if chosen is None else chosen.nanocents_per_unit_ms)
+    return factors
+
+
+def _gaps(
+    rows: pl.DataFrame,
+    missing: pl.DataFrame,
+    meter: str,
+    quantity: str,
+    periods: Sequence[tuple[int, int]],
+) -> list[RateGap]:
+    """The cases without a rate that have usage above zero."""
+    if missing.is_empty():
+        return []
+    unrated = (
+        rows.filter(pl.col(f"{quantity}_ms") > 0)
+        .join(missing, on=_SELECTED_BY, how="semi", nulls_equal=True)
+        .group_by("resource_type", "region", "gpu_model", "period")
+        .agg(
+            resources=pl.struct(RESOURCE_KEY).n_unique(),
+            customers=pl.col("customer_id").unique().sort().head(_GAP_EXAMPLES),
+        )
+        .sort("period", "resource_type", "region", "gpu_model")
+    )
+    return [
+        RateGap(
+            meter=meter,
+            resource_type=row["resource_type"],
+            region=row["region"],
+            gpu_model=row["gpu_model"],
+            from_instant=format_instant(periods[row["period"]][0]),
+            until_instant=format_instant(periods[row["period"]][1]),
+            resources=row["resources"],
+            customers=tuple(row["customers"]),
+        )
+        for row in unrated.iter_rows(named=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Pricing:
+    """One component: its column of usage, its column of charges, the factor of each case.
+
+    Where a case has no rate its factor is 0: its usage is zero too, or the hour has a gap and
+    is given up.
+    """
+
+    usage: str
+    charge: str
+    factors: list[Fraction]
+
+    @property
+    def denominator(self) -> int:
+        """The least one that all factors can have in common."""
+        return math.lcm(*(factor.denominator for factor in self.factors))
+
+    @property
+    def multipliers(self) -> list[int]:
+        """The factors' numerators over the common denominator."""
+        common = self.denominator
+        return [factor.numerator * (common // factor.denominator) for factor in self.factors]
+
+    def is_bounded(self, rows: pl.DataFrame) -> bool:
+        """Whether 128 bits hold every sum; one resource has at most all the rows."""
+        most_usage = rows[self.usage].max() or 0
+        bound = int(str(most_usage)) * max(self.multipliers, default=0) * max(len(rows), 1)
+        return max(bound, self.denominator) < MAX_NUMERATOR
+
+
+def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) -> pl.DataFrame:
+    """Charges, their total, the usage behind them and the name; one row a resource, sorted."""
+    bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
+    multipliers = [
+        pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128)
+        for pricing in bounded
+    ]
+    table = (
+        rows.join(
+            cases.with_columns(multipliers),
+            on=_SELECTED_BY,
+            how="left",
+            nulls_equal=True,
+            validate="m:1",
+        )
+        .group_by(RESOURCE_KEY)
+        .agg(
+            *(pl.col(p.usage).sum().cast(pl.Decimal(38, 0)) for p in pricings),
+            *(
+                (pl.col(p.usage) * pl.col(f"{p.usage}_multiplier")).sum().alias(p.charge)
+                for p in bounded
+            ),
+        )
+        .with_columns(
+            round_half_even_expr(pl.col(p.charge), pl.lit(p.denominator, dtype=pl.Int128))
+            for p in bounded
+        )
+    )
+    for pricing in pricings:
+        if pricing not in bounded:
+            charges = _charges_unbounded(rows, cases, pricing)
+            table = table.join(charges, on=RESOURCE_KEY, validate="1:1", nulls_equal=True)
+    parts = [pricing.charge for pricing in pricings]
+    # Parts are below 2^126, so the sum of four of them does not wrap.
+    table = table.with_columns(pl.sum_horizontal(parts).alias("total_nanocents"))
+    largest = table["total_nanocents"].max() or 0
+    if int(str(largest)) > MAX_NANOCENTS:
+        raise _too_large("total_nanocents")
+    names = latest_names(rows, RESOURCE_KEY, "resource_name", "resource_id")
+    return (
+        table.with_columns(pl.col("total_nanocents", *parts).cast(pl.Int64))
+        .join(names, on=RESOURCE_KEY, validate="1:1", nulls_equal=True)
+        .sort(RESOURCE_KEY)
+    )
+
+
+def _charges_unbounded(rows: pl.DataFrame, cases: pl.DataFrame, pricing: _Pricing) -> pl.DataFrame:
+    """One component in Python's integers, for prices or usage beyond 126 bits."""
+    factor_of = dict(zip(cases.iter_rows(), pricing.factors, strict=True))
+    exact: dict[tuple[str, ...], Fraction] = {}
+    for row in rows.iter_rows(named=True):
+        key = tuple(row[column] for column in RESOURCE_KEY)
+        factor = factor_of[tuple(row[column] for column in _SELECTED_BY)]
+        exact[key] = exact.get(key, Fraction(0)) + row[pricing.usage] * factor
+    charges = [round_half_even(charge) for charge in exact.values()]
+    if max(charges, default=0) > MAX_NANOCENTS:
+        raise _too_large(pricing.charge)
+    keys = pl.DataFrame(list(exact), dict.fromkeys(RESOURCE_KEY, pl.String), orient="row")
+    return keys.with_columns(pl.Series(pricing.charge, charges, dtype=pl.Int128))
+
+
+def _too_large(column: str) -> BoundExceeded:
+    message = (
+        f"a charge ({column}) passes {MAX_NANOCENTS} nanocents, which is all that fits: nothing "
+        "of the hour is published. Look for a wrong price or quantity."
+    )
+    return BoundExceeded(message)

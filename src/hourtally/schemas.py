@@ -1,0 +1,204 @@
+"""One schema a table: its columns, types and units, and the grain of a row.
+
+A frame that crosses a module has one of these; `conform` checks that it does, by names and
+types, which costs nothing per row.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+RESOURCE_EVENT: Final = "metering.resource.v1"
+CLUSTER_EVENT: Final = "metering.cluster.v1"
+
+RESOURCE_TYPES: Final = (
+    "addon",
+    "external-addon",
+    "job",
+    "llm-model-deployment",
+    "opentofu-job",
+    "service",
+    "volume",
+)
+
+# Price components in the document's order, each with its meter and its quantity's column.
+PAAS_COMPONENTS: Final = {
+    "cpu": ("paas.cpu", "cpu_millicores"),
+    "memory": ("paas.memory", "memory_mib"),
+    "storage": ("paas.storage", "storage_mib"),
+    "gpu": ("paas.gpu", "gpu_milli"),
+}
+BYOC_COMPONENTS: Final = {
+    "vcpu": ("byoc.vcpu", "vcpu_millicores"),
+    "memory": ("byoc.memory", "memory_mib"),
+    "gpuMemory": ("byoc.gpu_memory", "gpu_memory_mib"),
+    "cluster": ("byoc.cluster", "cluster_count"),
+}
+# Column names of the components: snake_case, as every column.
+PAAS_PRICES: Final = ("total", "cpu", "memory", "storage", "gpu")
+BYOC_PRICES: Final = ("total", "vcpu", "memory", "gpu_memory", "cluster")
+
+QUANTITIES: Final = (
+    "cpu_millicores",
+    "memory_mib",
+    "storage_mib",
+    "gpu_milli",
+    "vcpu_millicores",
+    "gpu_memory_mib",
+    "cluster_count",
+)
+
+# Grain: one event. Quantities are what is allocated during [start_ms, end_ms), absent ones 0
+# (cluster_count 1 in a cluster's event, 0 elsewhere). A cluster is named by the columns
+# resource_id and resource_name; columns of the other type of event are null.
+# event_time_us: microseconds, null where absent; it orders conflicts and nothing else.
+# identity: first 64 bits of the MD5 of source, NUL, id: equal identities have equal ones.
+EVENTS: Final[Schema] = {
+    "event_type": pl.String,
+    "customer_id": pl.String,
+    "team_id": pl.String,
+    "project_id": pl.String,
+    "resource_id": pl.String,
+    "team_name": pl.String,
+    "project_name": pl.String,
+    "resource_name": pl.String,
+    "resource_type": pl.String,
+    "region": pl.String,
+    "start_ms": pl.Int64,
+    "end_ms": pl.Int64,
+    "cpu_millicores": pl.Int64,
+    "memory_mib": pl.Int64,
+    "storage_mib": pl.Int64,
+    "gpu_milli": pl.Int64,
+    "gpu_model": pl.String,
+    "vcpu_millicores": pl.Int64,
+    "gpu_memory_mib": pl.Int64,
+    "cluster_count": pl.Int64,
+    "event_source": pl.String,
+    "event_id": pl.String,
+    "event_time_us": pl.Int64,
+    "identity": pl.UInt64,
+}
+
+# What makes two events of one identity the same: everything but the time of the statement.
+# In the order in which the smallest of two conflicting events is found (contract, section 2).
+CONTENT: Final = (
+    "event_type",
+    "customer_id",
+    "team_id",
+    "project_id",
+    "resource_id",
+    "team_name",
+    "project_name",
+    "resource_name",
+    "resource_type",
+    "region",
+    "start_ms",
+    "end_ms",
+    "cpu_millicores",
+    "vcpu_millicores",
+    "memory_mib",
+    "storage_mib",
+    "gpu_memory_mib",
+    "cluster_count",
+    "gpu_milli",
+    "gpu_model",
+)
+
+# Grain: one slice, the part of an event inside one hour: [slice_start_ms, slice_end_ms).
+# start_ms and end_ms stay the event's own.
+SLICES: Final[Schema] = {**EVENTS, "slice_start_ms": pl.Int64, "slice_end_ms": pl.Int64}
+# The order of rows in a slices file: a resource's rows lie together, which halves the file
+# and takes the grouping from 2.7 s to 0.6 s for 10 million rows.
+RESOURCE_ORDER: Final = (
+    "event_type",
+    "customer_id",
+    "team_id",
+    "project_id",
+    "resource_type",
+    "resource_id",
+)
+SLICE_ORDER: Final = (*RESOURCE_ORDER, "slice_start_ms", "slice_end_ms")
+
+RESOURCE_KEY: Final = ("customer_id", "team_id", "project_id", "resource_type", "resource_id")
+
+# Grain: one resource or cluster (event_type tells) x names x region x gpu_model x rate period
+# of the hour (counted from 0). Usage: sum of quantity x milliseconds; exact, 128 bits.
+# last_end_ms: the latest end of the slices in it, which decides between names.
+USAGE: Final[Schema] = {
+    "event_type": pl.String,
+    **dict.fromkeys(RESOURCE_KEY, pl.String),
+    "team_name": pl.String,
+    "project_name": pl.String,
+    "resource_name": pl.String,
+    "region": pl.String,
+    "gpu_model": pl.String,
+    "period": pl.Int32,
+    "last_end_ms": pl.Int64,
+    **{quantity + "_ms": pl.Int128 for quantity in QUANTITIES},
+}
+
+
+def _prices(names: tuple[str, ...]) -> Schema:
+    return {f"{name}_nanocents": pl.Int64() for name in names}
+
+
+# Grain: one resource of the hour. Sorted by its key. Usage as 38-digit decimals: Parquet has
+# no 128-bit integer.
+CHARGES: Final[Schema] = {
+    **dict.fromkeys(RESOURCE_KEY, pl.String),
+    "resource_name": pl.String,
+    **_prices(PAAS_PRICES),
+    **{
+        f"{q}_ms": pl.Decimal(38, 0)
+        for q in ("cpu_millicores", "memory_mib", "storage_mib", "gpu_milli")
+    },
+}
+# Grain: one BYOC cluster of the hour. Sorted by its key.
+CLUSTERS: Final[Schema] = {
+    "customer_id": pl.String,
+    "cluster_id": pl.String,
+    "cluster_name": pl.String,
+    **_prices(BYOC_PRICES),
+    **{
+        f"{q}_ms": pl.Decimal(38, 0)
+        for q in ("vcpu_millicores", "memory_mib", "gpu_memory_mib", "cluster_count")
+    },
+}
+TYPES: Final[Schema] = {
+    **dict.fromkeys(RESOURCE_KEY[:4], pl.String),
+    **_prices(PAAS_PRICES),
+}
+PROJECTS: Final[Schema] = {
+    **dict.fromkeys(RESOURCE_KEY[:3], pl.String),
+    "project_name": pl.String,
+    **_prices(PAAS_PRICES),
+}
+TEAMS: Final[Schema] = {
+    **dict.fromkeys(RESOURCE_KEY[:2], pl.String),
+    "team_name": pl.String,
+    **_prices(PAAS_PRICES),
+}
+# Grain: one customer with events in the hour; where its line lies in documents.ndjson.
+# offset and length delimit the document {"data":...} itself, in bytes; sha256 is its digest.
+CUSTOMERS: Final[Schema] = {
+    "customer_id": pl.String,
+    **{f"paas_{name}": dtype for name, dtype in _prices(PAAS_PRICES).items()},
+    **{f"byoc_{name}": dtype for name, dtype in _prices(BYOC_PRICES).items()},
+    "offset": pl.Int64,
+    "length": pl.Int64,
+    "sha256": pl.String,
+}
+
+
+def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The frame itself, if it has exactly these columns and types, in this order."""
+    expected = pl.Schema(schema)
+    if frame.schema != expected or frame.columns != list(expected):
+        message = f"a frame has the schema {frame.schema}, not {expected}"
+        raise AssertionError(message)
+    return frame

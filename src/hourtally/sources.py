@@ -1,0 +1,161 @@
+"""Event files as they lie on disk: their lines in blocks, whatever they are compressed with.
+
+Blocks end at line breaks, so that they can be read apart from each other. Memory stays
+bounded whatever the file holds: one line longer than `MAX_KEPT_LINE_BYTES` is told by its
+beginning, its length and its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from hourtally.errors import FileRefused
+
+LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
+COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
+PARQUET_SUFFIX: Final = ".parquet"
+
+BLOCK_BYTES: Final = 8 << 20
+MAX_KEPT_LINE_BYTES: Final = 16 << 20
+# A line of events compresses to a fortieth; what expands further than this is no event file.
+MAX_EXPANSION: Final = 1_000
+MIN_EXPANDED_BYTES: Final = 1 << 30
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines. first_line: the number of the first, from 1. read_bytes: of the file so far."""
+
+    first_line: int
+    text: bytes
+    read_bytes: int
+
+
+@dataclass(frozen=True)
+class HugeLine:
+    """A line too long to be held: its number, beginning, length in bytes and SHA-256."""
+
+    line: int
+    head: bytes
+    length: int
+    sha256: str
+
+
+def is_event_file(path: Path) -> bool:
+    """Whether a file's name is that of an event file; others in a folder are passed over."""
+    return path.suffix == PARQUET_SUFFIX or line_compression(path) is not None
+
+
+def line_compression(path: Path) -> str | None:
+    """`plain`, `gzip` or `zstd` for a file of lines by its name; None for any other."""
+    for suffix, compression in COMPRESSIONS.items():
+        if path.name.endswith(tuple(kind + suffix for kind in LINE_SUFFIXES)):
+            return compression or "plain"
+    return None
+
+
+def event_files(path: Path) -> list[Path]:
+    """The file itself, or the event files right under a folder, by name; hidden ones are not.
+
+    Raises:
+        FileRefused: there is no such file or folder.
+    """
+    if path.is_dir():
+        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        return [entry for entry in inside if entry.is_file() and is_event_file(entry)]
+    if not path.exists():
+        raise FileRefused(path, "there is no such file; give the path of a file or a folder")
+    return [path]
+
+
+def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
+    """The lines of a file, in order.
+
+    Raises:
+        FileRefused: it cannot be read or decompressed to its end.
+    """
+    compression = line_compression(path)
+    try:
+        with path.open("rb") as raw:
+            size = path.stat().st_size
+            if compression == "plain":
+                yield from _blocks_of(raw.read, raw.tell)
+                return
+            if size == 0:
+                raise FileRefused(path, f"it is empty, which no {compression} file is")
+            with closing(pa.PythonFile(raw, "r")) as file:
+                stream = pa.CompressedInputStream(file, compression)
+                yield from _blocks_of(_bounded(stream.read, path, size), raw.tell)
+    except OSError as error:
+        reason = f"it cannot be read to its end: {error.strerror or error}"
+        raise FileRefused(path, reason) from error
+
+
+def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[int], bytes]:
+    """The same reads, up to a size that no compressed file of events expands to."""
+    most = max(MIN_EXPANDED_BYTES, MAX_EXPANSION * size)
+    expanded = 0
+
+    def bounded(count: int) -> bytes:
+        nonlocal expanded
+        piece = read(count)
+        expanded += len(piece)
+        if expanded > most:
+            reason = (
+                f"it expands to over {most} bytes, {MAX_EXPANSION} times its size: "
+                "this is no file of events"
+            )
+            raise FileRefused(path, reason)
+        return piece
+
+    return bounded
+
+
+def _blocks_of(read: Callable[[int], bytes], tell: Callable[[], int]) -> Iterator[Block | HugeLine]:
+    """Cut what `read(size)` gives at line breaks."""
+    line = 1
+    rest = b""
+    piece = read(BLOCK_BYTES).removeprefix(_BOM)
+    while piece:
+        end = piece.rfind(b"\n") + 1
+        if end:
+            text = b"".join((rest, memoryview(piece)[:end]))
+            yield Block(line, text, tell())
+            line += text.count(b"\n")
+            rest = piece[end:]
+        elif len(rest) + len(piece) <= MAX_KEPT_LINE_BYTES:
+            rest += piece
+        else:
+            huge, piece = _skip_line(line, rest + piece, read)
+            yield huge
+            line += 1
+            rest = b""
+            if piece:
+                continue
+        piece = read(BLOCK_BYTES)
+    if rest:
+        yield Block(line, rest, tell())
+
+
+def _skip_line(line: int, head: bytes, read: Callable[[int], bytes]) -> tuple[HugeLine, bytes]:
+    """Read to the end of a line too long to be held; the line, and what was read after it."""
+    digest = hashlib.sha256(head)
+    length = len(head)
+    rest = b""
+    while piece := read(BLOCK_BYTES):
+        end = piece.find(b"\n")
+        tail = piece if end < 0 else piece[:end]
+        digest.update(tail)
+        length += len(tail)
+        if end >= 0:
+            rest = piece[end + 1 :]
+            break
+    return HugeLine(line, head[:MAX_KEPT_LINE_BYTES], length, digest.hexdigest()), rest

@@ -1,0 +1,32 @@
+-- Grain: one resource or cluster x its names x region x gpu_model x rate period of the hour.
+-- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
+WITH
+-- every slice of the hour that counts
+slices AS ({slices}),
+
+-- the part of a slice in one rate period
+pieces AS ({pieces})
+
+SELECT
+    event_type,
+    customer_id,
+    team_id,
+    project_id,
+    resource_type,
+    resource_id,
+    team_name,
+    project_name,
+    resource_name,
+    region,
+    gpu_model,
+    period,
+    max(slice_end_ms) AS last_end_ms,
+    sum(cpu_millicores * piece_ms) AS cpu_millicores_ms,
+    sum(memory_mib * piece_ms) AS memory_mib_ms,
+    sum(storage_mib * piece_ms) AS storage_mib_ms,
+    sum(gpu_milli * piece_ms) AS gpu_milli_ms,
+    sum(vcpu_millicores * piece_ms) AS vcpu_millicores_ms,
+    sum(gpu_memory_mib * piece_ms) AS gpu_memory_mib_ms,
+    sum(cluster_count * piece_ms) AS cluster_count_ms
+FROM pieces
+GROUP BY ALL

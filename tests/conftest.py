@@ -1,0 +1,28 @@
+"""What every test shares: how hypothesis searches, and a Prefect that keeps to itself."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+
+from hourtally.home import Home
+from hourtally.prefect_env import serverless_environment
+
+# A first example may import Polars or DuckDB, which no deadline for an example allows for.
+settings.register_profile("dev", deadline=None)
+# The same examples every time: whether a change passes must not depend on luck.
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+# Prefect reads its environment when a test module imports it: no telemetry, no files in the
+# folder of whoever runs the tests, and no server of theirs.
+_prefect_folder = tempfile.TemporaryDirectory(prefix="hourtally-tests-")
+_environment = serverless_environment(Home(Path(_prefect_folder.name)), os.environ)
+for _name in os.environ.keys() - _environment.keys():
+    del os.environ[_name]
+os.environ.update(_environment)
+# Tests call tasks without a flow around them, whose logs then belong to no run.
+os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"

@@ -1,0 +1,98 @@
+"""The oracle's documents: names, sums and canonical JSON, spelled out level by level."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+Key = tuple[str, ...]
+Prices = dict[str, int]
+
+PAAS = ("cpu", "memory", "storage", "gpu")
+BYOC = ("vcpu", "memory", "gpuMemory", "cluster")
+
+# Below a customer: the array, the key of an item's id, and the level that a name belongs to.
+LEVELS = (
+    ("teams", "id", "team"),
+    ("projects", "id", "project"),
+    ("resourceTypes", "resourceType", None),
+    ("resources", "id", "resource"),
+)
+
+
+def document(
+    customer: str,
+    timestamp: int,
+    charges: dict[Key, Prices],
+    clusters: dict[Key, Prices],
+    names: dict[Key, str],
+) -> bytes:
+    """The canonical bytes of one customer's hour.
+
+    Args:
+        customer: its id.
+        timestamp: the hour's start in Unix seconds.
+        charges: by (customer, team, project, type, resource).
+        clusters: by (customer, cluster).
+        names: by (level, customer, team[, project[, type, resource]]), where there is one.
+    """
+    paas, byoc = price(below(charges, (customer,)), PAAS), price(below(clusters, (customer,)), BYOC)
+    text = (
+        f'{{"data":{{"timestamp":{timestamp},'
+        f'"paasUsage":{{"price":{paas},{_children(charges, names, (customer,))}}},'
+        f'"byocUsage":{{"price":{byoc}}}}}}}'
+    )
+    return text.encode()
+
+
+def totals(charges: dict[Key, Prices], clusters: dict[Key, Prices]) -> dict[str, Any]:
+    """The hour's exact totals in nanocents, over all customers."""
+    paas, byoc = sums(charges.values(), PAAS), sums(clusters.values(), BYOC)
+    return {"paas": paas, "byoc": byoc, "total": paas["total"] + byoc["total"]}
+
+
+def below(rows: dict[Key, Prices], prefix: Key) -> list[Prices]:
+    """The rows whose key begins with a prefix."""
+    return [row for key, row in rows.items() if key[: len(prefix)] == prefix]
+
+
+def sums(rows: Iterable[Prices], components: Iterable[str]) -> Prices:
+    """Each component summed over the rows, and before them their total."""
+    several = list(rows)
+    by_component = {name: sum(row[name] for row in several) for name in components}
+    return {"total": sum(by_component.values()), **by_component}
+
+
+def price(rows: Iterable[Prices], components: Iterable[str]) -> str:
+    """The JSON object of such sums, in cents."""
+    pairs = (f'"{name}":{cents(value)}' for name, value in sums(rows, components).items())
+    return "{" + ",".join(pairs) + "}"
+
+
+def cents(nanocents: int) -> str:
+    """Nanocents as cents in a JSON number: exact, no exponent, no trailing zeros."""
+    digits = f"{nanocents:010d}"
+    return f"{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
+
+
+def text_of(value: str) -> str:
+    r"""JSON text with only `"`, `\` and U+0000 to U+001F escaped."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _children(charges: dict[Key, Prices], names: dict[Key, str], prefix: Key) -> str:
+    """The array of what lies right below a key, by id in UTF-8 byte order."""
+    depth = len(prefix)
+    array, id_key, level = LEVELS[depth - 1]
+    items = []
+    for id_ in sorted({key[depth] for key in charges if key[:depth] == prefix}, key=str.encode):
+        key = (*prefix, id_)
+        members = [f'"{id_key}":{text_of(id_)}']
+        if level is not None:
+            members.append(f'"name":{text_of(names.get((level, *key), id_))}')
+        members.append(f'"price":{price(below(charges, key), PAAS)}')
+        if depth < len(LEVELS):
+            members.append(_children(charges, names, key))
+        items.append("{" + ",".join(members) + "}")
+    return f'"{array}":[{",".join(items)}]'

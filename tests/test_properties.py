@@ -1,0 +1,152 @@
+"""What holds of any events and any rate card, however the events came."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.card_strategies import rate_cards
+from tests.event_files import Arrangement, arrangements, as_cloud_event
+from tests.oracle import OracleHour, oracle
+from tests.oracle_events import affected_hours
+from tests.small_homes import Built, build, built, fresh_home, ingest, many_small_builds, stale
+from tests.statements import RATES
+from tests.strategies import HOUR, Json, event_sets, fresh_events, variants
+
+PRICES = {
+    "paas": ("cpu", "memory", "storage", "gpu"),
+    "byoc": ("vcpu", "memory", "gpu_memory", "cluster"),
+}
+EXAMPLES = settings(max_examples=300)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quickly() -> Iterator[None]:
+    with many_small_builds():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("properties")
+
+
+def identity_of(event: Json) -> tuple[str, str]:
+    return event["source"], event["id"]
+
+
+def hours_of(events: Sequence[Json]) -> set[int]:
+    """The hours that any of the events touches."""
+    return {hour for event in events for hour in affected_hours(as_cloud_event(event))}
+
+
+def summed(table: pl.DataFrame, keys: Sequence[str], names: Sequence[str]) -> list[Any]:
+    """Prices of a table summed by keys in Python's integers, in the order of the keys' bytes."""
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for row in table.iter_rows(named=True):
+        prices = [row[f"{name}_nanocents"] for name in names]
+        so_far = sums.setdefault(tuple(row[key] for key in keys), [0] * len(names))
+        so_far[:] = [a + b for a, b in zip(so_far, prices, strict=True)]
+    return sorted(sums.items())
+
+
+def assert_parents_are_sums(hour: Built) -> None:
+    """Every price at every level is the sum of those below it, and each total of its parts."""
+    paas, byoc = ("total", *PRICES["paas"]), ("total", *PRICES["byoc"])
+    keys = ["customer_id", "team_id", "project_id", "resource_type"]
+    levels = ("charges", "types", "projects", "teams")
+    for depth, (child, parent) in enumerate(itertools.pairwise(levels)):
+        key = keys[: len(keys) - depth]
+        assert summed(hour.tables[parent], key, paas) == summed(hour.tables[child], key, paas)
+    customers = hour.tables["customers"]
+    for below, kind, names in (("teams", "paas", paas), ("clusters", "byoc", byoc)):
+        own = [f"{kind}_{name}" for name in names]
+        zero = [((c,), [0] * len(names)) for c in customers["customer_id"]]
+        sums = dict(zero) | dict(summed(hour.tables[below], ["customer_id"], names))
+        assert dict(summed(customers, ["customer_id"], own)) == sums
+        totals = hour.manifest["totals"][kind]
+        assert list(totals.values()) == [sum(column) for column in zip(*sums.values(), strict=True)]
+    for name, table in hour.tables.items():
+        for kind, prefix in (("paas", ""), ("byoc", ""), ("paas", "paas_"), ("byoc", "byoc_")):
+            parts = [f"{prefix}{part}_nanocents" for part in PRICES[kind]]
+            if set(parts) <= set(table.columns):
+                assert table[f"{prefix}total_nanocents"].to_list() == [
+                    sum(row) for row in table.select(parts).iter_rows()
+                ], name
+
+
+def rows_of(table: pl.DataFrame) -> list[tuple[Any, ...]]:
+    """The rows, decimals as the integers that they are."""
+    return [
+        tuple(int(v) if isinstance(v, Decimal) else v for v in row) for row in table.iter_rows()
+    ]
+
+
+def expected_rows(hour: OracleHour, kind: str) -> list[tuple[Any, ...]]:
+    """The rows of charges (`paas`) or clusters (`byoc`), sorted by key in UTF-8 byte order."""
+    level, charges = ("resource", hour.charges) if kind == "paas" else ("cluster", hour.clusters)
+    rows = []
+    for key in sorted(charges, key=lambda ids: [id_.encode() for id_ in ids]):
+        prices = charges[key].values()
+        name = hour.names.get((level, *key), key[-1])
+        rows.append((*key, name, sum(prices), *prices, *hour.usage[key].values()))
+    return rows
+
+
+@EXAMPLES
+@given(st.data(), event_sets(), rate_cards(), st.sampled_from([1, 2]))
+def test_an_hour_is_what_the_oracle_says_and_adds_up_however_its_events_came(
+    folder: Path, data: st.DataObject, events: list[Json], rates: str, threads: int
+) -> None:
+    # The oracle is told nothing of order, grouping, form of files and threads but what the
+    # count of duplicates needs: so whatever these are, they make no difference.
+    home = fresh_home(folder)
+    files = ingest(home, events, data.draw(arrangements(len(events))), threads)
+    assert build(home, rates, threads) == {HOUR} & hours_of(events)
+    hour = built(home)
+    expected = oracle([[as_cloud_event(event) for event in events]], rates, HOUR)
+    assert list(hour.documents.items()) == list(expected.documents.items())
+    if HOUR in hours_of(events):
+        assert rows_of(hour.tables["charges"]) == expected_rows(expected, "paas")
+        assert rows_of(hour.tables["clusters"]) == expected_rows(expected, "byoc")
+        assert hour.manifest["totals"] == expected.totals
+        assert hour.manifest["duplicates"] == oracle(files, rates, HOUR).duplicates
+        conflicts = hour.manifest["conflicts"]
+        assert conflicts["count"] == len(expected.conflicts)
+        listed = [(one["event_source"], one["event_id"]) for one in conflicts["listed"]]
+        assert sorted(listed) == expected.conflicts
+        assert_parents_are_sums(hour)
+
+
+@EXAMPLES
+@given(st.data(), event_sets(max_fresh=4, max_variants=3))
+def test_another_event_changes_only_the_hours_and_customers_it_touches(
+    folder: Path, data: st.DataObject, events: list[Json]
+) -> None:
+    another = data.draw(fresh_events() | st.sampled_from(events).flatmap(variants))
+    home = fresh_home(folder)
+    everything = Arrangement(files=(tuple(range(len(events))),), formats=("ndjson",), seed=0)
+    ingest(home, events, everything)
+    build(home, RATES)
+    before = built(home)
+    # As Parquet, so that it is never a file that was ingested before.
+    ingest(home, [another], Arrangement(files=((0,),), formats=("parquet",), seed=0))
+
+    # Only the middle hour was ever built.
+    assert stale(home, RATES) == hours_of(events) - {HOUR} | hours_of([another])
+    assert build(home, RATES) == {HOUR} & hours_of([another])
+    after = built(home)
+    # An event that contradicts others may take the place of theirs.
+    rivals = [event for event in events if identity_of(event) == identity_of(another)]
+    touched = {event["data"]["customerId"] for event in [another, *rivals]}
+    for customer in before.documents.keys() | after.documents.keys():
+        if customer not in touched or HOUR not in hours_of([another]):
+            assert after.documents[customer] == before.documents[customer]
