@@ -57,14 +57,20 @@ def ingest(
     """Ingest the events in an arrangement of files.
 
     Returns:
-        The events of each file. Of files with equal bytes only one is ingested, and is here.
+        The events of each file, but for files of the bytes of an earlier one: such a file is a
+        batch that exists.
     """
-    folder = Path(tempfile.mkdtemp(dir=home.root))
+    seen = {path.read_bytes() for path in home.root.glob("files-*/*")}
+    folder = Path(tempfile.mkdtemp(prefix="files-", dir=home.root))
     paths = write_files(folder, events, arrangement)
     report = ingest_paths(home, paths, NOW_MS, Settings(threads=threads))
     assert (report.refused, report.quarantined) == ([], 0)
     files = {p.read_bytes(): m for p, m in zip(paths, arrangement.files, strict=True)}
-    return [[as_cloud_event(events[member]) for member in members] for members in files.values()]
+    return [
+        [as_cloud_event(events[member]) for member in members]
+        for content, members in files.items()
+        if content not in seen
+    ]
 
 
 def stale(home: Home, rates: str) -> set[int]:

@@ -16,7 +16,9 @@ def print_ingest(report: IngestReport) -> None:
     """One row a file: its batch and what became of its lines."""
     if not report.files:
         return
-    made = table("file", "batch", "<lines", "<accepted", "<duplicates", "<quarantined", "note")
+    headings = ["file", "batch", "<lines", "<accepted", "<duplicates", "<quarantined"]
+    noted = any(receipt.skipped or receipt.quarantined for receipt in report.files)
+    made = table(*headings, *(["note"] if noted else []))
     for receipt in report.files:
         note = "ingested before, skipped" if receipt.skipped else ""
         if receipt.quarantined and not receipt.skipped:
@@ -26,7 +28,7 @@ def print_ingest(report: IngestReport) -> None:
             receipt.batch,
             *(str(n) for n in (receipt.lines, receipt.accepted, receipt.duplicates)),
             str(receipt.quarantined),
-            note,
+            *([note] if noted else []),
         )
     console().print(made)
 

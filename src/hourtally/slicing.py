@@ -45,9 +45,9 @@ def sort_key() -> pl.Expr:
 
 
 def in_order(slices: pl.DataFrame) -> pl.DataFrame:
-    """Slices of one hour, sorted as their file is."""
+    """Slices of one hour, sorted as their file is; what is equal in all of that keeps its order."""
     keys = slices.select(sort_key(), *SLICE_ORDER[len(RESOURCE_ORDER) :], "identity")
-    return slices[keys.select(pl.arg_sort_by(keys.columns)).to_series()]
+    return slices[keys.select(pl.arg_sort_by(keys.columns, maintain_order=True)).to_series()]
 
 
 def without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -22,7 +22,7 @@ LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
 PARQUET_SUFFIX: Final = ".parquet"
 
-BLOCK_BYTES: Final = 8 << 20
+BLOCK_BYTES: Final = 12 << 20
 MAX_KEPT_LINE_BYTES: Final = 16 << 20
 # A line of events compresses to a fortieth; what expands further than this is no event file.
 MAX_EXPANSION: Final = 1_000

@@ -1,0 +1,105 @@
+"""The commands themselves: help, exit statuses, no tracebacks. What they do is tested elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hourtally.cli import app
+from tests.command_line import NOW, ROOT, hourtally
+
+COMMANDS = [
+    [name]
+    for name in app.resolved_commands()
+    if not name.startswith("-") and name not in {"rates", "tokens"}
+] + [["rates", "check"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    done = hourtally(*command, "--help")
+    assert done.returncode == 0
+    assert f"Example: hourtally {' '.join(command)}" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_readme(command: list[str]) -> None:
+    assert f"`hourtally {' '.join(command)}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing-of-the-kind"],
+        ["ingest"],
+        ["backfill", "--from", "2026-11-02T09"],
+        ["backfill", "--from", "yesterday", "--to", "2026-11-02T09"],
+        ["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T09"],
+        ["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T10", "--workers", "0"],
+        ["run", "--now", "noon"],
+        ["run", "--settle", "-1"],
+        ["show", "1793610001", "--customer", "acme"],
+        ["show", "2026-11-02T09"],
+        ["show", "2026-11-02T09", "--customer", "acme", "--unknown"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: list[str]) -> None:
+    home = [] if arguments[0] == "nothing-of-the-kind" else ["--home", str(tmp_path)]
+    done = hourtally(*arguments, *home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hourtally: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "rates.toml"),
+        (["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T10"], "rates.toml"),
+        (["ingest", "/no/such/file.ndjson"], "no such file"),
+        (["ingest", str(ROOT / "README.md")], "its name ends in none of"),
+        (["show", "2026-11-02T09", "--customer", "acme"], "was never built"),
+        (["show", "2026-11-22T01", "--customer", "acme"], "in the future"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = hourtally(*arguments, "--home", tmp_path, "--now", NOW)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(
+        'currency = "USD"\n'
+        '[[rate]]\nid = "a"\nmeter = "paas.cpu"\nprice_cents = 1.5\nper = "vcpu-hour"\n'
+        "active_from = 2026-01-01T00:00:00Z\n"
+        '[[rate]]\nid = "b"\nmeter = "paas.cpus"\nprice_cents = "1"\nper = "vcpu-hour"\n'
+        "active_from = 2026-01-01T00:00:00Z\n"
+    )
+    done = hourtally("rates", "check", wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "2 problem(s)" in done.stderr
+    assert "a" in done.stderr
+    assert "paas.cpus" in done.stderr
+
+
+def test_a_right_card_is_printed() -> None:
+    done = hourtally("rates", "check", ROOT / "data" / "rates.toml", "--now", NOW)
+    assert done.returncode == 0
+    assert "paas-cpu-2025" in done.stdout
+    assert "1200 cents per vcpu-month" in done.stdout
+
+
+def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
+    inbox = ROOT / "data" / "sample" / "inbox"
+    first = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
+    assert first.returncode == 3
+    assert "see quarantine/ddf63842213b6287.ndjson" in first.stdout
+    again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
+    assert again.returncode == 0
+    assert again.stdout.count("ingested before, skipped") == 7

@@ -1,0 +1,174 @@
+"""The fast reader takes a line only where the strict judge accepts it, with the same values."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hourtally.events import check_line
+from hourtally.jsonlines import Rejection, parse_line
+from hourtally.kinds import Event
+from hourtally.layouts import layout_of, matching
+from hourtally.parsing import LineParser, events_frame
+from hourtally.sources import Block
+from tests.event_files import as_cloud_event, written_line
+from tests.strategies import NOW_MS, Json, event_sets
+
+GOOD = json.dumps(
+    {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/s",
+        "type": "metering.resource.v1",
+        "time": "2026-11-22T13:05:00.123456789Z",
+        "traceparent": "00-ab",
+        "data": {
+            "customerId": "c",
+            "teamId": "t",
+            "projectId": "p",
+            "projectName": 'é "q" \\',
+            "resourceId": "r",
+            "resourceType": "service",
+            "start": "2026-11-22T13:00:00.5Z",
+            "end": "2026-11-22T13:05:00+00:00",
+            "cpuMillicores": 500,
+            "labels": {"env": "prod", "n": 1.5},
+            "gpuMilli": 0,
+            "gpuModel": None,
+        },
+    }
+).encode()
+
+# What is replaced by what in the good line; the judge refuses some of these and takes others.
+CHANGES = [
+    (b'"cpuMillicores": 500', b'"cpuMillicores": "500"'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 500.0'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 5e2'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 0500'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": -0'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 10000000001'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 10000000000'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 99999999999999999999'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": true'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": null'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 500, "cpuMillicores": 1'),
+    (b'"id": "1"', b'"id": "1", "id": "2"'),
+    (b'"id": "1"', b'"id": ""'),
+    (b'"id": "1"', b'"id": 1'),
+    (b'"id": "1"', b'"id": "' + b"x" * 513 + b'"'),
+    (b'"customerId": "c"', b'"customerId": "' + "é".encode() * 129 + b'"'),
+    (b'"customerId": "c"', b'"customerId": "c\\n"'),
+    (b'"customerId": "c"', b'"customerId": "c\\u0001"'),
+    (b'"customerId": "c"', b'"customerId": "\xc2\x85"'),
+    (b'"customerId": "c"', b'"customerId": "\\ud800"'),
+    (b'"customerId": "c", ', b""),
+    (b'"prod"', b'"\\ud83d\\ude00"'),
+    (b'"prod"', b'"\\ud800"'),
+    (b'"prod"', b"NaN"),
+    (b'"prod"', b"1e999"),
+    (b'"prod"', b'"prod",'),
+    (b'"prod"', b'[1, {"deep": [2]}]'),
+    (b"13:00:00.5Z", b"13:00:00.5000Z"),
+    (b"13:00:00.5Z", b"13:00:60Z"),
+    (b"13:00:00.5Z", b"24:00:00Z"),
+    (b"13:00:00.5Z", b"13:00:00"),
+    (b"13:00:00.5Z", b"15:00:00+02:00"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-02-30T13:00:00Z"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:04:59.999Z"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:05:00Z"),
+    (b"2026-11-22T13:05:00+", b"2026-11-22T13:00:00.5+"),
+    (b'"gpuMilli": 0', b'"gpuMilli": 1'),
+    (b'"gpuModel": null', b'"gpuModel": "l4"'),
+    (b'"specversion": "1.0"', b'"specversion": "1.1"'),
+    (b'"resourceType": "service"', b'"resourceType": "Service"'),
+    (b".123456789Z", b".123456789123Z"),
+    (b"}}", b"}}}"),
+    (b"}}", b"},}"),
+    (b"}}", b"}} x"),
+    (b"}}", b"}}\r"),
+    (b'": ', b'"\t:  '),
+]
+
+
+def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
+    """What the strict judge says of every line: the events, and the refused lines' rules."""
+    events, rules = [], {}
+    for number, line in enumerate(lines, 1):
+        try:
+            events.append(check_line(line, NOW_MS))
+        except Rejection as rejection:
+            rules[number] = rejection.rule
+    return events, rules
+
+
+def assert_parsed_as_judged(parser: LineParser, lines: list[bytes]) -> None:
+    parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
+    events, rules = judged(lines)
+    assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
+    assert {refusal.line: refusal.rule for refusal in parsed.refusals} == rules
+    assert parsed.lines == len(lines)
+    by_line = {refusal.line: refusal.raw for refusal in parsed.refusals}
+    assert all(raw == lines[number - 1] for number, raw in by_line.items())
+
+
+def taken_fast(line: bytes) -> bool:
+    """Whether the layout of the good line takes a line."""
+    layout = layout_of(parse_line(GOOD))
+    assert layout is not None
+    return bool(matching(pl.Series([line.decode()]), layout)[0])
+
+
+def test_a_layout_takes_the_line_that_it_was_made_from() -> None:
+    assert taken_fast(GOOD)
+
+
+def test_a_layout_takes_lines_without_its_optional_keys_and_no_others() -> None:
+    assert taken_fast(GOOD.replace(b'"traceparent": "00-ab", ', b""))
+    assert taken_fast(GOOD.replace(b'"cpuMillicores": 500, ', b""))
+    assert not taken_fast(GOOD.replace(b'"teamId": "t", ', b""))
+    assert not taken_fast(GOOD.replace(b'"id": "1"', b'"id": "1", "more": 1'))
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES, ids=range(len(CHANGES)))
+def test_a_changed_line_comes_to_what_the_judge_says(old: bytes, new: bytes) -> None:
+    assert old in GOOD
+    # The good line comes first, so its layout is known when the changed one is read.
+    assert_parsed_as_judged(LineParser(NOW_MS), [GOOD, GOOD.replace(old, new, 1)])
+
+
+def test_blank_lines_count_for_nothing() -> None:
+    parsed = LineParser(NOW_MS).parse(Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0))
+    assert (parsed.lines, len(parsed.events), parsed.refusals) == (2, 2, [])
+
+
+@st.composite
+def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
+    """Lines of any events, most of them as they are, some with a byte changed."""
+    chance = random.Random(draw(st.integers(0, 2**16)))
+    events: list[Json] = draw(event_sets())
+    lines = [written_line(event, chance) for event in events]
+    lines += [json.dumps(as_cloud_event(event)).encode() for event in events]
+    for number in range(len(lines)):
+        if chance.random() < 0.3:
+            line = bytearray(lines[number])
+            place = chance.randrange(len(line))
+            line[place : place + chance.randrange(2)] = chance.choice(
+                [b'"', b",", b"\\", b"0", b"}", b":", b"\xff", b"\x00", b" ", b"e", b"-", b"."]
+            )
+            lines[number] = bytes(line).replace(b"\n", b"")
+    return [line for line in lines if line.strip()]
+
+
+@settings(max_examples=300)
+@given(_mutated_lines())
+def test_any_lines_come_to_what_the_judge_says(lines: list[bytes]) -> None:
+    if lines:
+        # Twice: the second time the layouts are known.
+        parser = LineParser(NOW_MS)
+        assert_parsed_as_judged(parser, lines)
+        assert_parsed_as_judged(parser, lines)

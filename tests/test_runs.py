@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hourtally import runs
+from hourtally.events import check_line
+from hourtally.parsing import events_frame
+from hourtally.runs import Runs
+from hourtally.schemas import RESOURCE_ORDER, SLICES
+from hourtally.slicing import in_order, slices_of
+from tests.event_files import as_cloud_event
+from tests.strategies import NOW_MS, Json, event_sets
+
+
+@settings(max_examples=100)
+@given(event_sets(), st.integers(1, 30), st.integers(1, 20), st.integers(1, 4))
+def test_runs_give_back_by_hour_what_was_added(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[Json],
+    run_rows: int,
+    portion_rows: int,
+    pieces: int,
+) -> None:
+    slices = slices_of(judged_frame(events))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "RUN_ROWS", run_rows)
+        patch.setattr(runs, "_PORTION_ROWS", portion_rows)
+        patch.setattr(runs, "_BATCH_ROWS", 3)
+        kept = Runs(tmp_path_factory.mktemp("runs"))
+        for piece in range(pieces):
+            kept.add(slices.gather_every(pieces, piece))
+        hours = {hour.timestamp: list(portions) for hour, portions in kept.by_hour()}
+    assert list(hours) == sorted(set(slices["hour"]))
+    for hour, portions in hours.items():
+        expected = in_order(slices.filter(pl.col("hour") == hour).select(SLICES.keys()))
+        rows = [row for portion in portions for row in portion.rows()]
+        assert sorted(rows, key=repr) == sorted(expected.rows(), key=repr)
+        # Sorted portions, one after the other, are sorted: no resource is in two of them.
+        together = pl.concat([in_order(portion) for portion in portions])
+        assert in_order(together).equals(together)
+        owners = [set(portion.select(RESOURCE_ORDER).rows()) for portion in portions]
+        assert sum(map(len, owners)) == len(set().union(*owners))
+
+
+def judged_frame(events: list[Json]) -> pl.DataFrame:
+    """The events as the judge has them."""
+    lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
+    return events_frame(check_line(line, NOW_MS) for line in lines)

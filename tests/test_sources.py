@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hourtally import sources
+from hourtally.errors import FileRefused
+from hourtally.sources import Block, HugeLine, event_files, read_blocks
+
+LINES = b"one\ntwo\n\nfour"
+PACKED = {
+    "events.ndjson": LINES,
+    "events.jsonl": LINES,
+    "events.ndjson.gz": gzip.compress(LINES),
+    "two-members.jsonl.gz": gzip.compress(LINES[:5]) + gzip.compress(LINES[5:]),
+    "events.ndjson.zst": pa.compress(LINES, codec="zstd", asbytes=True),
+    "two-frames.ndjson.zst": pa.compress(LINES[:5], codec="zstd", asbytes=True)
+    + pa.compress(LINES[5:], codec="zstd", asbytes=True),
+}
+
+
+def read(path: Path) -> list[Block | HugeLine]:
+    return list(read_blocks(path))
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_file_is_read_to_its_end_whatever_it_is_packed_with(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(PACKED[name])
+    blocks = [block for block in read(tmp_path / name) if isinstance(block, Block)]
+    assert b"".join(block.text for block in blocks) == LINES
+    assert [block.first_line for block in blocks] == [1, 4][: len(blocks)]
+
+
+@pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
+def test_a_compressed_file_cut_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+    whole = PACKED[name]
+    for length in range(len(whole)):
+        (tmp_path / name).write_bytes(whole[:length])
+        with pytest.raises(FileRefused, match=name):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
+def test_what_follows_a_compressed_file_refuses_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(PACKED[name] + b"junk")
+    with pytest.raises(FileRefused, match="cannot be read to its end"):
+        read(tmp_path / name)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from([b"a", b"bb\n", b"\n", b"cccc", b"\r\n"])), st.integers(1, 5))
+def test_blocks_hold_whole_lines_and_together_all_of_the_file(
+    pieces: list[bytes], size: int
+) -> None:
+    text = b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "BLOCK_BYTES", size)
+        rest = iter([text[i : i + size] for i in range(0, len(text), size)] + [b""])
+        blocks = list(sources._blocks_of(lambda _: next(rest, b""), lambda: 0))
+    assert all(isinstance(block, Block) for block in blocks)
+    assert b"".join(block.text for block in blocks if isinstance(block, Block)) == text
+    line = 1
+    for block in blocks:
+        assert isinstance(block, Block)
+        assert block.first_line == line
+        assert block is blocks[-1] or block.text.endswith(b"\n")
+        line += block.text.count(b"\n")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\nlast", b"\na\nb\n"])
+def test_a_line_too_long_to_hold_is_told_by_its_head_length_and_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bytes
+) -> None:
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(sources, "MAX_KEPT_LINE_BYTES", 20)
+    huge = b"x" * 50
+    (tmp_path / "e.ndjson").write_bytes(b"first\n" + huge + ending)
+    found = read(tmp_path / "e.ndjson")
+    [told] = [one for one in found if isinstance(one, HugeLine)]
+    assert told == HugeLine(2, huge[:20], 50, hashlib.sha256(huge).hexdigest())
+    rest = b"".join(one.text for one in found if isinstance(one, Block))
+    assert rest == b"first\n" + ending.removeprefix(b"\n")
+    lines = [one.first_line for one in found if isinstance(one, Block)]
+    assert lines[:2] == [1, 3][: len(lines)]
+
+
+def test_a_bomb_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MIN_EXPANDED_BYTES", 1 << 20)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 1 << 16)
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(b"\n" * (1 << 20)) for _ in range(8)) + packer.flush()
+    monkeypatch.setattr(sources, "MAX_EXPANSION", 100)
+    (tmp_path / "bomb.ndjson.gz").write_bytes(bomb)
+    with pytest.raises(FileRefused, match="expands to over"):
+        read(tmp_path / "bomb.ndjson.gz")
+
+
+def test_a_folder_is_its_event_files_by_name(tmp_path: Path) -> None:
+    for name in ("b.ndjson", "a.parquet", "c.jsonl.zst", ".d.ndjson", "notes.txt", "e.ndjson.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / "inner.ndjson").mkdir()
+    assert [path.name for path in event_files(tmp_path)] == ["a.parquet", "b.ndjson", "c.jsonl.zst"]
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileRefused, match="no such file"):
+        event_files(tmp_path / "none.ndjson")
