@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import polars as pl
 import pytest
 
@@ -38,12 +36,9 @@ class Built(NamedTuple):
 
 @contextmanager
 def many_small_builds() -> Iterator[None]:
-    """Spare thousands of small builds the wait for the disk and the start of a DuckDB each."""
-    instance = functools.cache(lambda threads: duckdb_connect(config={"threads": threads}))
-    duckdb_connect = duckdb.connect
+    """Spare thousands of small builds the wait for the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        patch.setattr(duckdb, "connect", lambda config: instance(config["threads"]).cursor())
         yield
 
 
