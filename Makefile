@@ -22,8 +22,9 @@ lint: $(INSTALLED)   ## Check format, lint rules and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED)   ## Measure the hot paths
-	@$(BIN)/pytest -m bench tests/benches
+# make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
+bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (an hour)
+	@$(BIN)/python -m tests.benches $(OPTIONS)
 
 # Run it after a change of dependencies in pyproject.toml. The two --no-emit and --no-header
 # keep addresses of package indexes out of the file. To the pip that Python 3.11 brings a pin

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hourtally.home import Home
+from hourtally.home import Home, to_sealed_json
 from hourtally.hours import Hour
 from hourtally.revisions import Manifest
 from hourtally.schemas import BYOC_PRICES, CUSTOMERS, PAAS_PRICES
@@ -61,7 +61,7 @@ def publish(
         "conflicts": {"count": 0, "listed": []},
     }
     path = home.manifest(hour, revision)
-    path.write_text(json.dumps(record))
+    path.write_bytes(to_sealed_json(record))
     return Manifest(hour, revision, path, record)
 
 

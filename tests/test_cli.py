@@ -13,7 +13,7 @@ COMMANDS = [
     [name]
     for name in app.resolved_commands()
     if not name.startswith("-") and name not in {"rates", "tokens"}
-] + [["rates", "check"]]
+] + [["rates", "check"], *(["tokens", name] for name in ("add", "list", "remove"))]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

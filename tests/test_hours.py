@@ -63,6 +63,15 @@ def test_digits_past_microseconds_are_cut_off() -> None:
     assert parse_instant_us("1970-01-01T00:00:00.123456999Z") == 123_456
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("-62135596800", "0001-01-01T00"), ("-3600", "1969-12-31T23"), ("0", "1970-01-01T00")],
+)
+def test_an_hour_may_be_of_any_year_from_1_on(text: str, name: str) -> None:
+    assert Hour.parse(text).name == name
+    assert Hour.parse(name).timestamp == int(text)
+
+
 @pytest.mark.parametrize("text", ["2026-11-22T13", str(THIRTEEN)])
 def test_an_hour_has_two_forms(text: str) -> None:
     hour = Hour.parse(text)
@@ -72,7 +81,12 @@ def test_an_hour_has_two_forms(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2026-11-22", "2026-11-22T24", "2026-02-30T00", "1795352401", "1e9", "2026-11-22T1"],
+    [
+        *("", "2026-11-22", "2026-11-22T24", "2026-02-30T00", "1795352401", "1e9", "2026-11-22T1"),
+        *("2026-11-22t13", " 2026-11-22T13", "\u0661\u0667\u0669\u0665\u0663\u0665\u0662\u0664"),
+        # Hours of the years 0, 9999 and 13378: not all of their instants can be written down.
+        *("-62135600400", "9999-01-01T00", "253402297200", "360000000000"),
+    ],
 )
 def test_what_is_no_hour_is_wrong_use(text: str) -> None:
     with pytest.raises(WrongUse):

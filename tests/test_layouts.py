@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hourtally import parsing
 from hourtally.events import check_line
 from hourtally.jsonlines import Rejection, parse_line
 from hourtally.kinds import Event
-from hourtally.layouts import layout_of, matching
+from hourtally.layouts import layout_of, matching, read_lines
 from hourtally.parsing import LineParser, events_frame
 from hourtally.sources import Block
 from tests.event_files import as_cloud_event, written_line
-from tests.strategies import NOW_MS, Json, event_sets
+from tests.statements import statement
+from tests.strategies import NOW_MS, Json, event_sets, fresh_events
+from tests.twisted_lines import raw_of, twisted
 
 GOOD = json.dumps(
     {
@@ -95,6 +100,10 @@ CHANGES = [
 ]
 
 
+# Spares hundreds of parsers a DuckDB each.
+ENGINE = threading.local()
+
+
 def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
     """What the strict judge says of every line: the events, and the refused lines' rules."""
     events, rules = [], {}
@@ -138,11 +147,13 @@ def test_a_layout_takes_lines_without_its_optional_keys_and_no_others() -> None:
 def test_a_changed_line_comes_to_what_the_judge_says(old: bytes, new: bytes) -> None:
     assert old in GOOD
     # The good line comes first, so its layout is known when the changed one is read.
-    assert_parsed_as_judged(LineParser(NOW_MS), [GOOD, GOOD.replace(old, new, 1)])
+    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
 
 
 def test_blank_lines_count_for_nothing() -> None:
-    parsed = LineParser(NOW_MS).parse(Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0))
+    parsed = LineParser(NOW_MS, _local=ENGINE).parse(
+        Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0)
+    )
     assert (parsed.lines, len(parsed.events), parsed.refusals) == (2, 2, [])
 
 
@@ -169,6 +180,37 @@ def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
 def test_any_lines_come_to_what_the_judge_says(lines: list[bytes]) -> None:
     if lines:
         # Twice: the second time the layouts are known.
-        parser = LineParser(NOW_MS)
+        parser = LineParser(NOW_MS, _local=ENGINE)
         assert_parsed_as_judged(parser, lines)
         assert_parsed_as_judged(parser, lines)
+
+
+@settings(max_examples=300)
+@given(st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32))
+def test_twisted_lines_of_a_known_layout_come_to_what_the_judge_says(
+    events: list[Json], seed: int
+) -> None:
+    chance = random.Random(seed)
+    plain = [raw_of(event, chance) for event in events]
+    lines = [raw.line() for raw in plain]
+    lines += [twisted(chance.choice(plain), chance) for _ in range(40)]
+    # The plain lines come first, so their layouts are known when the twisted ones are read.
+    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), lines)
+
+
+def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Were none of them, the test above would compare the judge with itself.
+    fast: list[int] = []
+
+    def counted(*arguments: Any) -> pl.DataFrame:
+        read = read_lines(*arguments)
+        fast.append(len(read))
+        return read
+
+    monkeypatch.setattr(parsing, "read_lines", counted)
+    chance = random.Random(0)
+    event = statement(0, cpuMillicores=5, teamName="Blue")
+    raw = raw_of(event, chance)
+    lines = [raw.line(), *(twisted(raw, chance) for _ in range(1_000))]
+    accepted = len(LineParser(NOW_MS).parse(Block(1, b"\n".join(lines), 0)).events)
+    assert 100 < sum(fast) < accepted < len(lines)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hourtally import runs
+from hourtally.concurrency import in_turn
 from hourtally.events import check_line
 from hourtally.parsing import events_frame
 from hourtally.runs import Runs
 from hourtally.schemas import RESOURCE_ORDER, SLICES
 from hourtally.slicing import in_order, slices_of
 from tests.event_files import as_cloud_event
+from tests.statements import statement
 from tests.strategies import NOW_MS, Json, event_sets
 
 
@@ -51,3 +54,35 @@ def judged_frame(events: list[Json]) -> pl.DataFrame:
     """The events as the judge has them."""
     lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
     return events_frame(check_line(line, NOW_MS) for line in lines)
+
+
+def test_hours_put_together_at_once_do_not_mix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RUN_ROWS", 40)
+    monkeypatch.setattr(runs, "_PORTION_ROWS", 2)
+    # Thirty hours of twelve resources each.
+    events = [
+        {**statement(n, start=60 * hour, end=60 * hour + 60), "id": f"{hour} {n}"}
+        for hour in range(30)
+        for n in range(12)
+    ]
+    slices = slices_of(judged_frame(events))
+    kept = Runs(tmp_path)
+    kept.add(slices)
+    together = list(in_turn(4, lambda hour, parts: (hour, list(parts)), kept.by_hour()))
+    assert [hour.timestamp for hour, _ in together] == sorted(set(slices["hour"]))
+    for hour, portions in together:
+        ids = sorted(pl.concat(portions)["event_id"])
+        assert ids == sorted(slices.filter(hour=hour.timestamp)["event_id"])
+
+
+def test_few_slices_are_never_written(tmp_path: Path) -> None:
+    kept = Runs(tmp_path)
+    kept.add(slices_of(judged_frame([statement(0, start=0, end=90)])))
+    assert [len(pl.concat(portions)) for _, portions in kept.by_hour()] == [1, 1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_added_gives_no_hours(tmp_path: Path) -> None:
+    assert list(Runs(tmp_path).by_hour()) == []

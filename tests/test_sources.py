@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import os
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from hourtally.errors import FileRefused
 from hourtally.sources import Block, HugeLine, event_files, read_blocks
 
 LINES = b"one\ntwo\n\nfour"
+NOTHING = pa.compress(b"", codec="zstd", asbytes=True)
+# RFC 8878, section 3.1.2: a magic number, a length, and bytes that a reader passes over.
+SKIPPABLE = bytes.fromhex("502a4d18") + b"\x05\0\0\0" + b"hello"
 PACKED = {
     "events.ndjson": LINES,
     "events.jsonl": LINES,
@@ -23,6 +28,17 @@ PACKED = {
     "events.ndjson.zst": pa.compress(LINES, codec="zstd", asbytes=True),
     "two-frames.ndjson.zst": pa.compress(LINES[:5], codec="zstd", asbytes=True)
     + pa.compress(LINES[5:], codec="zstd", asbytes=True),
+    "empty-members.ndjson.gz": gzip.compress(b"").join(
+        [b"", gzip.compress(LINES[:5]), gzip.compress(LINES[5:]), b""]
+    ),
+    "empty-frames.ndjson.zst": NOTHING.join(
+        [b"", pa.compress(LINES, codec="zstd", asbytes=True), b""]
+    ),
+    "skippable.ndjson.zst": SKIPPABLE.join(
+        [b"", pa.compress(LINES, codec="zstd", asbytes=True), b""]
+    ),
+    "with-bom.ndjson": b"\xef\xbb\xbf" + LINES,
+    "with-bom.ndjson.gz": gzip.compress(b"\xef") + gzip.compress(b"\xbb\xbf" + LINES),
 }
 
 
@@ -45,6 +61,30 @@ def test_a_compressed_file_cut_anywhere_is_refused(tmp_path: Path, name: str) ->
         (tmp_path / name).write_bytes(whole[:length])
         with pytest.raises(FileRefused, match=name):
             read(tmp_path / name)
+
+
+def test_a_gzip_file_with_a_bit_flipped_is_refused_or_has_the_same_lines(tmp_path: Path) -> None:
+    path, whole = tmp_path / "events.ndjson.gz", PACKED["events.ndjson.gz"]
+    refused = 0
+    for place in range(len(whole) * 8):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found = [block.text for block in read(path) if isinstance(block, Block)]
+        except FileRefused:
+            refused += 1
+        else:
+            assert b"".join(found) == LINES
+    # What is not read: "is text", the time, hints and system, and six bits of padding.
+    assert refused == len(whole) * 8 - (1 + 32 + 8 + 8 + 6)
+
+
+@pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
+def test_an_empty_file_is_no_compressed_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(FileRefused, match="it is empty"):
+        read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
@@ -107,6 +147,23 @@ def test_a_folder_is_its_event_files_by_name(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "inner.ndjson").mkdir()
     assert [path.name for path in event_files(tmp_path)] == ["a.parquet", "b.ndjson", "c.jsonl.zst"]
+
+
+def test_a_mark_of_byte_order_is_passed_over_at_the_start_only(tmp_path: Path) -> None:
+    (tmp_path / "e.ndjson").write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo")
+    texts = [block.text for block in read(tmp_path / "e.ndjson") if isinstance(block, Block)]
+    assert b"".join(texts) == b"one\n\xef\xbb\xbftwo"
+
+
+def test_a_folder_that_must_not_be_looked_into_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(FileRefused, match="cannot be read: Permission denied"):
+        event_files(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

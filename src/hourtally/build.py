@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from hourtally.settings import Settings
 from hourtally.staleness import FORCED, inputs_of, reasons_of
 
 MOST_LISTED_CONFLICTS: Final = 1_000
+# What DuckDB says where memory, or the disk that it spills to, does not suffice.
+_ENGINE_FAULTS: Final = (duckdb.IOException, duckdb.OutOfMemoryException)
 _ROW_GROUP_ROWS: Final = 131_072
 
 
@@ -100,9 +103,11 @@ def _publish(
             checked = checker.submit(_check_slices, home, hour, inputs["batches"])
             try:
                 facts = _write_revision(home, card, hour, settings, inputs["batches"], folder)
-            except (duckdb.Error, pl.exceptions.PolarsError):
+            except (duckdb.Error, pl.exceptions.PolarsError) as error:
                 # A damaged file shows itself in any way; its digest tells which one it is.
                 checked.result()
+                if isinstance(error, _ENGINE_FAULTS):
+                    raise OSError(errno.EIO, str(error), str(folder)) from error
                 raise
             checked.result()
         storage.fsync_folder(folder)
@@ -146,7 +151,7 @@ def _check_slices(home: Home, hour: Hour, batches: Sequence[str]) -> None:
     """
     for batch in batches:
         path = home.slices(hour, batch)
-        record = storage.read_json(home.batch_record(batch))
+        record = storage.read_sealed_json(home.batch_record(batch))
         expected = record.get("hours", {}).get(hour.name)
         if expected is None:
             raise Damaged(home.batch_record(batch), f"it does not name {path}")
@@ -169,7 +174,7 @@ def _write_revision(
     """Run the stages and write the revision's files; what its manifest says of them."""
     periods = card.periods(hour)
     paths = [home.slices(hour, batch) for batch in batches]
-    with _duckdb(home, settings) as connection:
+    with _duckdb(folder / "spill", settings) as connection:
         metered = meter(connection, paths, periods)
     rated = rate(hour, metered.usage, card.in_force(hour), periods)
     rollup = roll_up(rated.charges, rated.clusters, metered.usage)
@@ -215,9 +220,13 @@ def _write_documents(path: Path, blocks: Iterable[DocumentBlock]) -> pl.DataFram
 
 def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
     """Write a table durably; its file's name and what the manifest says of it."""
-    table.rechunk().write_parquet(
-        path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS
-    )
+    try:
+        table.rechunk().write_parquet(
+            path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS
+        )
+    except pl.exceptions.ComputeError as error:
+        # Polars says so of a full disk.
+        raise OSError(errno.EIO, str(error), str(path)) from error
     return _finish_file(path)
 
 
@@ -249,9 +258,8 @@ def _totals(customers: pl.DataFrame) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _duckdb(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of bounded memory, that spills into the home and leaves nothing there."""
-    spill = home.staging(f"duckdb-{secrets.token_hex(8)}")
+def _duckdb(spill: Path, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB of bounded memory; what a killed build has spilled goes with its revision."""
     connection = duckdb.connect(
         config={
             "threads": settings.threads,

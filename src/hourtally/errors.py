@@ -8,6 +8,7 @@
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
     ├── NotFound                the hour is published, but not what was asked for in it
+    ├── TokensError             the tokens file is wrong; nobody is let in with it
     ├── Damaged                 a stored file is not what its record says; names the file
     └── StorageFault            the system refused a read or a write; names the path
 
@@ -120,6 +121,10 @@ class HourNotPublished(HourtallyError):
 
 class NotFound(HourtallyError):
     """A published hour does not have the customer, resource or revision asked for."""
+
+
+class TokensError(HourtallyError):
+    """The tokens file cannot be read, or a line of it is not of its form."""
 
 
 class Damaged(HourtallyError):

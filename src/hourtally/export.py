@@ -1,33 +1,35 @@
 """One JSON file a customer and hour, for other servers: `<customer>/<timestamp>.json`.
 
-A note an hour in `@hourtally/` says which revision was exported and which customers it has; it
-is written last. So an hour in step is skipped, a restatement rewrites its files and removes
-those of customers that are no longer in it, and what a crash left half is done again. No
-customer's folder begins with `@`, which percent-encoding never leaves as it is.
+The tree is kept in step with the hours. A marker an hour, `@hourtally/<hour>.json`, names the
+documents that its files are of. It is taken away before the first file of the hour is touched
+and written again after the last, so an hour without the right marker, whatever interrupted an
+export before, is done anew: every file is written, and those of customers that are not in the
+hour are looked for and removed. No customer's folder begins with `@`, which percent-encoding
+never leaves as it is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
 
 from hourtally import home as storage
-from hourtally.errors import Damaged, StorageFault
+from hourtally.errors import Damaged
+from hourtally.export_tree import ExportTree, folder_name, open_tree
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.reading import read_customers, read_document, read_documents
+from hourtally.reading import (
+    DOCUMENTS_FILE,
+    read_customers,
+    read_document,
+    read_documents,
+    recorded,
+)
 from hourtally.revisions import Manifest, current_manifest
 
-_NOTES: Final = "@hourtally"
-# What a file system takes as one name.
-_MOST_NAME_BYTES: Final = 255
-
 Progress = Callable[[int, int, str], None]
+"""Called with the hours done, of how many, and the hour."""
 
 
 @dataclass
@@ -40,20 +42,6 @@ class ExportReport:
     current: int = 0
 
 
-def folder_name(customer: str) -> str:
-    """The folder of a customer: its id percent-encoded, unreserved characters as they are.
-
-    `.` and `..` are encoded too. An id whose encoding no file system would take as a name has
-    its first 180 characters, `,`, and the SHA-256 of the id, which no encoded id looks like.
-    """
-    name = quote(customer, safe="")
-    if set(name) == {"."}:
-        name = "%2E" * len(name)
-    if len(name) > _MOST_NAME_BYTES:
-        name = f"{name[:180]},{hashlib.sha256(customer.encode()).hexdigest()}"
-    return name
-
-
 def export_hours(
     home: Home,
     directory: Path,
@@ -63,69 +51,69 @@ def export_hours(
 ) -> ExportReport:
     """Bring the files of published hours into step with their newest revisions.
 
-    With a customer, only its files are written, and no hour is noted as being in step.
+    A customer has a file for the hours in which it had events. With a customer, only its files
+    are looked at, and no hour is marked as being in step.
 
     Raises:
-        Damaged: a revision's file is not what its manifest says.
+        Damaged: a revision's file is not what its manifest says; the other hours are exported.
         StorageFault: the system refused a write, or a symbolic link lies in the tree.
     """
     report = ExportReport()
-    with storage.storage_faults(directory, "exporting"):
-        storage.make_folder(directory)
+    damaged: list[tuple[Hour, Damaged]] = []
+    with storage.storage_faults(directory, "exporting"), open_tree(directory) as tree:
         for number, hour in enumerate(hours, 1):
-            manifest = current_manifest(home, hour)
-            if manifest is not None and customer is not None:
-                _write(directory, hour, customer, read_document(manifest, customer))
-                report.written += 1
-                report.hours += 1
-            elif manifest is not None:
-                _export(directory, manifest, report)
+            try:
+                manifest = current_manifest(home, hour)
+                if manifest is not None and customer is not None:
+                    _export_customer(tree, manifest, customer, report)
+                elif manifest is not None:
+                    _export_hour(tree, manifest, report)
+            except Damaged as damage:
+                damaged.append((hour, damage))
             if progress:
                 progress(number, len(hours), hour.name)
+        tree.write_markers()
+    if damaged:
+        first = damaged[0][1]
+        names = ", ".join(hour.name for hour, _ in damaged)
+        raise Damaged(first.path, f"{first.reason}. Not exported: {names}") from first
     return report
 
 
-def _export(directory: Path, manifest: Manifest, report: ExportReport) -> None:
-    hour = manifest.hour
-    note = directory / _NOTES / f"{hour.name}.json"
-    before = _noted(note)
-    if before.get("revision") == manifest.folder.name:
+def _export_hour(tree: ExportTree, manifest: Manifest, report: ExportReport) -> None:
+    documents = recorded(manifest, DOCUMENTS_FILE)
+    if tree.is_in_step(manifest.hour, documents):
         report.current += 1
         return
-    customers = read_customers(manifest).ids.to_pylist()
-    gone = set(before.get("customers", ())) - set(customers)
-    storage.make_folder(note.parent)
-    # Whoever may have a file from now on is noted first, so that a crash leaves none forgotten.
-    _note(note, None, [*customers, *gone])
+    tree.remove_marker(manifest.hour)
+    name = _file_name(manifest.hour)
+    folders = set()
     for customer, document in read_documents(manifest):
-        _write(directory, hour, customer, document)
+        folder = folder_name(customer)
+        tree.write(folder, name, document)
+        folders.add(folder)
+    report.written += len(folders)
+    # Folders made by this export hold what it wrote. So the first export of a year does not
+    # look for every customer in every hour.
+    report.removed += sum(tree.remove(folder, name) for folder in tree.found - folders)
+    report.hours += 1
+    tree.mark(manifest.hour, documents, len(folders))
+
+
+def _export_customer(
+    tree: ExportTree, manifest: Manifest, customer: str, report: ExportReport
+) -> None:
+    """Bring one customer's file of an hour into step, and leave no marker that it belies."""
+    hour, name, folder = manifest.hour, _file_name(manifest.hour), folder_name(customer)
+    if not tree.is_in_step(hour, recorded(manifest, DOCUMENTS_FILE)):
+        tree.remove_marker(hour)
+    if read_customers(manifest).find(customer) is not None:
+        tree.write(folder, name, read_document(manifest, customer))
         report.written += 1
-    for customer in sorted(gone):
-        (directory / folder_name(customer) / f"{hour.timestamp}.json").unlink(missing_ok=True)
-        report.removed += 1
-    _note(note, manifest.folder.name, customers)
+    elif folder in tree.found:
+        report.removed += tree.remove(folder, name)
     report.hours += 1
 
 
-def _note(note: Path, revision: str | None, customers: list[str]) -> None:
-    record = {"revision": revision, "customers": sorted(customers)}
-    storage.replace_file(note, storage.to_json(record))
-
-
-def _noted(note: Path) -> dict[str, Any]:
-    try:
-        return storage.read_json(note)
-    except (FileNotFoundError, Damaged):
-        return {}
-
-
-def _write(directory: Path, hour: Hour, customer: str, document: bytes) -> None:
-    """Replace one file whole. It is not fsynced: after a power loss it can be exported again."""
-    folder = directory / folder_name(customer)
-    folder.mkdir(exist_ok=True)
-    if folder.is_symlink():
-        message = f"{folder}: a symbolic link in the export folder is not followed; remove it"
-        raise StorageFault(message)
-    temporary = folder / f".{hour.timestamp}.{secrets.token_hex(4)}.tmp"
-    temporary.write_bytes(document)
-    temporary.replace(folder / f"{hour.timestamp}.json")
+def _file_name(hour: Hour) -> str:
+    return f"{hour.timestamp}.json"

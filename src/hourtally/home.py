@@ -24,6 +24,10 @@ from hourtally.errors import Damaged, StorageFault
 from hourtally.hours import Hour
 
 _READ_BYTES = 1 << 20
+# How a record ends, and how one ends that has a digest.
+_END = b"\n}\n"
+_SEALED_END = b',\n "digest": "%b"\n}\n'
+_DIGEST_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Home:
     def rates(self) -> Path:
         """The rate card that is used unless another is named."""
         return self.root / "rates.toml"
+
+    @property
+    def tokens(self) -> Path:
+        """The tokens file of the server, unless another is named."""
+        return self.root / "tokens.ndjson"
 
     @property
     def inbox(self) -> Path:
@@ -80,6 +89,10 @@ class Home:
     def staging(self, name: str) -> Path:
         """A folder for unfinished work; nothing in it counts."""
         return self.root / ".staging" / name
+
+    def spill(self, name: str) -> Path:
+        """A folder that an engine makes when its memory is full; whoever named it removes it."""
+        return self.root / f".spill-{name}"
 
     def batches_with_slices(self, hour: Hour) -> list[str]:
         """The batches that have slices in an hour, committed or not, sorted."""
@@ -137,9 +150,15 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file durably under its name; an older one of that name is replaced whole."""
-    temporary = _write_temporary(path, content)
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file durably under its name; an older one of that name is replaced whole.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        mode: who may read and write it, as far as the umask lets them.
+    """
+    temporary = _write_temporary(path, content, mode)
     temporary.replace(path)
     fsync_folder(path.parent)
 
@@ -157,10 +176,10 @@ def create_file(path: Path, content: bytes) -> bool:
     return True
 
 
-def _write_temporary(path: Path, content: bytes) -> Path:
+def _write_temporary(path: Path, content: bytes, mode: int = 0o666) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -178,10 +197,14 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """
     while True:
         make_folder(folder)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            # Its holder before us has just removed it.
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Its holder before us may have removed the folder: then the lock is on nothing.
+            # Or has removed it while we waited: then the lock is on nothing.
             try:
                 ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
             except FileNotFoundError:
@@ -218,6 +241,16 @@ def to_json(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
 
 
+def to_sealed_json(record: dict[str, Any]) -> bytes:
+    """The same with one more field at the end, `digest`: the SHA-256 of the record without it."""
+    return _seal(to_json(record))
+
+
+def _seal(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    return content.removesuffix(_END) + _SEALED_END % digest.encode()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A record written by `to_json`.
 
@@ -225,7 +258,24 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is none.
         Damaged: it is not such a record.
     """
-    content = path.read_bytes()
+    return _record(path, path.read_bytes())
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """A record written by `to_sealed_json`, without its digest; every byte of it is checked.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is not such a record, or not as it was written.
+    """
+    sealed = path.read_bytes()
+    content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
+    if sealed != _seal(content):
+        raise Damaged(path, "its digest is not that of its content; restore the file from a copy")
+    return _record(path, content)
+
+
+def _record(path: Path, content: bytes) -> dict[str, Any]:
     try:
         record = json.loads(content)
     except ValueError as error:

@@ -105,17 +105,17 @@ class Hour:
         """An hour from `2026-11-22T13` or from Unix seconds.
 
         Raises:
-            WrongUse: neither of the two, or not a whole hour.
+            WrongUse: neither of the two, not a whole hour, or none of the years 0001 to 9998:
+                the instant at which it closes must have a four-digit year as well.
         """
-        if re.fullmatch(r"-?\d{1,12}", text, re.ASCII):
-            return cls(int(text))
-        if _NAME.fullmatch(text):
-            try:
-                return cls(parse_instant_us(f"{text}:00:00Z") // 1_000_000)
-            except ValueError:
-                pass
-        message = f"{text!r} is no hour: give it as 2026-11-22T13 (UTC) or as Unix seconds"
-        raise WrongUse(message)
+        try:
+            hour = cls(_timestamp_of(text))
+            check_year(hour.start_ms)
+            check_year(hour.end_ms + 366 * DAY_MS)
+        except ValueError:
+            message = f"{text!r} is no hour: give it as 2026-11-22T13 (UTC) or as Unix seconds"
+            raise WrongUse(message) from None
+        return hour
 
     @classmethod
     def containing(cls, instant_ms: int) -> Hour:
@@ -144,6 +144,14 @@ class Hour:
     def __str__(self) -> str:
         """The name."""
         return self.name
+
+
+def _timestamp_of(text: str) -> int:
+    if re.fullmatch(r"-?\d{1,12}", text, re.ASCII):
+        return int(text)
+    if not _NAME.fullmatch(text):
+        raise ValueError(text)
+    return parse_instant_us(f"{text}:00:00Z") // 1_000_000
 
 
 def hours_between(first: Hour, end: Hour) -> Iterator[Hour]:

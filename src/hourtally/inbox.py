@@ -25,9 +25,9 @@ def remembered(home: Home, file: Path) -> bool:
     try:
         note = storage.read_json(path)
         noted_ns = path.stat().st_mtime_ns
+        state = _state(file)
     except (FileNotFoundError, Damaged):
         return False
-    state = _state(file)
     told_apart = noted_ns - max(state["mtime_ns"], state["ctime_ns"]) >= _RACY_NS
     batch = str(note.get("batch"))
     return note.get("file") == state and told_apart and home.batch_record(batch).exists()
@@ -36,9 +36,14 @@ def remembered(home: Home, file: Path) -> bool:
 def remember(home: Home, file: Path, batch: str) -> None:
     """Note that the file, as it is now, is the batch."""
     note = _note(home, file)
+    try:
+        state = _state(file)
+    except FileNotFoundError:
+        # It is out of the inbox; if it comes back it is read again.
+        return
     with storage.storage_faults(note, "noting an ingested file"):
         storage.make_folder(note.parent)
-        storage.replace_file(note, storage.to_json({"batch": batch, "file": _state(file)}))
+        storage.replace_file(note, storage.to_json({"batch": batch, "file": state}))
 
 
 def _note(home: Home, file: Path) -> Path:

@@ -25,7 +25,7 @@ from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter
-from hourtally.slicing import in_order, slices_of, without_duplicates
+from hourtally.slicing import in_order, portions_of, slices_of, without_duplicates
 from hourtally.sources import PARQUET_SUFFIX, is_event_file, read_blocks
 
 BATCH_DIGITS: Final = 16
@@ -76,8 +76,9 @@ def ingest_file(
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     batch = sha256[:BATCH_DIGITS]
-    if record := _record_of(home, path, batch, sha256):
-        return _receipt(record, skipped=True)
+    with storage.storage_faults(home.root, "ingesting"):
+        if record := _record_of(home, path, batch, sha256):
+            return _receipt(record, skipped=True)
     staging = home.staging(batch)
     with storage.storage_faults(home.root, "ingesting"), storage.locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
@@ -88,24 +89,27 @@ def ingest_file(
             "batch": batch,
             "sha256": sha256,
             "size": before.st_size,
-            "file": str(path),
+            "file": _written(path),
             "ingested_at": format_instant(now_ms),
         }
         try:
-            record |= _read_file(path, staging, now_ms, threads, progress)
+            record |= _read_file(path, before.st_size, staging, now_ms, threads, progress)
             _check_unchanged(path, before)
         except FileRefused:
             storage.remove_folder(staging)
             raise
         _put_in_place(home, batch, staging, record)
-        storage.create_file(home.batch_record(batch), storage.to_json(record))
+        storage.create_file(home.batch_record(batch), storage.to_sealed_json(record))
         storage.remove_folder(staging)
     return _receipt(record, skipped=False)
 
 
 def _check_unchanged(path: Path, before: os.stat_result) -> None:
     """Refuse a file that was written to between its hash and its last line."""
-    after = path.stat()
+    try:
+        after = path.stat()
+    except OSError as error:
+        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (
         after.st_size,
         after.st_mtime_ns,
@@ -117,7 +121,7 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
 def _record_of(home: Home, path: Path, batch: str, sha256: str) -> dict[str, Any] | None:
     """The record of a batch, if it exists."""
     try:
-        record = storage.read_json(home.batch_record(batch))
+        record = storage.read_sealed_json(home.batch_record(batch))
     except FileNotFoundError:
         return None
     if record.get("sha256") != sha256:
@@ -161,8 +165,14 @@ def _clear_leftovers(home: Home, batch: str, staging: Path) -> None:
         entry.unlink()
 
 
+def _written(path: Path) -> str:
+    """A path as text; bytes of a file's name that are not UTF-8 have no other way into JSON."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def _read_file(
     path: Path,
+    size: int,
     staging: Path,
     now_ms: int,
     threads: int,
@@ -171,16 +181,15 @@ def _read_file(
     """Read a file into staged slices and quarantine; what the record says of them."""
     tally = _Tally()
     runs = Runs(staging)
-    size = path.stat().st_size
     with (staging / "quarantine.ndjson").open("xb") as quarantine:
         for parsed in _parsed(path, now_ms, threads):
             tally.lines += parsed.lines
             tally.events += len(parsed.events)
             for refusal in parsed.refusals:
                 tally.rules[refusal.rule] += 1
-                quarantine.write(refusal.to_json(str(path)))
-            if len(parsed.events):
-                runs.add(slices_of(parsed.events))
+                quarantine.write(refusal.to_json(_written(path)))
+            for events in portions_of(parsed.events):
+                runs.add(slices_of(events))
             if progress:
                 progress(parsed.read_bytes, size)
     hours: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hourtally import pipeline, progress, reports, sample
 from hourtally.demo import run_demo
+from hourtally.errors import HourNotPublished
 from hourtally.export import export_hours
 from hourtally.home import Home
 from hourtally.hours import Hour
@@ -20,6 +21,7 @@ from hourtally.reading import published, published_hours, read_document
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
 from hourtally.staleness import StaleHour
 from hourtally.tables import print_view
+from hourtally.verify import verify_hours
 from hourtally.views import view
 
 DONE = 0
@@ -107,6 +109,26 @@ def export(
         report = export_hours(home, directory, hours, customer, advance)
     reports.print_export(report, directory)
     return DONE
+
+
+def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int:
+    """Verify the newest revision of every published hour; the exit status.
+
+    Raises:
+        HourNotPublished: there is none, so that nothing was verified.
+    """
+    card = load_rate_card(rates)
+    hours = published_hours(home, first, end)
+    with progress.shown("verifying", "hours") as advance:
+        findings = verify_hours(home, card, hours, Settings(threads=usable_cores()), advance)
+    if not findings.hours:
+        message = f"{home.hours}: no hour of the range is published, so nothing was verified"
+        raise HourNotPublished(message)
+    reports.print_verified(findings)
+    if not findings.differences:
+        return DONE
+    print(f"hourtally: {reports.AFTER_DIFFERENCES}", file=sys.stderr)
+    return FAILED
 
 
 def _finish(job: Job, ingested: IngestReport, built: BuildReport) -> int:

@@ -83,8 +83,12 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
             first_row = 1
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                 batch.validate(full=True)
-                yield _parse(connection, path, pa.table(batch), first_row, now_ms)
+                yield _parse(connection, path, _in_utc(pa.table(batch)), first_row, now_ms)
                 first_row += batch.num_rows
+            # The reader takes a damaged page header for the end of the rows.
+            if first_row - 1 != file.metadata.num_rows:
+                reason = f"only {first_row - 1} of its {file.metadata.num_rows} rows can be read"
+                raise FileRefused(path, reason)
     except (pa.ArrowException, OSError) as error:
         reason = f"it cannot be read to its end as Parquet: {error}"
         raise FileRefused(path, reason) from error
@@ -115,6 +119,16 @@ def _checked_columns(path: Path, schema: pa.Schema) -> list[str]:
         if not right and not (pa.types.is_null(dtype) and name not in _ALWAYS):
             raise FileRefused(path, f"column {name} is {dtype}, not {expected}")
     return known
+
+
+def _in_utc(table: pa.Table) -> pa.Table:
+    """The same instants under one time zone: Polars refuses zones whose names it does not know."""
+    for number, field in enumerate(table.schema):
+        if field.name in _INSTANTS and not pa.types.is_null(field.type):
+            dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            column = table.column(number).cast(pa.timestamp(dtype.unit, "UTC"))
+            table = table.set_column(number, field.name, column)
+    return table
 
 
 def _is_text(dtype: pa.DataType) -> bool:
@@ -155,6 +169,7 @@ def _parse(
             for name in ("team_id", "project_id", "team_name", "project_name", "resource_type")
         ),
         pl.when(cluster).then(None).otherwise("gpu_model").alias("gpu_model"),
+        pl.col("start_ms", "end_ms", "event_time_us").cast(pl.Int64),
         *(_quantity(name, cluster) for name in _QUANTITIES),
         identities,
     ).select(EVENTS.keys())
@@ -187,7 +202,8 @@ def _complete(rows: pl.DataFrame) -> pl.DataFrame:
             continue
         dtype = rows.schema[name]
         per_second = _FINER[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1_000
-        count = pl.col(name).cast(pl.Int64)
+        # 128 bits: milliseconds of any size are counted in microseconds too.
+        count = pl.col(name).cast(pl.Int64).cast(pl.Int128)
         wanted = _FINER[unit]
         if per_second <= wanted:
             columns.append((count * (wanted // per_second)).alias(f"{name}_{unit}"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hourtally.build import BuildReceipt, build_hour
-from hourtally.errors import FileRefused, HourtallyError, StorageFault
+from hourtally.errors import Damaged, FileRefused, HourtallyError, StorageFault
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
@@ -34,10 +34,10 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class IngestReport:
-    """files: one receipt a file, in order. refused: those of which nothing counts."""
+    """files: one receipt a file, in order. refused: why nothing of the others was taken."""
 
     files: list[IngestReceipt] = field(default_factory=list)
-    refused: list[FileRefused] = field(default_factory=list)
+    refused: list[FileRefused | Damaged] = field(default_factory=list)
 
     @property
     def quarantined(self) -> int:
@@ -63,12 +63,7 @@ def ingest_paths(
     """Ingest files, and the event files of folders."""
     report = IngestReport()
     for path in paths:
-        try:
-            inside = event_files(path)
-        except FileRefused as refusal:
-            report.refused.append(refusal)
-            continue
-        for file in inside:
+        for file in _event_files(path, report):
             _ingest(home, file, now_ms, settings, progress, report)
     return report
 
@@ -80,13 +75,21 @@ def ingest_inbox(
     report = IngestReport()
     if not home.inbox.is_dir():
         return report
-    for file in event_files(home.inbox):
+    for file in _event_files(home.inbox, report):
         if remembered(home, file):
             continue
         receipt = _ingest(home, file, now_ms, settings, progress, report)
         if receipt is not None:
             remember(home, file, receipt.batch)
     return report
+
+
+def _event_files(path: Path, report: IngestReport) -> list[Path]:
+    try:
+        return event_files(path)
+    except FileRefused as refusal:
+        report.refused.append(refusal)
+        return []
 
 
 def _ingest(
@@ -105,7 +108,7 @@ def _ingest(
             settings.threads,
             (lambda done, size: progress(done, size, file.name)) if progress else None,
         )
-    except FileRefused as refusal:
+    except (FileRefused, Damaged) as refusal:
         report.refused.append(refusal)
         return None
     report.files.append(receipt)
@@ -176,7 +179,8 @@ def build_hours_with_workers(
     done = 0
     # A forked process would inherit the engines' threads half-alive.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # All of them are started at once, also those that would find no hour left.
+    with ProcessPoolExecutor(min(workers, len(stale)), mp_context=context) as pool:
         tasks = {
             pool.submit(build_hours, home, card, group, now_ms, share, force=force): group
             for group in _groups(stale, workers)

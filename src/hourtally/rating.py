@@ -207,11 +207,10 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
             charges = _charges_unbounded(rows, cases, pricing)
             table = table.join(charges, on=RESOURCE_KEY, validate="1:1", nulls_equal=True)
     parts = [pricing.charge for pricing in pricings]
-    # Parts are below 2^126, so the sum of four of them does not wrap.
+    # The parts first: four below 2^126 may wrap when they are added, four that fit do not.
+    _check_fits(table, parts)
     table = table.with_columns(pl.sum_horizontal(parts).alias("total_nanocents"))
-    largest = table["total_nanocents"].max() or 0
-    if int(str(largest)) > MAX_NANOCENTS:
-        raise _too_large("total_nanocents")
+    _check_fits(table, ["total_nanocents"])
     names = latest_names(rows, RESOURCE_KEY, "resource_name", "resource_id")
     return (
         table.with_columns(pl.col("total_nanocents", *parts).cast(pl.Int64))
@@ -233,6 +232,12 @@ def _charges_unbounded(rows: pl.DataFrame, cases: pl.DataFrame, pricing: _Pricin
         raise _too_large(pricing.charge)
     keys = pl.DataFrame(list(exact), dict.fromkeys(RESOURCE_KEY, pl.String), orient="row")
     return keys.with_columns(pl.Series(pricing.charge, charges, dtype=pl.Int128))
+
+
+def _check_fits(table: pl.DataFrame, columns: list[str]) -> None:
+    for column in columns:
+        if int(str(table[column].max() or 0)) > MAX_NANOCENTS:
+            raise _too_large(column)
 
 
 def _too_large(column: str) -> BoundExceeded:

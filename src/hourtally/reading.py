@@ -159,8 +159,11 @@ def read_checked(path: Path, sha256: str) -> bytes:
     Raises:
         Damaged: it is missing or has another SHA-256.
     """
-    with _open(path) as descriptor:
-        content = _read(path, descriptor, os.fstat(descriptor).st_size, 0)
+    with storage_faults(path, "reading"):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise _missing(path) from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise Damaged(path, f"its SHA-256 is not the one in the hour's manifest, {_REPAIR}")
     return content
@@ -204,11 +207,15 @@ def _open(path: Path) -> Iterator[int]:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise Damaged(path, f"it is missing, {_REPAIR}") from None
+            raise _missing(path) from None
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _missing(path: Path) -> Damaged:
+    return Damaged(path, f"it is missing, {_REPAIR}")
 
 
 def _read(path: Path, descriptor: int, length: int, offset: int) -> bytes:

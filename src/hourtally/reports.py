@@ -10,6 +10,13 @@ from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport
 from hourtally.staleness import StaleHour
 from hourtally.tables import console, table, visible
+from hourtally.verify import MOST_NAMED, Findings
+
+AFTER_DIFFERENCES = (
+    "what is published or stored is not what it must be. Of files that have changed restore a "
+    "copy; where only a revision is wrong, `hourtally backfill --force` over its hour publishes "
+    "it anew, and the wrong revision stays for `hourtally diff`."
+)
 
 
 def print_ingest(report: IngestReport) -> None:
@@ -77,4 +84,21 @@ def print_export(report: ExportReport, directory: Path) -> None:
     console().print(
         f"{report.written} files written to {visible(str(directory))}, {report.removed} removed; "
         f"{report.hours} hours exported, {report.current} were in step."
+    )
+
+
+def print_verified(findings: Findings) -> None:
+    """What was verified, the first differences, and the hours that could not be re-derived."""
+    out = console()
+    for difference in findings.named:
+        out.print(visible(str(difference)))
+    if findings.differences > len(findings.named):
+        out.print(f"… and {findings.differences - len(findings.named)} more")
+    for hour, reasons in findings.digests_only[:MOST_NAMED]:
+        out.print(f"{hour}: stale: {reasons}; digests checked only")
+    if len(findings.digests_only) > MOST_NAMED:
+        out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
+    out.print(
+        f"{findings.hours} hours verified, {findings.documents} documents and "
+        f"{findings.charges} charges re-derived: {findings.differences or 'no'} differences."
     )

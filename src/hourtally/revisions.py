@@ -67,7 +67,7 @@ def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
     """
     path = home.manifest(hour, revision)
     try:
-        record = storage.read_json(path)
+        record = storage.read_sealed_json(path)
     except FileNotFoundError:
         have = revisions_of(home, hour)
         message = f"hour {hour} has no revision {revision}; it has {have or 'none'}"
@@ -88,7 +88,7 @@ def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
 
 def commit(home: Home, hour: Hour, revision: int, record: dict[str, Any]) -> bool:
     """Create the manifest of a revision whose files are durable; False if its number is taken."""
-    return storage.create_file(home.manifest(hour, revision), storage.to_json(record))
+    return storage.create_file(home.manifest(hour, revision), storage.to_sealed_json(record))
 
 
 def remove_unpublished(home: Home, hour: Hour) -> None:

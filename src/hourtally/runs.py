@@ -8,6 +8,7 @@ and they follow each other in the order of a slices file.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,9 @@ class Runs:
     folder: Path
     _held: list[pl.DataFrame] = field(default_factory=list)
     _held_rows: int = 0
-    _files: int = 0
+    _spilled: bool = False
+    # Hours are put together in several threads; to count by hand would name two files alike.
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     # For each hour which batches of which files are its own, and how many rows they have.
     _batches: dict[int, list[tuple[Path, int]]] = field(default_factory=dict)
     _rows: dict[int, int] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Runs:
 
     def by_hour(self) -> Iterator[tuple[Hour, Iterator[pl.DataFrame]]]:
         """Each hour with its portions, in order; their rows are in no order."""
-        if not self._files:
+        if not self._spilled:
             for timestamp, slices in sorted(self._held_by_hour()):
                 yield Hour(timestamp), iter((slices,))
             return
@@ -66,6 +69,7 @@ class Runs:
         return [(int(hour), slices) for (hour,), slices in hours.items()]
 
     def _spill(self) -> None:
+        self._spilled = True
         path = self._new_file()
         hours = self._held_by_hour()
         with RunWriter(path) as run:
@@ -75,8 +79,7 @@ class Runs:
                 self._rows[timestamp] = self._rows.get(timestamp, 0) + len(slices)
 
     def _new_file(self) -> Path:
-        self._files += 1
-        return self.folder / f"run-{self._files:06d}.arrow"
+        return self.folder / f"run-{next(self._numbers):06d}.arrow"
 
     def _portions(self, batches: list[tuple[Path, int]], rows: int) -> Iterator[pl.DataFrame]:
         if rows <= _PORTION_ROWS:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from hourtally.hours import HOUR_MS, HOUR_SECONDS
 from hourtally.schemas import CONTENT, EVENTS, RESOURCE_ORDER, SLICE_ORDER, SLICES
 
 _IDENTITY = ("event_source", "event_id")
+_PORTION_SLICES = 200_000
+
+
+def portions_of(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Events in portions of about `_PORTION_SLICES` slices: an event of a month has 745."""
+    hours = (pl.col("end_ms") - 1) // HOUR_MS - pl.col("start_ms") // HOUR_MS + 1
+    numbered = events.with_columns(portion=hours.cum_sum() // _PORTION_SLICES)
+    yield from numbered.partition_by("portion", maintain_order=True, include_key=False)
 
 
 def slices_of(events: pl.DataFrame) -> pl.DataFrame:

@@ -66,13 +66,16 @@ def event_files(path: Path) -> list[Path]:
     """The file itself, or the event files right under a folder, by name; hidden ones are not.
 
     Raises:
-        FileRefused: there is no such file or folder.
+        FileRefused: there is no such file or folder, or it cannot be looked into.
     """
-    if path.is_dir():
-        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-        return [entry for entry in inside if entry.is_file() and is_event_file(entry)]
-    if not path.exists():
-        raise FileRefused(path, "there is no such file; give the path of a file or a folder")
+    try:
+        if path.is_dir():
+            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+            return [entry for entry in inside if entry.is_file() and is_event_file(entry)]
+        if not path.exists():
+            raise FileRefused(path, "there is no such file; give the path of a file or a folder")
+    except OSError as error:
+        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     return [path]
 
 

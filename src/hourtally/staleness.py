@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hourtally import BUILD_VERSION
 from hourtally import home as storage
+from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour, hours_between
 from hourtally.ratecard import RateCard
@@ -19,6 +20,7 @@ NEW_BATCH: Final = "new batch"
 BATCH_REMOVED: Final = "batch removed"
 RATES_CHANGED: Final = "rates changed"
 NEW_BUILD_VERSION: Final = "build version"
+DAMAGED_MANIFEST: Final = "damaged manifest"
 FORCED: Final = "forced"
 
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
@@ -84,10 +86,8 @@ def stale_hours(
 
     An hour without events and without a revision is not among them: that nothing was metered
     may be an outage. With `force`, every closed hour is, and then such an hour is published
-    as one in which nothing was used; both bounds are needed for that.
-
-    Raises:
-        Damaged: a manifest cannot be read.
+    as one in which nothing was used; both bounds are needed for that. An hour with a damaged
+    manifest is among them: to build it fails with what is wrong, and the others go on.
     """
     hours = [
         hour
@@ -98,7 +98,11 @@ def stale_hours(
     ]
     stale = []
     for hour, batches in batches_by_hour(home, hours):
-        manifest = current_manifest(home, hour)
+        try:
+            manifest = current_manifest(home, hour)
+        except Damaged:
+            stale.append(StaleHour(hour, (DAMAGED_MANIFEST,)))
+            continue
         if manifest is None and not batches and not force:
             continue
         reasons = reasons_of(manifest, inputs_of(card, hour, batches))

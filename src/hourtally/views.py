@@ -116,7 +116,7 @@ def _children(
     between = level.closing + b"," + level.opening + b'"'
     step = len(level.closing) + 1
     if wanted is not None:
-        key = level.opening + wanted + b","
+        key = level.opening + wanted
         if not document.startswith(key, start, end):
             found = document.find(level.closing + b"," + key, start, end)
             if found < 0:

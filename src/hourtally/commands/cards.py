@@ -1,0 +1,22 @@
+"""Commands of rate cards: rates check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hourtally.commands.options import Clock
+from hourtally.hours import format_instant
+
+
+def check(file: Path, *, clock: Clock | None = None) -> int:
+    """Load a rate card, print the rates in force now, name what is wrong.
+
+    Example: hourtally rates check data/rates.toml
+    """
+    from hourtally.ratecard import load_rate_card, rates_in_force_rows
+    from hourtally.tables import print_rates
+
+    card = load_rate_card(file)
+    now_ms = (clock or Clock()).read_ms()
+    print_rates(rates_in_force_rows(card, now_ms), card.currency, format_instant(now_ms))
+    return 0

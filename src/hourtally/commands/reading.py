@@ -1,0 +1,137 @@
+"""Commands that read what is published: show, list, explain, diff, status, verify, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from hourtally.commands.options import Clock, Place, hour_range, minutes_ms
+from hourtally.hours import Hour
+
+First = Annotated[str | None, Parameter(name="--from")]
+
+
+def show(
+    timestamp: str,
+    *,
+    customer: str,
+    team: str | None = None,
+    project: str | None = None,
+    type: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    settle: float = 10,
+    place: Place | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Show a customer's usage in an hour, under filters.
+
+    Example: hourtally show 2026-11-22T13 --customer acme --team web
+
+    Parameters
+    ----------
+    timestamp
+        The hour, as 2026-11-22T13 or Unix seconds.
+    json
+        Print the view's canonical bytes and a newline.
+    settle
+        Minutes after an hour's end at which it closes.
+    """
+    from hourtally import reading
+    from hourtally.views import view
+
+    hour = Hour.parse(timestamp)
+    manifest = reading.published(
+        (place or Place()).open(),
+        hour,
+        now_ms=(clock or Clock()).read_ms(),
+        settle_ms=minutes_ms(settle),
+    )
+    document = reading.read_document(manifest, customer)
+    shown = view(document, team=team, project=project, resource_type=type)
+    if json:
+        sys.stdout.buffer.write(shown + b"\n")
+        return 0
+    from hourtally.tables import print_view
+
+    filters = {"team": team, "project": project, "type": type}
+    print_view(shown, hour, customer, manifest.record["currency"], filters)
+    return 0
+
+
+def export(
+    directory: Path,
+    *,
+    from_: First = None,
+    to: str | None = None,
+    customer: str | None = None,
+    place: Place | None = None,
+) -> int:
+    """Write one JSON file a customer and hour: DIR/<customer id>/<timestamp>.json.
+
+    Example: hourtally export /srv/usage --from 2026-11-01T00 --to 2026-12-01T00
+    """
+    from hourtally import jobs
+
+    first, end = hour_range(from_, to)
+    return jobs.export((place or Place()).open(), directory, first, end, customer)
+
+
+def verify(
+    *,
+    from_: First = None,
+    to: str | None = None,
+    rates: Path | None = None,
+    place: Place | None = None,
+) -> int:
+    """Re-derive published hours by an independent path, and check every digest and sum.
+
+    Exit status 1: something differs; the first differences are named.
+
+    Example: hourtally verify --from 2026-11-01T00 --to 2026-12-01T00
+
+    Parameters
+    ----------
+    from_
+        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+    to
+        End, exclusive; default: the end of the last published one.
+    rates
+        Rate card; default: rates.toml in the home folder.
+    """
+    from hourtally import jobs
+
+    home = (place or Place()).open()
+    first, end = hour_range(from_, to)
+    return jobs.verify(home, rates or home.rates, first, end)
+
+
+def list_totals(
+    *,
+    customer: str,
+    from_: First = None,
+    to: str | None = None,
+    granularity: Literal["hour", "day", "month", "total"] = "hour",
+    place: Place | None = None,
+) -> int:
+    """List a customer's totals by hour, day, month (UTC) or all together, newest first.
+
+    Example: hourtally list --customer acme --from 2026-11-01T00 --granularity day
+
+    Parameters
+    ----------
+    from_
+        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+    to
+        End, exclusive; default: the end of the last published one.
+    """
+    from hourtally import listing
+    from hourtally.tables import print_totals
+
+    first, end = hour_range(from_, to)
+    print_totals(
+        listing.list_totals((place or Place()).open(), customer, granularity, first, end), customer
+    )
+    return 0

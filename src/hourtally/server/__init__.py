@@ -1,0 +1,20 @@
+"""The reference HTTP server (contract, section 9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hourtally.errors import HourtallyError
+from hourtally.home import Home
+
+
+def serve(home: Home, *, host: str, port: int, customer: str | None, tokens: Path | None) -> int:
+    """Serve published hours until told to stop; the exit status. See `running.run`."""
+    try:
+        from hourtally.server.running import run
+    except ModuleNotFoundError as error:
+        if error.name not in {"uvicorn", "h11"}:
+            raise
+        message = f"{error.name} is not installed: `pip install hourtally[server]` brings it"
+        raise HourtallyError(message) from None
+    return run(home, host, port, customer, tokens)

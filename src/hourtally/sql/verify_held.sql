@@ -1,0 +1,3 @@
+-- Grain: one slice as it is stored, counted or not.
+CREATE OR REPLACE TEMP VIEW held AS
+SELECT * FROM {source}

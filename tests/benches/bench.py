@@ -1,0 +1,158 @@
+"""What every line of the benchmark works with: inputs made once, and commands to measure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.benches.measure import Command, Measured, measure, run_once
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FIRST_HOUR = "2025-01-01T00"
+FIRST_TIMESTAMP = 1_735_689_600
+# Of the shell that starts the benchmark; they would change what is measured.
+_UNSET = ("HOURTALLY_HOME", "PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "POLARS_MAX_THREADS")
+
+
+@dataclass(frozen=True)
+class Input:
+    """Events to make; see `generator`. resources, customers: in each hour."""
+
+    events: int
+    resources: int
+    customers: int
+    hours: int = 1
+    files: int = 1
+    resent: bool = False
+
+    @property
+    def name(self) -> str:
+        """A folder's name, of which there is one an input."""
+        return "-".join(f"{key}={int(value)}" for key, value in asdict(self).items())
+
+
+def usual(events: int, *, hours: int = 1, files: int = 1, resent: bool = False) -> Input:
+    """Events as an hour has them: 50 of each resource, and 10 resources a customer."""
+    an_hour = events // hours
+    return Input(events, max(1, an_hour // 50), max(1, an_hour // 500), hours, files, resent)
+
+
+@dataclass
+class Bench:
+    """One run of the benchmark. measured: every command so far, for the table of commands."""
+
+    folder: Path
+    runs: int
+    scale: float
+    say: Callable[[str], None]
+    measured: list[Measured] = field(default_factory=list)
+
+    @property
+    def scratch(self) -> Path:
+        """Where yardsticks write what nobody reads."""
+        return self.folder / "scratch"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of every process: this tree, installed or not."""
+        environment = {name: value for name, value in os.environ.items() if name not in _UNSET}
+        return environment | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+
+    def scaled(self, number: int) -> int:
+        """A size of the lines, at this run's scale."""
+        return max(1, round(number * self.scale))
+
+    def measure(self, *commands: Command) -> list[Measured]:
+        """The commands' runs, in turn; they go into the table of commands."""
+        for command in commands:
+            self.say(f"measuring {command.name}")
+        measured = measure(commands, self.runs, self.environment)
+        self.measured += measured
+        return measured
+
+    def do(self, *arguments: str) -> None:
+        """A process that is not measured."""
+        run_once(arguments, self.environment)
+
+    def lines(self, wanted: Input) -> Path:
+        """An NDJSON file of these events."""
+
+        def make(folder: Path) -> None:
+            self._generate(wanted, folder, "ndjson")
+
+        return self._made(f"ndjson-{wanted.name}", make) / "events-000.ndjson"
+
+    def home(self, wanted: Input) -> Path:
+        """A home folder that has ingested these events, as Parquet, and built nothing."""
+
+        def make(home: Path) -> None:
+            fresh_home(home)
+            files = home.with_name("parquet")
+            self._generate(wanted, files, "parquet")
+            self.do(*hourtally("ingest", str(files), "--home", str(home)))
+            shutil.rmtree(files)
+
+        return self._made(f"home-{wanted.name}", make)
+
+    def _generate(self, wanted: Input, folder: Path, suffix: str) -> None:
+        options = {key: value for key, value in asdict(wanted).items() if key != "resent"}
+        self.do(
+            *(sys.executable, "-m", "tests.benches.generator", str(folder), "--format", suffix),
+            *(f"--{key}={value}" for key, value in options.items()),
+            *(["--resent"] if wanted.resent else []),
+        )
+
+    def _made(self, name: str, make: Callable[[Path], None]) -> Path:
+        """A folder of this name, made now unless a run before has kept it."""
+        path = self.folder / name
+        if not path.exists():
+            self.say(f"making {name}")
+            unfinished = self.folder / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            make(unfinished / name)
+            (unfinished / name).rename(path)
+        return path
+
+
+def fresh_home(home: Path) -> None:
+    """An empty home with the benchmark's rates, in place of whatever was there."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    shutil.copy(HERE / "rates.toml", home)
+
+
+def hourtally(*arguments: str) -> list[str]:
+    """A command of hourtally as the console script runs it."""
+    return [sys.executable, "-m", "hourtally.cli", *arguments]
+
+
+def backfill(home: Path, *options: str, to: str = "2025-01-01T01") -> list[str]:
+    """`hourtally backfill` from the first hour to another, exclusive."""
+    return hourtally("backfill", "--from", FIRST_HOUR, "--to", to, "--home", str(home), *options)
+
+
+def forget_builds(home: Path) -> Callable[[], None]:
+    """What takes a home back to where nothing was built."""
+    return lambda: shutil.rmtree(home / "hours", ignore_errors=True)
+
+
+def events_of(home: Path) -> str:
+    """A pattern of the slices that a home holds."""
+    return f"{home}/events/*/*.parquet"
+
+
+def floor(home: Path, out: Path) -> list[str]:
+    """Yardstick (a): the slices read, the documents' bytes written."""
+    return [sys.executable, str(HERE / "yardsticks/floor.py"), str(home), str(out)]
+
+
+def sql(*scripts: str, **variables: Path | str | int) -> list[str]:
+    """Yardsticks (b) and (c): SQL scripts, and the variables that they ask for."""
+    script = str(HERE / "yardsticks/run_sql.py")
+    return [sys.executable, script, *scripts, *(f"{k}={v}" for k, v in variables.items())]

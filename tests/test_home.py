@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hourtally import home as storage
+from hourtally.errors import Damaged, NotFound, StorageFault
+from hourtally.home import Home
+from hourtally.hours import Hour
+from tests.command_line import environment
+
+HOUR = Hour.parse("2026-11-22T13")
+# How long a thread is given to do what it must not do.
+A_MOMENT = 0.2
+# How long it is given to do what it must do, on a machine that is busy.
+LONG = 30
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_everything_lies_where_the_contract_says() -> None:
+    home = Home(Path("/h"))
+    assert [
+        str(path)
+        for path in (
+            home.rates,
+            home.inbox,
+            home.slices(HOUR, "0123456789abcdef"),
+            home.batch_record("0123456789abcdef"),
+            home.quarantine("0123456789abcdef"),
+            home.manifest(HOUR, 1),
+        )
+    ] == [
+        "/h/rates.toml",
+        "/h/inbox",
+        "/h/events/hour=2026-11-22T13/0123456789abcdef.parquet",
+        "/h/batches/0123456789abcdef.json",
+        "/h/quarantine/0123456789abcdef.ndjson",
+        "/h/hours/2026-11-22T13/000001.json",
+    ]
+
+
+def test_the_batches_of_an_hour_are_its_slices_files_by_name(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert home.batches_with_slices(HOUR) == []
+    home.slices(HOUR, "b").parent.mkdir(parents=True)
+    for name in ("b.parquet", "a.parquet", "c.parquet.tmp", ".d"):
+        (home.slices(HOUR, "b").parent / name).touch()
+    assert home.batches_with_slices(HOUR) == ["a", "b"]
+
+
+def test_a_replaced_file_has_its_new_content_and_no_file_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "note.json"
+    storage.replace_file(path, b"one")
+    storage.replace_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert names(tmp_path) == ["note.json"]
+
+
+def test_of_two_files_created_under_one_name_the_first_stays(tmp_path: Path) -> None:
+    path = tmp_path / "000001.json"
+    assert storage.create_file(path, b"first")
+    assert not storage.create_file(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["000001.json"]
+
+
+def test_of_many_that_create_one_file_at_once_one_does(tmp_path: Path) -> None:
+    path = tmp_path / "000001.json"
+    start = threading.Barrier(8)
+    created: list[bytes] = []
+
+    def create(number: int) -> None:
+        start.wait()
+        content = b"%d" % number
+        if storage.create_file(path, content):
+            created.append(content)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert created == [path.read_bytes()]
+    assert names(tmp_path) == ["000001.json"]
+
+
+@pytest.mark.parametrize("write", [storage.replace_file, storage.create_file])
+def test_a_file_is_on_disk_before_it_has_its_name_and_its_name_before_the_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], object]
+) -> None:
+    steps: list[tuple[str, bool]] = []
+    path = tmp_path / "record.json"
+
+    def noted(descriptor: int) -> None:
+        what = Path(f"/proc/self/fd/{descriptor}").resolve()
+        steps.append(("folder" if what == tmp_path else "file", path.exists()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write(path, b"content")
+    assert steps == [("file", False), ("folder", True)]
+
+
+@pytest.mark.parametrize("write", [storage.replace_file, storage.create_file])
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], object]
+) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(b"before")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert names(tmp_path) == ["record.json"]
+
+
+def test_every_folder_that_is_made_is_named_durably_by_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").resolve())
+    )
+    storage.make_folder(tmp_path / "a" / "b")
+    assert synced == [tmp_path, tmp_path / "a"]
+    storage.make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+
+
+def test_what_the_system_refuses_is_told_with_its_path_and_what_to_do() -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/h/hours/x")
+    with (
+        pytest.raises(StorageFault) as fault,
+        storage.storage_faults(Path("/h"), "building hour 2026-11-22T13"),
+    ):
+        raise full
+    assert str(fault.value) == (
+        "/h/hours/x: building hour 2026-11-22T13 failed: No space left on device. What was "
+        "published before is whole; free space or repair the path, then run the same command "
+        "again."
+    )
+
+
+def test_what_is_told_already_is_not_told_otherwise() -> None:
+    told = NotFound("as it is")
+    with pytest.raises(NotFound) as raised, storage.storage_faults(Path("/h"), "reading"):
+        raise told
+    assert raised.value is told
+
+
+def in_thread(work: Callable[[], None]) -> tuple[threading.Thread, threading.Event]:
+    """Start some work; the event tells its end."""
+    done = threading.Event()
+
+    def run() -> None:
+        work()
+        done.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, done
+
+
+def test_a_folder_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "hour"
+
+    def lock() -> None:
+        with storage.locked_folder(folder):
+            pass
+
+    with storage.locked_folder(folder):
+        thread, done = in_thread(lock)
+        assert not done.wait(A_MOMENT)
+    assert done.wait(LONG)
+    thread.join()
+
+
+def test_who_waited_for_a_folder_that_was_removed_locks_the_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "batch"
+    refused: list[bool] = []
+
+    def lock() -> None:
+        with storage.locked_folder(folder):
+            refused.append(is_locked(folder))
+
+    with storage.locked_folder(folder):
+        thread, done = in_thread(lock)
+        assert not done.wait(A_MOMENT)
+        storage.remove_folder(folder)
+    assert done.wait(LONG)
+    thread.join()
+    assert refused == [True]
+
+
+def test_a_folder_removed_before_it_could_be_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "batch"
+    make = storage.make_folder
+    made: list[Path] = []
+
+    def make_and_lose(path: Path) -> None:
+        make(path)
+        if path == folder:
+            made.append(path)
+            if len(made) == 1:
+                path.rmdir()
+
+    monkeypatch.setattr(storage, "make_folder", make_and_lose)
+    with storage.locked_folder(folder):
+        assert is_locked(folder)
+    assert made == [folder, folder]
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether the folder that has this name now is locked."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from hourtally.home import locked_folder\n"
+        "with locked_folder(Path(sys.argv[1])):\n"
+        "    print('locked', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "hour")],
+        env=environment(),
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"locked\n"
+    assert is_locked(tmp_path / "hour")
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    began = time.monotonic()
+    with storage.locked_folder(tmp_path / "hour"):
+        assert time.monotonic() - began < LONG
+
+
+@pytest.mark.parametrize("there", ["nothing", "a file", "entries"])
+def test_a_folder_that_is_none_has_no_entries(tmp_path: Path, there: str) -> None:
+    folder = tmp_path / "folder"
+    if there == "a file":
+        folder.touch()
+    if there == "entries":
+        folder.mkdir()
+        (folder / "b").touch()
+        (folder / "a").touch()
+    expected = ["a", "b"] if there == "entries" else []
+    assert [path.name for path in storage.list_folder(folder)] == expected
+
+
+def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    storage.remove_folder(tmp_path / "a")
+    storage.remove_folder(tmp_path / "a")
+    assert names(tmp_path) == []
+
+
+def test_a_file_is_described_by_its_size_and_digest(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"abc")
+    # The first example of FIPS 180-2, appendix B.
+    assert storage.describe_file(tmp_path / "f") == {
+        "size": 3,
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    record = {"total": 2**70, "name": 'é"\u2028', "none": None, "list": [1, {"a": "b"}]}
+    (tmp_path / "r.json").write_bytes(storage.to_json(record))
+    assert storage.read_json(tmp_path / "r.json") == record
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"[]", b"1", b"\xff"])
+def test_what_is_no_record_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(Damaged, match=r"r\.json: damaged: it is no JSON"):
+        storage.read_json(tmp_path / "r.json")
