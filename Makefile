@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test torture lint bench lock clean
 
 help:   ## Say what can be made
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,10 @@ demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and 
 
 test: $(INSTALLED)   ## Run the tests
 	@$(BIN)/pytest
+
+# A part of them: make torture OPTIONS="-k crash".
+torture: $(INSTALLED)   ## Run the tests of faults and hostile input at full length (an hour)
+	@$(BIN)/pytest tests/torture --long -v $(OPTIONS)
 
 lint: $(INSTALLED)   ## Check format, lint rules and types
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from hourtally.home import Home
@@ -26,3 +27,17 @@ for _name in os.environ.keys() - _environment.keys():
 os.environ.update(_environment)
 # Tests call tasks without a flow around them, whose logs then belong to no run.
 os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="run the tests of tests/torture at full length and not as a short sample",
+    )
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether the tests of tests/torture are to run at full length."""
+    return bool(request.config.getoption("--long"))

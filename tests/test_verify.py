@@ -85,11 +85,10 @@ def spoil_table(home: Home) -> None:
 def swap_winner(home: Home) -> None:
     """Publish the hour with what counts of c1 being what was said later: 1 vcpu and not 3."""
 
-    def decide(paths: list[Path], suspects: pl.Series) -> metering.Decided:
-        decided = right(paths, suspects)
+    def decide(shared: pl.DataFrame) -> metering.Decided:
+        decided = right(shared)
         c1 = pl.col("event_id") == "c1"
-        later = pl.concat([pl.read_parquet(path) for path in paths]).filter(c1)
-        later = later.sort("event_time_us").tail(1).select(SLICES.keys())
+        later = shared.filter(c1).sort("event_time_us").tail(1).select(SLICES.keys())
         slices = pl.concat([decided.slices.filter(~c1), later])
         return dataclasses.replace(decided, slices=slices)
 

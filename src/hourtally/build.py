@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ import duckdb
 import polars as pl
 
 from hourtally import home as storage
+from hourtally.batches import check_slices
+from hourtally.changes import in_short
 from hourtally.documents import DocumentBlock, documents
-from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.metering import Metered, describe_conflicts, meter
-from hourtally.ratecard import RateCard
+from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
 from hourtally.revisions import Manifest, commit, current_manifest, remove_unpublished
 from hourtally.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
@@ -100,9 +101,9 @@ def _publish(
     folder.mkdir()
     try:
         with ThreadPoolExecutor(1) as checker:
-            checked = checker.submit(_check_slices, home, hour, inputs["batches"])
+            checked = checker.submit(check_slices, home, hour, inputs["batches"])
             try:
-                facts = _write_revision(home, card, hour, settings, inputs["batches"], folder)
+                facts = _write_revision(home, card, hour, settings, parent, inputs, folder)
             except (duckdb.Error, pl.exceptions.PolarsError) as error:
                 # A damaged file shows itself in any way; its digest tells which one it is.
                 checked.result()
@@ -143,37 +144,18 @@ def _publish(
     )
 
 
-def _check_slices(home: Home, hour: Hour, batches: Sequence[str]) -> None:
-    """Compare the slices files with the digests in their ingest records.
-
-    Raises:
-        Damaged: a file differs, or its record does not know it.
-    """
-    for batch in batches:
-        path = home.slices(hour, batch)
-        record = storage.read_sealed_json(home.batch_record(batch))
-        expected = record.get("hours", {}).get(hour.name)
-        if expected is None:
-            raise Damaged(home.batch_record(batch), f"it does not name {path}")
-        if expected["sha256"] != storage.sha256_of(path):
-            reason = (
-                f"its SHA-256 is not that of its ingest record; remove {home.batch_record(batch)} "
-                f"and ingest {record.get('file')} again"
-            )
-            raise Damaged(path, reason)
-
-
 def _write_revision(
     home: Home,
     card: RateCard,
     hour: Hour,
     settings: Settings,
-    batches: Sequence[str],
+    parent: Manifest | None,
+    inputs: dict[str, Any],
     folder: Path,
 ) -> dict[str, Any]:
     """Run the stages and write the revision's files; what its manifest says of them."""
     periods = card.periods(hour)
-    paths = [home.slices(hour, batch) for batch in batches]
+    paths = [home.slices(hour, batch) for batch in inputs["batches"]]
     with _duckdb(folder / "spill", settings) as connection:
         metered = meter(connection, paths, periods)
     rated = rate(hour, metered.usage, card.in_force(hour), periods)
@@ -199,12 +181,16 @@ def _write_revision(
             writer.submit(_write_table, folder / "customers.parquet", tables["customers"]),
             writer.submit(_finish_file, path),
         ]
+        keep_statement(home, card, hour)
+        totals = _totals(rollup.customers)
+        changes = parent and in_short(home, parent, inputs, tables, totals["total"])
         files = dict(sorted(future.result() for future in written))
     return {
         "files": files,
         "rows": {"slices": metered.slices, **{name: len(table) for name, table in tables.items()}},
-        "totals": _totals(rollup.customers),
+        "totals": totals,
         **_left_out(metered),
+        "changes": changes,
     }
 
 

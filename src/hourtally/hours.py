@@ -137,6 +137,11 @@ class Hour:
         """First millisecond after it, exclusive."""
         return self.start_ms + HOUR_MS
 
+    @property
+    def following(self) -> Hour:
+        """The hour after it."""
+        return Hour(self.timestamp + HOUR_SECONDS)
+
     def is_closed(self, now_ms: int, settle_ms: int) -> bool:
         """Whether the hour's end and the settle time after it have passed."""
         return now_ms >= self.end_ms + settle_ms

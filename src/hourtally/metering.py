@@ -77,7 +77,7 @@ def meter(
     rows = len(sorted_identities)
     suspects = sorted_identities.filter(sorted_identities == sorted_identities.shift()).unique()
     del sorted_identities
-    decided = decide(paths, suspects)
+    decided = decide(slices_with(paths, suspects))
     usage = connection.sql(_usage_query(connection, paths, periods, suspects, decided))
     return Metered(
         usage=_as_usage(pl.DataFrame(usage.to_arrow_table())),
@@ -87,20 +87,24 @@ def meter(
     )
 
 
-def decide(paths: list[Path], suspects: pl.Series) -> Decided:
-    """Read the slices whose identity's digest is there more than once, and decide about them.
+def slices_with(paths: list[Path], suspects: pl.Series) -> pl.DataFrame:
+    """The slices of these identities' digests, `schemas.SLICES`; `path` says of which file."""
+    if not len(suspects):
+        return pl.DataFrame(schema={**SLICES, "path": pl.String})
+    return (
+        pl.scan_parquet(paths, glob=False, hive_partitioning=False, include_file_paths="path")
+        .filter(pl.col("identity").is_in(suspects.implode()))
+        .select(*SLICES, "path")
+        .collect()
+    )
+
+
+def decide(shared: pl.DataFrame) -> Decided:
+    """Decide between slices of the same identity; all of an identity's have to be there.
 
     Equal contents are one, with the earliest time; of several contents the one with the
     earliest time counts, absent last, then the smallest (contract, section 2).
     """
-    if not len(suspects):
-        return Decided(pl.DataFrame(schema=SLICES), 0, 0, pl.DataFrame(schema=CONFLICTS))
-    shared = (
-        pl.scan_parquet(paths, glob=False, hive_partitioning=False)
-        .filter(pl.col("identity").is_in(suspects.implode()))
-        .select(SLICES.keys())
-        .collect()
-    )
     contents = shared.group_by(*_IDENTITY, *CONTENT, *_EXTENT, "identity").agg(
         pl.col("event_time_us").min()
     )

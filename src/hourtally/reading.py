@@ -11,6 +11,7 @@ One document costs its manifest, one ranged read, and, in a process's first look
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from bisect import bisect_left
@@ -20,13 +21,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hourtally.errors import Damaged, HourNotPublished
 from hourtally.home import Home, list_folder, storage_faults
-from hourtally.hours import HOUR_SECONDS, Hour, format_instant
+from hourtally.hours import Hour, format_instant
 from hourtally.revisions import Manifest, current_manifest
 from hourtally.views import zero_document
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from hourtally.schemas import Schema
 
 CUSTOMERS_FILE = "customers.parquet"
 DOCUMENTS_FILE = "documents.ndjson"
@@ -86,7 +92,7 @@ def published(home: Home, hour: Hour, *, now_ms: int, settle_ms: int) -> Manifes
             "The next `hourtally run` after that builds it."
         )
     else:
-        end = Hour(hour.timestamp + HOUR_SECONDS)
+        end = hour.following
         reason = (
             f"was never built, though it closed at {closes}. "
             f"`hourtally backfill --from {hour} --to {end}` builds it if it has events; with "
@@ -167,6 +173,19 @@ def read_checked(path: Path, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise Damaged(path, f"its SHA-256 is not the one in the hour's manifest, {_REPAIR}")
     return content
+
+
+def read_table(manifest: Manifest, name: str, schema: Schema) -> pl.DataFrame:
+    """A table of a revision, checked.
+
+    Raises:
+        Damaged: its file is missing or differs from the manifest's record.
+    """
+    import polars as pl
+
+    path = manifest.folder / f"{name}.parquet"
+    content = read_checked(path, recorded(manifest, path.name))
+    return pl.read_parquet(io.BytesIO(content), columns=list(schema))
 
 
 @lru_cache(maxsize=_KEPT_REVISIONS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hourtally.columns import console, counts, lines_of, prices, print_lines, texts
 from hourtally.export import ExportReport
 from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport
 from hourtally.staleness import StaleHour
-from hourtally.tables import console, table, visible
+from hourtally.tables import table, visible
 from hourtally.verify import MOST_NAMED, Findings
 
 AFTER_DIFFERENCES = (
@@ -46,17 +47,14 @@ def print_built(report: BuildReport) -> None:
         if not report.failed:
             console().print("Every closed hour is current; nothing was written.")
         return
-    made = table("hour", "<revision", "why", "<customers", "<resources", "<cents")
-    for receipt in report.built:
-        made.add_row(
-            receipt.hour,
-            str(receipt.revision),
-            ", ".join(receipt.reasons),
-            str(receipt.customers),
-            str(receipt.resources),
-            format_cents(receipt.total_nanocents),
-        )
-    console().print(made)
+    columns = [
+        counts("revision", [receipt.revision for receipt in report.built]),
+        texts("why", [", ".join(receipt.reasons) for receipt in report.built]),
+        counts("customers", [receipt.customers for receipt in report.built]),
+        counts("resources", [receipt.resources for receipt in report.built]),
+        prices("cents", [receipt.total_nanocents for receipt in report.built]),
+    ]
+    print_lines(console(), lines_of(["hour", *(one.hour for one in report.built)], columns, None))
     total = format_cents(sum(receipt.total_nanocents for receipt in report.built))
     restated = sum(receipt.revision > 1 for receipt in report.built)
     conflicts = sum(receipt.conflicts for receipt in report.built)
@@ -72,10 +70,8 @@ def print_stale(stale: Sequence[StaleHour]) -> None:
     if not stale:
         console().print("Every closed hour of the range is current; nothing would be built.")
         return
-    made = table("hour", "why")
-    for one in stale:
-        made.add_row(one.hour.name, ", ".join(one.reasons))
-    console().print(made)
+    columns = [texts("why", [", ".join(one.reasons) for one in stale])]
+    print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
     console().print(f"{len(stale)} hours would be built.")
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hourtally.columns import (
+    console,
+    counts,
+    escaped,
+    lines_of,
+    prices,
+    print_lines,
+    print_text,
+    shares,
+)
 from hourtally.hours import Hour
 from hourtally.money import format_cents, parse_cents
 
@@ -20,23 +28,10 @@ if TYPE_CHECKING:
     from hourtally.ratecard import RateRow
     from hourtally.tokens import Token
 
-# A pipe has no width: no line of it may be cut or broken.
-_PIPE_WIDTH = 100_000
-# A label is not cut shorter than this, however narrow the terminal is.
-_LEAST_LABEL_WIDTH = 16
-_GAP = "  "
-
-
-def console() -> Console:
-    """Standard output: as wide as the terminal, and without any limit or colour where piped."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, no_color=True, width=_PIPE_WIDTH, soft_wrap=True)
-
 
 def visible(text: str) -> Text:
     """Text from outside, its control characters made visible, none of it taken as markup."""
-    return Text(_escaped(text))
+    return Text(escaped(text))
 
 
 def table(*headings: str) -> Table:
@@ -56,33 +51,35 @@ def print_view(
     """A view: its levels indented, prices in cents, each with its share of the PaaS total."""
     said = "".join(f", {name} {value}" for name, value in filters.items() if value is not None)
     out = console()
-    _print(out, f"{customer}, hour {hour} (UTC){said}; cents, {currency}", style="bold")
+    print_text(out, f"{customer}, hour {hour} (UTC){said}; cents, {currency}", style="bold")
     width = out.width if out.is_terminal else None
     for number, lines in enumerate(view_tables(view, width)):
         if number:
             out.print()
-        _print_lines(out, lines)
+        print_lines(out, lines)
 
 
 def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
     """A customer's totals by period, in the order given."""
     out = console()
     if not totals:
-        _print(out, "No hour of the range is published.", style="")
+        print_text(out, "No hour of the range is published.")
         return
     currencies = sorted({one.currency for one in totals})
-    _print(out, f"{customer}, published hours (UTC); cents, {', '.join(currencies)}", style="bold")
+    print_text(
+        out, f"{customer}, published hours (UTC); cents, {', '.join(currencies)}", style="bold"
+    )
     labels = [one.period or f"{one.first} to {one.last}" for one in totals]
     if len(currencies) > 1:
         labels = [f"{label} {one.currency}" for label, one in zip(labels, totals, strict=True)]
     columns = [
-        _counts("hours", [one.hours for one in totals]),
-        _counts("with events", [one.used_hours for one in totals]),
-        _prices("PaaS", [one.paas_nanocents for one in totals]),
-        _prices("BYOC", [one.byoc_nanocents for one in totals]),
-        _prices("total", [one.total_nanocents for one in totals]),
+        counts("hours", [one.hours for one in totals]),
+        counts("with events", [one.used_hours for one in totals]),
+        prices("PaaS", [one.paas_nanocents for one in totals]),
+        prices("BYOC", [one.byoc_nanocents for one in totals]),
+        prices("total", [one.total_nanocents for one in totals]),
     ]
-    _print_lines(out, _lines(["", *labels], columns, out.width if out.is_terminal else None))
+    print_lines(out, lines_of(["", *labels], columns, out.width if out.is_terminal else None))
     if not any(one.used_hours for one in totals):
         out.print("It had no events in any of them. Ids are taken exactly as events have them.")
 
@@ -149,9 +146,9 @@ def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
     components = [name for name in rows[0].prices if name != "total"]
     headings = {"gpuMemory": "gpu memory"}
     columns = _total_columns(rows) + [
-        _prices(headings.get(name, name), [row.prices[name] for row in rows]) for name in components
+        prices(headings.get(name, name), [row.prices[name] for row in rows]) for name in components
     ]
-    lines = _lines(["", *(row.label for row in rows)], columns, None)
+    lines = lines_of(["", *(row.label for row in rows)], columns, None)
     if width is None or max(map(cell_len, lines)) <= width:
         return lines
     parts = [
@@ -159,96 +156,9 @@ def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
         for name in components
     ]
     narrow = [rows[0], *parts, *rows[1:]]
-    return _lines(["", *(row.label for row in narrow)], _total_columns(narrow), width)
+    return lines_of(["", *(row.label for row in narrow)], _total_columns(narrow), width)
 
 
 def _total_columns(rows: list[_Priced]) -> list[list[str]]:
     totals = [row.prices["total"] for row in rows]
-    return [_prices("total", totals), _shares(totals)]
-
-
-def _lines(labels: Sequence[str], columns: Sequence[list[str]], width: int | None) -> list[str]:
-    """Labels to the left, columns to the right of them; both have a heading first.
-
-    Args:
-        labels: of any text; its control characters are made visible.
-        columns: cells, those of one column equally wide.
-        width: none of the lines is to be wider, as far as labels can be cut; None: any width.
-    """
-    labels = [_escaped(label) for label in labels]
-    label_width = max(map(cell_len, labels))
-    if width is not None:
-        for_cells = sum(len(_GAP) + len(column[0]) for column in columns)
-        label_width = min(label_width, max(width - for_cells, _LEAST_LABEL_WIDTH))
-        labels = [_shortened(label, label_width) for label in labels]
-    return [
-        _GAP.join((label + " " * (label_width - cell_len(label)), *cells)).rstrip()
-        for label, *cells in zip(labels, *columns, strict=True)
-    ]
-
-
-def _prices(heading: str, nanocents: Sequence[int]) -> list[str]:
-    """A column of prices, points below each other; `-` for nothing, to be looked past."""
-    texts = [format_cents(one).partition(".") if one else ("-", "", "") for one in nanocents]
-    before = max(len(whole) for whole, _, _ in texts)
-    after = max(len(point + digits) for _, point, digits in texts)
-    cells = [f"{whole:>{before}}{point + digits:<{after}}" for whole, point, digits in texts]
-    return _to_the_right(heading, cells)
-
-
-def _shares(totals: Sequence[int]) -> list[str]:
-    """A column of tenths of a percent of the first one, rounded half up."""
-    whole = totals[0]
-    if not whole:
-        return _to_the_right("share", [""] * len(totals))
-    tenths = [(2_000 * one + whole) // (2 * whole) for one in totals]
-    return _to_the_right("share", [f"{one // 10}.{one % 10}%" for one in tenths])
-
-
-def _counts(heading: str, counts: Sequence[int]) -> list[str]:
-    return _to_the_right(heading, [str(count) for count in counts])
-
-
-def _to_the_right(heading: str, cells: Sequence[str]) -> list[str]:
-    width = max(map(len, (heading, *cells)))
-    return [cell.rjust(width) for cell in (heading, *cells)]
-
-
-def _escaped(text: str) -> str:
-    """Text without a character that a terminal would obey, turn around or not show."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
-
-
-def _shortened(text: str, width: int) -> str:
-    """Text cut in the middle: levels are told by its beginning, most ids by its end."""
-    if cell_len(text) <= width:
-        return text
-    head, tail = "", ""
-    for char in text:
-        if cell_len(head + char) > (width - 1) // 2:
-            break
-        head += char
-    for char in reversed(text):
-        if cell_len(head + char + tail) > width - 1:
-            break
-        tail = char + tail
-    return f"{head}…{tail}"
-
-
-def _print_lines(out: Console, lines: Sequence[str]) -> None:
-    """A heading and rows. rich would take a minute over the rows of 100,000 resources."""
-    _print(out, lines[0], style="bold")
-    rows = "".join(f"{line}\n" for line in lines[1:])
-    out.file.write(_encodable(rows, out))
-    out.file.flush()
-
-
-def _print(out: Console, text: str, style: str) -> None:
-    out.print(Text(_encodable(_escaped(text), out)), style=style, soft_wrap=True)
-
-
-def _encodable(text: str, out: Console) -> str:
-    """Text with escapes for what the terminal's encoding does not have."""
-    return text.encode(out.encoding, "backslashreplace").decode(out.encoding)
+    return [prices("total", totals), shares(totals)]

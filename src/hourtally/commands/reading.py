@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from hourtally.commands.options import Clock, Place, hour_range, minutes_ms
+from hourtally.errors import WrongUse
 from hourtally.hours import Hour
 
 First = Annotated[str | None, Parameter(name="--from")]
@@ -77,6 +78,131 @@ def export(
 
     first, end = hour_range(from_, to)
     return jobs.export((place or Place()).open(), directory, first, end, customer)
+
+
+def explain(
+    timestamp: str,
+    *,
+    customer: str,
+    resource: str,
+    settle: float = 10,
+    place: Place | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Explain a published charge: slices, milliseconds, rates, exact value and rounding.
+
+    Exit status 1 too if what is stored does not give the published charge.
+
+    Example: hourtally explain 2026-11-22T13 --customer acme --resource api
+
+    Parameters
+    ----------
+    timestamp
+        The hour, as 2026-11-22T13 or Unix seconds.
+    resource
+        Id of a resource or of a BYOC cluster.
+    settle
+        Minutes after an hour's end at which it closes.
+    """
+    from hourtally import explain as explaining
+    from hourtally import reading
+    from hourtally.batches import files_of
+    from hourtally.explain_report import print_explanations
+
+    home = (place or Place()).open()
+    manifest = reading.published(
+        home,
+        Hour.parse(timestamp),
+        now_ms=(clock or Clock()).read_ms(),
+        settle_ms=minutes_ms(settle),
+    )
+    explanations = explaining.explain(home, manifest, customer, resource)
+    print_explanations(explanations, manifest, files_of(home, manifest.inputs["batches"]))
+    return 0
+
+
+def diff(
+    hour: str,
+    *revisions: int,
+    settle: float = 10,
+    place: Place | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Show what a restatement changed at each level, and why; largest changes first.
+
+    Example: hourtally diff 2026-11-22T13 1 2
+
+    Parameters
+    ----------
+    hour
+        The hour, as 2026-11-22T13 or Unix seconds.
+    revisions
+        Two revisions; default: the newest one and the one before it.
+    settle
+        Minutes after an hour's end at which it closes.
+    """
+    from hourtally import changes, reading
+    from hourtally.batches import files_of
+    from hourtally.diff_report import print_changes, print_never_restated
+    from hourtally.revisions import read_manifest
+
+    if len(revisions) not in (0, 2):
+        message = "name two revisions, or none for the newest and the one before it"
+        raise WrongUse(message)
+    home = (place or Place()).open()
+    newest = reading.published(
+        home,
+        Hour.parse(hour),
+        now_ms=(clock or Clock()).read_ms(),
+        settle_ms=minutes_ms(settle),
+    )
+    if not revisions and newest.record["parent"] is None:
+        print_never_restated(newest)
+        return 0
+    first, second = revisions or (newest.record["parent"], newest.revision)
+    before, after = (read_manifest(home, newest.hour, number) for number in (first, second))
+    files = files_of(home, {*before.inputs["batches"], *after.inputs["batches"]})
+    print_changes(changes.changes_between(home, before, after), before, after, files)
+    return 0
+
+
+def status(
+    *,
+    from_: First = None,
+    to: str | None = None,
+    rates: Path | None = None,
+    settle: float = 10,
+    place: Place | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Show each hour's state: open, missing, current or stale, and why.
+
+    Example: hourtally status --from 2026-11-22T00 --to 2026-11-23T00
+
+    Parameters
+    ----------
+    from_
+        First hour, as 2026-11-22T13 or Unix seconds; default: the first with events.
+    to
+        End, exclusive; default: the end of the last hour with events.
+    rates
+        Rate card; default: rates.toml in the home folder.
+    settle
+        Minutes after an hour's end at which it closes.
+    """
+    from hourtally import status as states
+    from hourtally.ratecard import load_rate_card
+    from hourtally.status_report import print_status
+
+    home = (place or Place()).open()
+    first, end = hour_range(from_, to)
+    card = load_rate_card(rates or home.rates)
+    now_ms = (clock or Clock()).read_ms()
+    settle_ms = minutes_ms(settle)
+    hours = states.hour_statuses(home, card, now_ms, settle_ms, first, end)
+    silent = 0 if end else states.silent_hours(hours, now_ms, settle_ms)
+    print_status(hours, silent, states.batches_of(home))
+    return 0
 
 
 def verify(

@@ -134,9 +134,12 @@ class RateCard:
         known_as = (segment, *[change - hour.start_ms for change in changes])
         digest = self._digests.get(known_as)
         if digest is None:
-            lines = "\n".join([json.dumps(self.currency), *self._digested_in(hour)])
-            digest = self._digests[known_as] = hashlib.sha256(lines.encode()).hexdigest()
+            digest = self._digests[known_as] = hashlib.sha256(self.statement(hour)).hexdigest()
         return digest
+
+    def statement(self, hour: Hour) -> bytes:
+        """What `digest` is the SHA-256 of; `statement.read_statement` has the rates from it."""
+        return "\n".join([json.dumps(self.currency), *self._digested_in(hour)]).encode()
 
     def _changes_inside(self, hour: Hour) -> tuple[int, list[int]]:
         """How many changes lie before or at the hour's start, and those strictly inside it."""
@@ -190,7 +193,7 @@ def _row(rate: Rate) -> RateRow:
     return RateRow(
         id=rate.id,
         meter=rate.meter,
-        price=f"{_format_price(rate.price_cents)} cents per {rate.per}",
+        price=f"{format_price(rate.price_cents)} cents per {rate.per}",
         selectors=format_selectors(rate) or "all",
         active_from=format_instant(rate.active_from_ms),
         active_until="open" if until_ms is None else format_instant(until_ms),
@@ -203,7 +206,7 @@ def format_selectors(rate: Rate) -> str:
     return ", ".join(f"{name} = {value!r}" for name, value in named if value is not None)
 
 
-def _format_price(price_cents: Fraction) -> str:
+def format_price(price_cents: Fraction) -> str:
     """A decimal where one of 64 digits is exact, else the fraction."""
     with decimal.localcontext(prec=_PRICE_DIGITS):
         quotient = decimal.Decimal(price_cents.numerator) / price_cents.denominator

@@ -1,0 +1,126 @@
+"""Columns of text: what tables of any length are laid out from, and how they are printed.
+
+rich lays out small tables well and would take a minute over the rows of 100,000 resources; so
+rows that may be many are put together here, as text.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from hourtally.money import format_cents
+
+# A pipe has no width: no line of it may be cut or broken.
+_PIPE_WIDTH = 100_000
+# A label is not cut shorter than this, however narrow the terminal is.
+_LEAST_LABEL_WIDTH = 16
+_GAP = "  "
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, and without any limit or colour where piped."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, no_color=True, width=_PIPE_WIDTH, soft_wrap=True)
+
+
+def lines_of(labels: Sequence[str], columns: Sequence[list[str]], width: int | None) -> list[str]:
+    """Labels to the left, columns to the right of them; both have a heading first.
+
+    Args:
+        labels: of any text; its control characters are made visible.
+        columns: cells, those of one column equally wide.
+        width: none of the lines is to be wider, as far as labels can be cut; None: any width.
+    """
+    labels = [escaped(label) for label in labels]
+    label_width = max(map(cell_len, labels))
+    if width is not None:
+        for_cells = sum(len(_GAP) + len(column[0]) for column in columns)
+        label_width = min(label_width, max(width - for_cells, _LEAST_LABEL_WIDTH))
+        labels = [_shortened(label, label_width) for label in labels]
+    return [
+        _GAP.join((label + " " * (label_width - cell_len(label)), *cells)).rstrip()
+        for label, *cells in zip(labels, *columns, strict=True)
+    ]
+
+
+def prices(heading: str, nanocents: Sequence[int]) -> list[str]:
+    """A column of prices, points below each other; `-` for nothing, to be looked past."""
+    texts = [format_cents(one).partition(".") if one else ("-", "", "") for one in nanocents]
+    before = max(len(whole) for whole, _, _ in texts)
+    after = max(len(point + digits) for _, point, digits in texts)
+    cells = [f"{whole:>{before}}{point + digits:<{after}}" for whole, point, digits in texts]
+    return to_the_right(heading, cells)
+
+
+def shares(totals: Sequence[int]) -> list[str]:
+    """A column of tenths of a percent of the first one, rounded half up."""
+    whole = totals[0]
+    if not whole:
+        return to_the_right("share", [""] * len(totals))
+    tenths = [(2_000 * one + whole) // (2 * whole) for one in totals]
+    return to_the_right("share", [f"{one // 10}.{one % 10}%" for one in tenths])
+
+
+def counts(heading: str, numbers: Sequence[int]) -> list[str]:
+    """A column of whole numbers."""
+    return to_the_right(heading, [str(number) for number in numbers])
+
+
+def texts(heading: str, cells: Sequence[str]) -> list[str]:
+    """A column of any text, its control characters made visible."""
+    shown = [escaped(cell) for cell in (heading, *cells)]
+    width = max(map(cell_len, shown))
+    return [cell + " " * (width - cell_len(cell)) for cell in shown]
+
+
+def to_the_right(heading: str, cells: Sequence[str]) -> list[str]:
+    """A column of texts without wide characters, set to the right."""
+    width = max(map(len, (heading, *cells)))
+    return [cell.rjust(width) for cell in (heading, *cells)]
+
+
+def escaped(text: str) -> str:
+    """Text without a character that a terminal would obey, turn around or not show."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+def _shortened(text: str, width: int) -> str:
+    """Text cut in the middle: levels are told by its beginning, most ids by its end."""
+    if cell_len(text) <= width:
+        return text
+    head, tail = "", ""
+    for char in text:
+        if cell_len(head + char) > (width - 1) // 2:
+            break
+        head += char
+    for char in reversed(text):
+        if cell_len(head + char + tail) > width - 1:
+            break
+        tail = char + tail
+    return f"{head}…{tail}"
+
+
+def print_lines(out: Console, lines: Sequence[str]) -> None:
+    """A heading and rows."""
+    print_text(out, lines[0], style="bold")
+    rows = "".join(f"{line}\n" for line in lines[1:])
+    out.file.write(_encodable(rows, out))
+    out.file.flush()
+
+
+def print_text(out: Console, text: str, style: str = "") -> None:
+    """A line of any text, its control characters made visible, however wide."""
+    out.print(Text(_encodable(escaped(text), out)), style=style, soft_wrap=True)
+
+
+def _encodable(text: str, out: Console) -> str:
+    """Text with escapes for what the terminal's encoding does not have."""
+    return text.encode(out.encoding, "backslashreplace").decode(out.encoding)

@@ -1,0 +1,67 @@
+"""The state of hours as a person reads it: a line an hour, then sums."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hourtally.columns import (
+    console,
+    lines_of,
+    prices,
+    print_lines,
+    print_text,
+    texts,
+    to_the_right,
+)
+from hourtally.status import STATES, Batches, HourStatus
+
+
+def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> None:
+    """Every hour, how many are in which state, and what was last done and set aside.
+
+    Args:
+        hours: in order.
+        silent: how many closed hours after them are not listed, as nothing is known of them.
+        batches: all of the home.
+    """
+    out = console()
+    if hours:
+        columns = [
+            texts("state", [one.state for one in hours]),
+            to_the_right("revision", [str(one.revision or "-") for one in hours]),
+            to_the_right("customers", [str(one.customers or "-") for one in hours]),
+            prices("cents", [one.total_nanocents for one in hours]),
+            texts("why", [", ".join(one.why) for one in hours]),
+        ]
+        names = ["hour (UTC)", *(one.hour.name for one in hours)]
+        print_lines(out, lines_of(names, columns, None))
+        counted = Counter(one.state for one in hours)
+        states = ", ".join(f"{counted[state]} {state}" for state in STATES)
+        print_text(out, f"{len(hours)} hours: {states}.")
+        if silent:
+            print_text(
+                out,
+                f"No events since {hours[-1].hour.following}: {silent} closed hours after that "
+                "have none and are not listed.",
+            )
+    else:
+        print_text(out, "There are no events and no published hours yet.")
+    last = max(hours, key=lambda one: (one.published_at, one.hour), default=None)
+    if last is not None and last.published_at:
+        print_text(
+            out,
+            f"Published last: hour {last.hour}, revision {last.revision}, at {last.published_at}.",
+        )
+    if batches.count:
+        print_text(out, f"Ingested last: {batches.last_file} at {batches.last_ingested_at}.")
+    conflicts = sum(one.conflicts for one in hours)
+    print_text(
+        out,
+        f"Batches: {batches.count}; quarantined lines: {batches.quarantined}; conflicting events "
+        f"in these hours: {conflicts}.",
+    )
+    if batches.damaged:
+        print_text(
+            out, f"{batches.damaged} ingest records are damaged; `hourtally verify` names them."
+        )

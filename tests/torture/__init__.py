@@ -1,0 +1,1 @@
+"""Faults, hostile input and many at once: short with the other tests, long by `make torture`."""
