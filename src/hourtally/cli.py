@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError
 from hourtally import __version__
 from hourtally.commands import building, cards, reading, serving
 from hourtally.errors import HourtallyError, WrongUse
+from hourtally.visible import escaped_message
 
 app = App(
     name="hourtally",
@@ -84,7 +85,7 @@ def _drop_output() -> None:
 
 
 def _say(message: str, status: int) -> int:
-    print(f"hourtally: {message}", file=sys.stderr)
+    print(escaped_message(f"hourtally: {message}"), file=sys.stderr)
     return status
 
 

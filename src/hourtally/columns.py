@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hourtally.money import format_cents
+from hourtally.visible import escaped
 
 # A pipe has no width: no line of it may be cut or broken.
 _PIPE_WIDTH = 100_000
@@ -83,13 +84,6 @@ def to_the_right(heading: str, cells: Sequence[str]) -> list[str]:
     """A column of texts without wide characters, set to the right."""
     width = max(map(len, (heading, *cells)))
     return [cell.rjust(width) for cell in (heading, *cells)]
-
-
-def escaped(text: str) -> str:
-    """Text without a character that a terminal would obey, turn around or not show."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
 def _shortened(text: str, width: int) -> str:

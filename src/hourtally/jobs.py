@@ -23,6 +23,7 @@ from hourtally.staleness import StaleHour
 from hourtally.tables import print_view
 from hourtally.verify import verify_hours
 from hourtally.views import view
+from hourtally.visible import escaped_message
 
 DONE = 0
 FAILED = 1
@@ -143,7 +144,7 @@ def _status_of(ingested: IngestReport, built: BuildReport) -> int:
     """The exit status of a job; what could not be done is said on standard error."""
     failures = [*ingested.refused, *(error for _, error in built.failed)]
     for failure in failures:
-        print(f"hourtally: {failure}", file=sys.stderr)
+        print(escaped_message(f"hourtally: {failure}"), file=sys.stderr)
     if failures:
         return FAILED
     return QUARANTINED if ingested.quarantined else DONE

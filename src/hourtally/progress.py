@@ -6,6 +6,8 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from hourtally.visible import escaped
+
 
 @contextlib.contextmanager
 def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | None]:
@@ -39,7 +41,7 @@ def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | No
             name = of if unit == "bytes" else ""
             if name not in tasks:
                 tasks[name] = bar.add_task(what, total=total)
-            text = f"{what} {of}".replace("[", r"\[")
+            text = f"{what} {escaped(of)}".replace("[", r"\[")
             bar.update(tasks[name], completed=done, total=total, description=text)
             if done >= total and unit == "bytes":
                 bar.remove_task(tasks.pop(name))

@@ -13,7 +13,6 @@ from rich.text import Text
 from hourtally.columns import (
     console,
     counts,
-    escaped,
     lines_of,
     prices,
     print_lines,
@@ -22,6 +21,7 @@ from hourtally.columns import (
 )
 from hourtally.hours import Hour
 from hourtally.money import format_cents, parse_cents
+from hourtally.visible import escaped
 
 if TYPE_CHECKING:
     from hourtally.listing import PeriodTotals
