@@ -152,7 +152,7 @@ def _usage_query(
     Both have a plain form, for hours without a shared identity and without a rate that
     changes: the general one would cost half as much again on every hour.
     """
-    quoted = ", ".join(_quoted_path(path) for path in paths)
+    quoted = ", ".join(quoted_path(path) for path in paths)
     if len(suspects):
         connection.register("suspects", pl.DataFrame({"identity": suspects}).to_arrow())
         connection.register("decided", decided.slices.to_arrow())
@@ -171,7 +171,7 @@ def _sql(name: str) -> str:
     return files("hourtally").joinpath(f"sql/{name}.sql").read_text()
 
 
-def _quoted_path(path: Path) -> str:
+def quoted_path(path: Path) -> str:
     """A path as an SQL text that names this one file: without quotes or wildcards in force."""
     literal = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
     return "'" + literal.replace("'", "''") + "'"

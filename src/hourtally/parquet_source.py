@@ -27,43 +27,18 @@ from hourtally.events import (
 )
 from hourtally.jsonlines import Rejection
 from hourtally.kinds import KINDS, Event
+from hourtally.parquet_columns import (
+    BY_TYPE,
+    INSTANTS,
+    QUANTITIES,
+    TEXTS,
+    batch_rows,
+    checked_columns,
+)
 from hourtally.parsing import Parsed, Refusal, events_frame
 from hourtally.schemas import CLUSTER_EVENT, EVENTS, RESOURCE_EVENT, RESOURCE_TYPES
 
 _BATCH_ROWS: Final = 100_000
-# Column of the file: field of the event.
-_TEXTS: Final = {
-    "event_id": "id",
-    "event_source": "source",
-    "event_type": "type",
-    "customer_id": "customerId",
-    "team_id": "teamId",
-    "project_id": "projectId",
-    "resource_id": "resourceId",
-    "team_name": "teamName",
-    "project_name": "projectName",
-    "resource_name": "resourceName",
-    "resource_type": "resourceType",
-    "region": "region",
-    "gpu_model": "gpuModel",
-    "cluster_id": "clusterId",
-    "cluster_name": "clusterName",
-}
-_QUANTITIES: Final = {
-    "cpu_millicores": "cpuMillicores",
-    "memory_mib": "memoryMiB",
-    "storage_mib": "storageMiB",
-    "gpu_milli": "gpuMilli",
-    "vcpu_millicores": "vcpuMillicores",
-    "gpu_memory_mib": "gpuMemoryMiB",
-    "cluster_count": "clusterCount",
-}
-_INSTANTS: Final = ("event_time", "start", "end")
-_ALWAYS: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
-_BY_TYPE: Final = {
-    RESOURCE_EVENT: ("team_id", "project_id", "resource_id", "resource_type"),
-    CLUSTER_EVENT: ("cluster_id",),
-}
 _FINER = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -79,9 +54,10 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
             duckdb.connect(config={"threads": 1}) as connection,
             pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file,
         ):
-            columns = _checked_columns(path, file.schema_arrow)
+            columns = checked_columns(path, file.schema_arrow)
+            rows = batch_rows(connection, path, file, _BATCH_ROWS)
             first_row = 1
-            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            for batch in file.iter_batches(rows, columns=columns):
                 batch.validate(full=True)
                 yield _parse(connection, path, _in_utc(pa.table(batch)), first_row, now_ms)
                 first_row += batch.num_rows
@@ -94,46 +70,14 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
         raise FileRefused(path, reason) from error
 
 
-def _checked_columns(path: Path, schema: pa.Schema) -> list[str]:
-    """The columns to read, once their presence and types are found right."""
-    missing = [name for name in _ALWAYS if name not in schema.names]
-    if missing:
-        raise FileRefused(path, f"missing column {', '.join(missing)}")
-    if not any(all(name in schema.names for name in names) for names in _BY_TYPE.values()):
-        needed = " or ".join(", ".join(names) for names in _BY_TYPE.values())
-        raise FileRefused(path, f"missing column: it needs {needed}")
-    known = [name for name in schema.names if name in (*_TEXTS, *_QUANTITIES, *_INSTANTS)]
-    if len(set(known)) < len(known):
-        raise FileRefused(path, "a column is there twice")
-    for name in known:
-        dtype = schema.field(name).type
-        if pa.types.is_dictionary(dtype):
-            dtype = dtype.value_type
-        if name in _TEXTS:
-            right, expected = _is_text(dtype), "text"
-        elif name in _QUANTITIES:
-            right, expected = pa.types.is_integer(dtype), "an integer"
-        else:
-            right = pa.types.is_timestamp(dtype) and dtype.tz is not None
-            expected = "a timestamp with a time zone (UTC)"
-        if not right and not (pa.types.is_null(dtype) and name not in _ALWAYS):
-            raise FileRefused(path, f"column {name} is {dtype}, not {expected}")
-    return known
-
-
 def _in_utc(table: pa.Table) -> pa.Table:
     """The same instants under one time zone: Polars refuses zones whose names it does not know."""
     for number, field in enumerate(table.schema):
-        if field.name in _INSTANTS and not pa.types.is_null(field.type):
+        if field.name in INSTANTS and not pa.types.is_null(field.type):
             dtype = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
             column = table.column(number).cast(pa.timestamp(dtype.unit, "UTC"))
             table = table.set_column(number, field.name, column)
     return table
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return any(check(dtype) for check in checks)
 
 
 def _identities(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:
@@ -151,7 +95,7 @@ def _parse(
     now_ms: int,
 ) -> Parsed:
     rows = pl.DataFrame(table)
-    for event_type, names in _BY_TYPE.items():
+    for event_type, names in BY_TYPE.items():
         lacking = [name for name in names if name not in rows.columns]
         if lacking and (rows["event_type"] == event_type).any():
             reason = f"missing column {', '.join(lacking)}, which {event_type} events need"
@@ -170,7 +114,7 @@ def _parse(
         ),
         pl.when(cluster).then(None).otherwise("gpu_model").alias("gpu_model"),
         pl.col("start_ms", "end_ms", "event_time_us").cast(pl.Int64),
-        *(_quantity(name, cluster) for name in _QUANTITIES),
+        *(_quantity(name, cluster) for name in QUANTITIES),
         identities,
     ).select(EVENTS.keys())
     judged: list[Event] = []
@@ -190,10 +134,10 @@ def _parse(
 def _complete(rows: pl.DataFrame) -> pl.DataFrame:
     """Every known column, absent ones null; instants counted, `*_rest` what is finer."""
     columns: list[pl.Expr] = []
-    for name in _TEXTS:
+    for name in TEXTS:
         value = pl.col(name) if name in rows.columns else pl.lit(None)
         columns.append(value.cast(pl.String).alias(name))
-    for name in _QUANTITIES:
+    for name in QUANTITIES:
         value = pl.col(name) if name in rows.columns else pl.lit(None)
         columns.append(value.cast(pl.Int128).alias(name))
     for name, unit in (("start", "ms"), ("end", "ms"), ("event_time", "us")):
@@ -245,7 +189,7 @@ def _is_good(now_ms: int) -> pl.Expr:
     # A `time` out of the calendar is the judge's, as are events from before 1970.
     times &= pl.col("event_time_us").is_null() | pl.col("event_time_us").is_between(0, 2**57)
     quantities = pl.all_horizontal(
-        pl.col(name).is_null() | pl.col(name).is_between(0, MAX_QUANTITY) for name in _QUANTITIES
+        pl.col(name).is_null() | pl.col(name).is_between(0, MAX_QUANTITY) for name in QUANTITIES
     )
     gpu = (pl.col("gpu_milli").fill_null(0) == 0) | (pl.col("gpu_model") != "")
     resource = (
@@ -294,7 +238,7 @@ def _check_row(row: dict[str, Any], now_ms: int) -> Event:
     check_attribute_bytes("id", row["event_id"])
     check_attribute_bytes("source", row["event_source"])
     kind = kind_of(row["event_type"])
-    data = {field: row[column] for column, field in (_TEXTS | _QUANTITIES).items()}
+    data = {field: row[column] for column, field in (TEXTS | QUANTITIES).items()}
     for name in ("start", "end"):
         instant = row[f"{name}_ms"]
         data[name] = None if instant is None else Instant(instant)
