@@ -169,3 +169,23 @@ def test_a_folder_that_must_not_be_looked_into_is_refused(
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match="no such file"):
         event_files(tmp_path / "none.ndjson")
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([b"", b"a", b"bb" * 30]), max_size=200), st.integers(1, 9))
+def test_a_block_of_many_lines_is_several(lines: list[bytes], most: int) -> None:
+    text = b"\n".join(lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "MAX_BLOCK_LINES", most)
+        pieces = iter([text])
+        blocks = [
+            block
+            for block in sources._blocks_of(lambda _: next(pieces, b""), lambda: 0)
+            if isinstance(block, Block)
+        ]
+    assert b"".join(block.text for block in blocks) == text
+    assert all(block.text.count(b"\n") <= most for block in blocks)
+    line = 1
+    for block in blocks:
+        assert block.first_line == line
+        line += block.text.count(b"\n")
