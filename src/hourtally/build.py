@@ -20,6 +20,7 @@ from hourtally.changes import in_short
 from hourtally.documents import DocumentBlock, documents
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.links import refuse_links
 from hourtally.metering import Metered, describe_conflicts, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
@@ -70,6 +71,7 @@ def build_hour(
         StorageFault: the system refused a read or a write.
     """
     folder = home.hour(hour)
+    refuse_links(home, folder, home.statements)
     with storage.storage_faults(folder, f"building hour {hour}"), storage.locked_folder(folder):
         while True:
             parent = current_manifest(home, hour)

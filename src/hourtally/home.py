@@ -74,9 +74,14 @@ class Home:
         """The ingest record of a batch; without it the batch does not exist."""
         return self.batches / f"{batch}.json"
 
+    @property
+    def statements(self) -> Path:
+        """What `statement` is in."""
+        return self.root / "rates"
+
     def statement(self, digest: str) -> Path:
         """The rates that were in force in hours whose manifests have this digest of them."""
-        return self.root / "rates" / f"{digest}.txt"
+        return self.statements / f"{digest}.txt"
 
     def quarantine(self, batch: str) -> Path:
         """The refused lines of a batch."""

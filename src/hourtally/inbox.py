@@ -14,6 +14,7 @@ from typing import Any, Final
 from hourtally import home as storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
+from hourtally.links import refuse_links
 
 # Coarser than the clock of any file system in use.
 _RACY_NS: Final = 2_000_000_000
@@ -41,6 +42,7 @@ def remember(home: Home, file: Path, batch: str) -> None:
     except FileNotFoundError:
         # It is out of the inbox; if it comes back it is read again.
         return
+    refuse_links(home, note.parent)
     with storage.storage_faults(note, "noting an ingested file"):
         storage.make_folder(note.parent)
         storage.replace_file(note, storage.to_json({"batch": batch, "file": state}))

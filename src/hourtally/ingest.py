@@ -8,6 +8,7 @@ interrupted ingest has left is replaced by the next one.
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hourtally.concurrency import in_turn
 from hourtally.errors import Damaged, FileRefused
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.links import refuse_links
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
@@ -72,6 +74,9 @@ def ingest_file(
         raise FileRefused(path, reason)
     try:
         before = path.stat()
+        if not stat.S_ISREG(before.st_mode):
+            # To open a pipe would wait for its writer, to read a device might never end.
+            raise FileRefused(path, "it is no regular file")
         sha256 = storage.sha256_of(path)
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
@@ -80,6 +85,7 @@ def ingest_file(
         if record := _record_of(home, path, batch, sha256):
             return _receipt(record, skipped=True)
     staging = home.staging(batch)
+    refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     with storage.storage_faults(home.root, "ingesting"), storage.locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
             storage.remove_folder(staging)
@@ -241,6 +247,7 @@ def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any])
     folders = {home.quarantine(batch).parent}
     for name in record["hours"]:
         target = home.slices(Hour.parse(name), batch)
+        refuse_links(home, target.parent)
         storage.make_folder(target.parent)
         (staging / f"{name}.parquet").rename(target)
         folders.add(target.parent)

@@ -86,10 +86,15 @@ def ingest_inbox(
 
 def _event_files(path: Path, report: IngestReport) -> list[Path]:
     try:
-        return event_files(path)
+        files = event_files(path)
     except FileRefused as refusal:
         report.refused.append(refusal)
         return []
+    # Whoever may put a link into a folder could have any file read that a run may read.
+    links = [file for file in files if file != path and file.is_symlink()]
+    reason = "it is a symbolic link, and none is followed out of a folder; put the file there"
+    report.refused += [FileRefused(link, reason) for link in links]
+    return [file for file in files if file not in links]
 
 
 def _ingest(

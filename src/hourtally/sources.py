@@ -73,12 +73,16 @@ def event_files(path: Path) -> list[Path]:
     try:
         if path.is_dir():
             inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-            return [entry for entry in inside if entry.is_file() and is_event_file(entry)]
+            return [entry for entry in inside if is_event_file(entry) and not _is_folder(entry)]
         if not path.exists():
             raise FileRefused(path, "there is no such file; give the path of a file or a folder")
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     return [path]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
