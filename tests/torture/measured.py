@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tests.command_line import command, environment
 
@@ -46,11 +46,14 @@ def measured(*arguments: str | Path) -> Measured:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode())
-    assert "Traceback" not in texts[1], texts[1]
-    done = Measured(process.returncode, *texts, seconds, usage.ru_maxrss >> 10)
+        said, complained = (_text_of(file) for file in (out, err))
+    assert "Traceback" not in complained, complained
+    peak_mib = usage.ru_maxrss >> 10
+    done = Measured(process.returncode, said, complained, seconds, peak_mib)
     log.info("%s: %.1f s, %d MiB", " ".join(map(str, arguments))[:90], seconds, done.peak_mib)
     return done
+
+
+def _text_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
