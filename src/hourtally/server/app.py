@@ -40,7 +40,7 @@ class App:
     def __init__(self, usage: Usage, customer_of: CustomerOf) -> None:
         self._usage = usage
         self._customer_of = customer_of
-        self._openapi = document(files("hourtally").joinpath("server/openapi.json").read_bytes())
+        self._openapi = document(_description(asks_for_token=customer_of(None) is None))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Answer one request; its body, if it has one, is of no interest."""
@@ -108,6 +108,16 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+def _description(*, asks_for_token: bool) -> bytes:
+    """The OpenAPI description of what this server answers."""
+    text = files("hourtally").joinpath("server/openapi.json").read_bytes()
+    if asks_for_token:
+        return text
+    described = json.loads(text)
+    del described["security"]
+    return json.dumps(described, ensure_ascii=False, indent=2).encode()
 
 
 def _check_sizes(scope: Scope) -> None:
