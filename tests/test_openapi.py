@@ -52,7 +52,7 @@ def test_the_server_answers_as_it_describes_itself(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {token}", "--seed", "1", "--no-color"),
-            *("--max-examples", "30", "--continue-on-failure", "--generation-database", "none"),
+            *("--max-examples", "15", "--continue-on-failure", "--generation-database", "none"),
             # What it holds for valid may still break a rule that a schema has no words for; the
             # test below looks which.
             *("--exclude-checks", "positive_data_acceptance"),
@@ -76,7 +76,7 @@ def test_a_request_of_the_described_form_is_refused_only_for_what_is_said_in_wor
     headers = {"Authorization": f"Bearer {token}"}
 
     @given(case=api[path]["GET"].as_strategy(headers=headers))
-    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
         answer = case.call()
         query, in_path = case.query or {}, case.path_parameters or {}

@@ -18,6 +18,7 @@ from hourtally.columns import (
     print_lines,
     print_text,
     shares,
+    texts,
 )
 from hourtally.hours import Hour
 from hourtally.money import format_cents, parse_cents
@@ -96,10 +97,15 @@ def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
 
 def print_tokens(tokens: Sequence[Token]) -> None:
     """Tokens by the start of their digest, which is what they are taken back by."""
-    made = table("sha256", "created", "customer")
-    for token in tokens:
-        made.add_row(token.sha256[:12], visible(token.created), visible(token.customer))
-    console().print(made)
+    out = console()
+    if not tokens:
+        print_text(out, "No token lets anybody in; `hourtally tokens add` makes one.")
+        return
+    columns = [
+        texts("created", [token.created for token in tokens]),
+        texts("customer", [token.customer for token in tokens]),
+    ]
+    print_lines(out, lines_of(["sha256", *(token.sha256[:12] for token in tokens)], columns, None))
 
 
 class _Priced(NamedTuple):
