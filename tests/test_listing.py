@@ -157,7 +157,7 @@ def test_hours_come_in_the_order_asked_for(home: Home) -> None:
 def test_more_hours_than_are_read_at_once_are_all_read(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hourtally.listing._HOURS_A_CHUNK", 2)
+    monkeypatch.setattr("hourtally.listing._BYTES_A_CHUNK", 1)
 
     assert summary(list_totals(home, "acme", "total")) == [("", 3, 3_000_000_000, 750_000_000)]
 

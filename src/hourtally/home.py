@@ -17,6 +17,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class Home:
         """Event files that `run` ingests and leaves where they are."""
         return self.root / "inbox"
 
-    @property
+    # These two and an hour's name are asked for several times an hour, of a year's hours too.
+    @cached_property
     def events(self) -> Path:
         """The slices, `hour=<name>/<batch>.parquet`."""
         return self.root / "events"
@@ -61,7 +63,7 @@ class Home:
         """The ingest records."""
         return self.root / "batches"
 
-    @property
+    @cached_property
     def hours(self) -> Path:
         """The published hours."""
         return self.root / "hours"
@@ -105,14 +107,19 @@ class Home:
 
     def batches_with_slices(self, hour: Hour) -> list[str]:
         """The batches that have slices in an hour, committed or not, sorted."""
-        slices = list_folder(self.events / f"hour={hour.name}")
-        return [path.stem for path in slices if path.suffix == ".parquet"]
+        slices = list_names(self.events / f"hour={hour.name}")
+        return [name.removesuffix(".parquet") for name in slices if name.endswith(".parquet")]
 
 
 def list_folder(folder: Path) -> list[Path]:
     """The entries of a folder, sorted by name; none where there is no such folder."""
+    return [folder / name for name in list_names(folder)]
+
+
+def list_names(folder: Path) -> list[str]:
+    """Their names: a third of the time, which looking through a year's hours can tell."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(os.listdir(folder))  # noqa: PTH208 - iterdir makes a path of each
     except (FileNotFoundError, NotADirectoryError):
         return []
 

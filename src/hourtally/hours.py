@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from hourtally.errors import WrongUse
 
@@ -122,7 +123,7 @@ class Hour:
         """The hour in which an instant lies."""
         return cls(instant_ms // HOUR_MS * HOUR_SECONDS)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """`2026-11-22T13`."""
         return format_instant(self.start_ms)[:13]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hourtally.errors import Damaged, HourNotPublished
-from hourtally.home import Home, list_folder, storage_faults
+from hourtally.home import Home, list_names, storage_faults
 from hourtally.hours import Hour, format_instant
 from hourtally.revisions import Manifest, current_manifest
 from hourtally.views import zero_document
@@ -63,8 +63,7 @@ class Customers:
 
 def published_hours(home: Home, first: Hour | None = None, end: Hour | None = None) -> list[Hour]:
     """The hours of `[first, end)` that have a folder, in order; each may lack a manifest yet."""
-    names = (folder.name for folder in list_folder(home.hours))
-    hours = (Hour.parse(name) for name in names if _HOUR_NAME.fullmatch(name))
+    hours = (Hour.parse(name) for name in list_names(home.hours) if _HOUR_NAME.fullmatch(name))
     return [
         hour for hour in hours if (first is None or hour >= first) and (end is None or hour < end)
     ]

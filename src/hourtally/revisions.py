@@ -44,7 +44,7 @@ class Manifest:
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:
     """The numbers of an hour's revisions, ascending."""
-    names = (entry.name for entry in storage.list_folder(home.hour(hour)))
+    names = storage.list_names(home.hour(hour))
     return sorted(int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 
 

@@ -59,8 +59,8 @@ def known_hours(home: Home) -> list[Hour]:
     names = {
         match[1]
         for folder in (home.events, home.hours)
-        for entry in storage.list_folder(folder)
-        if (match := _HOUR_NAME.fullmatch(entry.name))
+        for name in storage.list_names(folder)
+        if (match := _HOUR_NAME.fullmatch(name))
     }
     return sorted(Hour.parse(name) for name in names)
 

@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+# What reading imports when it comes to it: here, so that the first request need not wait 0.1 s.
+import pyarrow.parquet  # noqa: F401
+
 from hourtally import __version__
 from hourtally.errors import WrongUse
 from hourtally.home import Home, storage_faults
