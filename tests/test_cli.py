@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from hourtally.cli import app
+from hourtally.commands.options import ResourceType
+from hourtally.schemas import RESOURCE_TYPES
 from tests.command_line import NOW, ROOT, hourtally
 
 COMMANDS = [
@@ -17,10 +21,18 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+def test_every_command_has_help_with_an_example_and_a_word_to_each_parameter(
+    command: list[str],
+) -> None:
     done = hourtally(*command, "--help")
     assert done.returncode == 0
     assert f"Example: hourtally {' '.join(command)}" in done.stdout
+    boxed = [line.strip("│ *") for line in done.stdout.splitlines() if line.startswith("│")]
+    parameters = [line for line in boxed if re.match("--[a-z]|[A-Z]{3}", line)]
+    assert parameters
+    # Its name, what it takes, and after at least two blanks a sentence.
+    unsaid = [one for one in parameters if not re.fullmatch(r"\S+( [A-Z]+)?  +[A-Z].*", one)]
+    assert unsaid == []
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -42,6 +54,8 @@ def test_every_command_is_in_the_readme(command: list[str]) -> None:
         ["show", "1793610001", "--customer", "acme"],
         ["show", "2026-11-02T09"],
         ["show", "2026-11-02T09", "--customer", "acme", "--unknown"],
+        ["show", "2026-11-02T09", "--customer", "acme", "--type", "server"],
+        ["diff", "2026-11-02T09", "1"],
     ],
     ids=" ".join,
 )
@@ -50,6 +64,10 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
     done = hourtally(*arguments, *home)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("hourtally: ")
+
+
+def test_the_types_of_show_are_those_of_events() -> None:
+    assert get_args(ResourceType) == RESOURCE_TYPES
 
 
 @pytest.mark.parametrize(

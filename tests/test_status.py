@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_hours_are_open_missing_current_or_stale(
         capsys, home, "2026-11-22T15:09:59Z", "--from", "2026-11-22T11", "--to", "2026-11-22T16"
     )
     assert lines[:7] == [
-        "hour (UTC)     state    revision  customers         cents  why",
+        "hour (UTC)     state    revision  customers    cents, USD  why",
         "2026-11-22T11  missing         -          -    -           no events",
         "2026-11-22T12  missing         -          -    -           never built",
         "2026-11-22T13  current         1          2  232.33889167",
@@ -42,7 +43,10 @@ def test_hours_are_open_missing_current_or_stale(
     ]
     assert lines[7].startswith("Published last: hour 2026-11-22T13, revision 1, at ")
     assert lines[8].startswith("Ingested last: ")
-    assert lines[9:] == ["Batches: 2; quarantined lines: 0; conflicting events in these hours: 1."]
+    assert lines[9:] == [
+        "Batches: 2; quarantined lines: 0; conflicting events in these hours: 1.",
+        "  hours/2026-11-22T13/000001.json: 1 conflicting",
+    ]
 
 
 def test_an_hour_closes_with_its_settle_time(
@@ -63,11 +67,15 @@ def test_a_stale_hour_says_why(home: Home, capsys: pytest.CaptureFixture[str]) -
         '"end":"2026-11-22T13:01:00Z"}}\nno event\n'
     )
     assert call(["ingest", str(late), "--home", str(home.root)]) == 3
+    batch = hashlib.sha256(late.read_bytes()).hexdigest()[:16]
     lines = status(capsys, home, "2026-11-22T18:00:00Z", "--from", "2026-11-22T13")
     assert lines[1] == (
         "2026-11-22T13  stale           1          2  232.33889167  new batch, rates changed"
     )
-    assert "Batches: 3; quarantined lines: 1; conflicting events in these hours: 1." in lines
+    assert lines[-3:-1] == [
+        "Batches: 3; quarantined lines: 1; conflicting events in these hours: 1.",
+        f"  quarantine/{batch}.ndjson: 1 not_json, of {late}",
+    ]
 
 
 def test_a_damaged_manifest_is_a_reason_and_the_other_hours_are_shown(

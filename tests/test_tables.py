@@ -139,7 +139,24 @@ def test_nothing_has_no_share_and_no_byoc_table(capsys: pytest.CaptureFixture[st
         "acme, hour 2026-11-02T09 (UTC); cents, USD",
         "      total  share  cpu  memory  storage  gpu",
         "PaaS      -           -       -        -    -",
+        "It has nothing in this hour. Ids are taken exactly as events have them.",
     ]
+
+
+def test_that_filters_leave_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    filters = {"team": "t2", "project": None, "type": None}
+
+    lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"), filters=filters)
+
+    assert lines[-2:] == ["PaaS and BYOC together 3.5", "No resource is left under these filters."]
+
+
+def test_of_clusters_alone_nothing_is_said_to_be_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"))
+
+    assert lines[-1] == "PaaS and BYOC together 3.5"
 
 
 def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,6 +205,18 @@ def test_totals_are_a_row_a_period(capsys: pytest.CaptureFixture[str]) -> None:
         "            hours  with events          PaaS  BYOC         total",
         "2026-11-03     24           20  12.5             3  15.5",
         "2026-11-02      2            1   0.000000001     -   0.000000001",
+    ]
+
+
+def test_totals_of_hours_say_which_had_no_events(capsys: pytest.CaptureFixture[str]) -> None:
+    print_totals(
+        [totals("2026-11-02T09", 1, 0, 0, 0), totals("2026-11-02T09", 1, 1, 10**9, 0)], "acme"
+    )
+
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "               PaaS  BYOC  total",
+        "2026-11-02T09     -     -      -  no events",
+        "2026-11-02T09     1     -      1",
     ]
 
 

@@ -27,8 +27,16 @@ app = App(
     help_format="plaintext",
     version_flags=["--version"],
 )
-_rates = App(name="rates", help="Rate cards.", help_format="plaintext")
-_tokens = App(name="tokens", help="Tokens of the HTTP server.", help_format="plaintext")
+_rates = App(
+    name="rates",
+    help="Rate cards.\n\nExample: hourtally rates check data/rates.toml",
+    help_format="plaintext",
+)
+_tokens = App(
+    name="tokens",
+    help="Tokens of the HTTP server.\n\nExample: hourtally tokens add --customer acme",
+    help_format="plaintext",
+)
 
 for _command in (
     building.demo,

@@ -44,7 +44,8 @@ def print_changes(
         if len(rows):
             out.print()
             print_text(out, f"{level}: {len(rows)} changed", style="bold")
-            print_lines(out, _lines(level, rows.head(MOST_SHOWN)))
+            width = out.width if out.is_terminal else None
+            print_lines(out, _lines(level, rows.head(MOST_SHOWN), width))
             if len(rows) > MOST_SHOWN:
                 print_text(out, f"… and {len(rows) - MOST_SHOWN} smaller changes")
 
@@ -72,7 +73,7 @@ def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
         yield "why: built anew by request (--force); the inputs are the same"
 
 
-def _lines(level: str, rows: pl.DataFrame) -> list[str]:
+def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
     _, _, key, name = LEVELS[level]
     labels = []
     for row in rows.iter_rows(named=True):
@@ -85,7 +86,7 @@ def _lines(level: str, rows: pl.DataFrame) -> list[str]:
         to_the_right("delta", [_signed(delta) for delta in rows["delta"]]),
         texts("what", [", ".join(words) for words in rows["what"]]),
     ]
-    return lines_of(["", *labels], columns, None)
+    return lines_of(["", *labels], columns, width)
 
 
 def _cents(heading: str, nanocents: Sequence[int | None]) -> list[str]:

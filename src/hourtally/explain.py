@@ -7,6 +7,7 @@ section 4 has it. If that does not give the published charge, it is an error, ne
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
     if not charges:
         message = (
             f"hour {hour}: customer {customer!r} has no charge for a resource or cluster "
-            f"{resource!r}; `hourtally show {hour} --customer …` lists what it has, ids in brackets"
+            f"{resource!r}; `hourtally show {hour} --customer {shlex.quote(customer)}` with "
+            "--project or --type lists its resources, ids in brackets where names differ from them"
         )
         raise NotFound(message)
     batches = manifest.inputs["batches"]

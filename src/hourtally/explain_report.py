@@ -44,7 +44,9 @@ def print_explanations(
         out.print()
         print_text(out, _title(explanation), style="bold")
         out.print()
-        print_lines(out, list(_slices(explanation, files)))
+        print_lines(out, _slices(explanation))
+        for batch in sorted({batch for one in explanation.slices for batch in one.batches}):
+            print_text(out, f"batch {batch} is of {files.get(batch, '(its record is gone)')}")
         for line in _left_out(explanation, files):
             print_text(out, line)
         for component in explanation.components:
@@ -74,15 +76,15 @@ def _named(name: str, own_id: str) -> str:
     return own_id if name == own_id else f"{name} ({own_id})"
 
 
-def _slices(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
+def _slices(explanation: Explanation) -> list[str]:
     """The table of the slices that count."""
     slices = explanation.slices
     rows = [one.row for one in slices]
     columns = [
         texts("source", [row["event_source"] for row in rows]),
         texts("id", [row["event_id"] for row in rows]),
-        texts("from", [format_instant(row["slice_start_ms"]) for row in rows]),
-        texts("until", [format_instant(row["slice_end_ms"]) for row in rows]),
+        texts("from", [_clock(row["slice_start_ms"]) for row in rows]),
+        texts("until", [_clock(row["slice_end_ms"]) for row in rows]),
         counts("ms", [row["slice_end_ms"] - row["slice_start_ms"] for row in rows]),
     ]
     columns += [
@@ -91,9 +93,12 @@ def _slices(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]
         if any(row[name] for row in rows)
     ]
     columns.append(texts("batch", [", ".join(one.batches) for one in slices]))
-    names = [", ".join(files.get(batch, "") for batch in one.batches) for one in slices]
-    columns.append(texts("file", names))
-    yield from lines_of(["slice", *(str(one.number) for one in slices)], columns, None)
+    return lines_of(["slice", *(str(one.number) for one in slices)], columns, None)
+
+
+def _clock(instant_ms: int) -> str:
+    """The time of day of an instant in the hour that the heading names."""
+    return format_instant(instant_ms)[11:].removesuffix("Z")
 
 
 def _left_out(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
@@ -120,7 +125,7 @@ def _print_component(component: Component) -> None:
     print_text(out, f"{component.name}: {component.meter}, {unit} × ms × price / divisor")
     pieces = [piece for piece in component.pieces if piece.quantity]
     columns = [
-        texts("from", [format_instant(piece.start_ms) for piece in pieces]),
+        texts("from", [_clock(piece.start_ms) for piece in pieces]),
         counts("ms", [piece.end_ms - piece.start_ms for piece in pieces]),
         counts(unit, [piece.quantity for piece in pieces]),
         texts("rate", [piece.rate.id if piece.rate else "-" for piece in pieces]),

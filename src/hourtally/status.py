@@ -49,11 +49,15 @@ class HourStatus:
 
 @dataclass(frozen=True)
 class Batches:
-    """All committed batches: how many, lines that were quarantined, and the one taken in last."""
+    """All committed batches: how many, lines that were quarantined, and the one taken in last.
+
+    refusing: those with quarantined lines, newest first: batch, event file, lines by rule.
+    """
 
     count: int
     quarantined: int
     damaged: int
+    refusing: tuple[tuple[str, str, dict[str, int]], ...]
     last_file: str
     last_ingested_at: str
 
@@ -124,11 +128,17 @@ def batches_of(home: Home) -> Batches:
                 records.append(storage.read_sealed_json(path))
             except Damaged:
                 damaged += 1
-    last = max(records, key=lambda record: str(record["ingested_at"]), default={})
+    records.sort(key=lambda record: str(record["ingested_at"]), reverse=True)
+    last = records[0] if records else {}
     return Batches(
         count=len(records),
         quarantined=sum(record["quarantined"] for record in records),
         damaged=damaged,
+        refusing=tuple(
+            (str(record["batch"]), str(record["file"]), dict(record["rules"]))
+            for record in records
+            if record["quarantined"]
+        ),
         last_file=str(last.get("file", "")),
         last_ingested_at=str(last.get("ingested_at", "")),
     )

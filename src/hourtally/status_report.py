@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from hourtally.columns import (
     console,
@@ -15,6 +16,9 @@ from hourtally.columns import (
     to_the_right,
 )
 from hourtally.status import STATES, Batches, HourStatus
+
+# Of batches with quarantined lines, and of hours with conflicts.
+_MOST_NAMED: Final = 10
 
 
 def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> None:
@@ -31,7 +35,7 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
             texts("state", [one.state for one in hours]),
             to_the_right("revision", [str(one.revision or "-") for one in hours]),
             to_the_right("customers", [str(one.customers or "-") for one in hours]),
-            prices("cents", [one.total_nanocents for one in hours]),
+            prices(_cents(hours), [one.total_nanocents for one in hours]),
             texts("why", [", ".join(one.why) for one in hours]),
         ]
         names = ["hour (UTC)", *(one.hour.name for one in hours)]
@@ -61,7 +65,28 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
         f"Batches: {batches.count}; quarantined lines: {batches.quarantined}; conflicting events "
         f"in these hours: {conflicts}.",
     )
+    for line in _set_aside(hours, batches):
+        print_text(out, line)
     if batches.damaged:
         print_text(
             out, f"{batches.damaged} ingest records are damaged; `hourtally verify` names them."
         )
+
+
+def _cents(hours: Sequence[HourStatus]) -> str:
+    """The heading of a column of prices: hours built under other cards may have others."""
+    return ", ".join(("cents", *sorted({one.currency for one in hours if one.currency})))
+
+
+def _set_aside(hours: Sequence[HourStatus], batches: Batches) -> Iterator[str]:
+    """Where what was quarantined and what conflicts is kept, newest first."""
+    for batch, file, rules in batches.refusing[:_MOST_NAMED]:
+        broken = ", ".join(f"{lines} {rule}" for rule, lines in sorted(rules.items()))
+        yield f"  quarantine/{batch}.ndjson: {broken}, of {file}"
+    if len(batches.refusing) > _MOST_NAMED:
+        yield f"  … and of {len(batches.refusing) - _MOST_NAMED} more files"
+    conflicting = [one for one in reversed(hours) if one.conflicts]
+    for one in conflicting[:_MOST_NAMED]:
+        yield f"  hours/{one.hour}/{one.revision:06d}.json: {one.conflicts} conflicting"
+    if len(conflicting) > _MOST_NAMED:
+        yield f"  … and of {len(conflicting) - _MOST_NAMED} more hours"

@@ -58,6 +58,11 @@ def print_view(
         if number:
             out.print()
         print_lines(out, lines)
+    if b'"teams":[]' in view:
+        if any(value is not None for value in filters.values()):
+            out.print("No resource is left under these filters.")
+        elif number == 0:
+            out.print("It has nothing in this hour. Ids are taken exactly as events have them.")
 
 
 def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
@@ -71,15 +76,21 @@ def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
         out, f"{customer}, published hours (UTC); cents, {', '.join(currencies)}", style="bold"
     )
     labels = [one.period or f"{one.first} to {one.last}" for one in totals]
+    of_hours = all(one.period == one.first.name for one in totals)
     if len(currencies) > 1:
         labels = [f"{label} {one.currency}" for label, one in zip(labels, totals, strict=True)]
     columns = [
-        counts("hours", [one.hours for one in totals]),
-        counts("with events", [one.used_hours for one in totals]),
         prices("PaaS", [one.paas_nanocents for one in totals]),
         prices("BYOC", [one.byoc_nanocents for one in totals]),
         prices("total", [one.total_nanocents for one in totals]),
     ]
+    if of_hours:
+        columns.append(texts("", ["" if one.used_hours else "no events" for one in totals]))
+    else:
+        columns[:0] = [
+            counts("hours", [one.hours for one in totals]),
+            counts("with events", [one.used_hours for one in totals]),
+        ]
     print_lines(out, lines_of(["", *labels], columns, out.width if out.is_terminal else None))
     if not any(one.used_hours for one in totals):
         out.print("It had no events in any of them. Ids are taken exactly as events have them.")

@@ -15,6 +15,11 @@ def demo(*, home: Path | None = None) -> int:
     """Make sample events, run the Prefect flow on them in-process, and show the result.
 
     Example: hourtally demo --home /tmp/hourtally-demo
+
+    Parameters
+    ----------
+    home
+        Home folder of the demo, made if it is not there; default: ./data/demo.
     """
     from hourtally import jobs
 
@@ -27,6 +32,11 @@ def ingest(*files: Path, place: Place | None = None, clock: Clock | None = None)
     A file ingested before is skipped and said so. Exit status 3: lines were quarantined.
 
     Example: hourtally ingest events/2026-11-22.ndjson.gz
+
+    Parameters
+    ----------
+    files
+        Event files, .ndjson or .jsonl (also with .gz or .zst) or .parquet; folders of them.
     """
     from hourtally import jobs
 

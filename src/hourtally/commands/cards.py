@@ -8,10 +8,15 @@ from hourtally.commands.options import Clock
 from hourtally.hours import format_instant
 
 
-def check(file: Path, *, clock: Clock | None = None) -> int:
+def check(file: Path, /, *, clock: Clock | None = None) -> int:
     """Load a rate card, print the rates in force now, name what is wrong.
 
     Example: hourtally rates check data/rates.toml
+
+    Parameters
+    ----------
+    file
+        The card, in TOML.
     """
     from hourtally.ratecard import load_rate_card, rates_in_force_rows
     from hourtally.tables import print_rates

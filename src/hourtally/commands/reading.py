@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hourtally.commands.options import Clock, Place, hour_range, minutes_ms
+from hourtally.commands.options import (
+    Clock,
+    CustomerId,
+    Place,
+    ResourceType,
+    hour_range,
+    minutes_ms,
+)
 from hourtally.errors import WrongUse
 from hourtally.hours import Hour
 
@@ -17,11 +24,12 @@ First = Annotated[str | None, Parameter(name="--from")]
 
 def show(
     timestamp: str,
+    /,
     *,
-    customer: str,
+    customer: CustomerId,
     team: str | None = None,
     project: str | None = None,
-    type: str | None = None,
+    type: ResourceType | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     settle: float = 10,
     place: Place | None = None,
@@ -35,6 +43,12 @@ def show(
     ----------
     timestamp
         The hour, as 2026-11-22T13 or Unix seconds.
+    team
+        Only this team; its projects are then shown.
+    project
+        Only projects of this id; their resources are then shown.
+    type
+        Only resources of this type; they are then shown where projects are.
     json
         Print the view's canonical bytes and a newline.
     settle
@@ -64,6 +78,7 @@ def show(
 
 def export(
     directory: Path,
+    /,
     *,
     from_: First = None,
     to: str | None = None,
@@ -72,7 +87,20 @@ def export(
 ) -> int:
     """Write one JSON file a customer and hour: DIR/<customer id>/<timestamp>.json.
 
+    Files there are replaced, or removed, where what is published has changed.
+
     Example: hourtally export /srv/usage --from 2026-11-01T00 --to 2026-12-01T00
+
+    Parameters
+    ----------
+    directory
+        Folder of the tree; made if it is not there.
+    from_
+        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+    to
+        End, exclusive; default: the end of the last published one.
+    customer
+        Only this customer's files; default: everybody's.
     """
     from hourtally import jobs
 
@@ -82,8 +110,9 @@ def export(
 
 def explain(
     timestamp: str,
+    /,
     *,
-    customer: str,
+    customer: CustomerId,
     resource: str,
     settle: float = 10,
     place: Place | None = None,
@@ -123,7 +152,10 @@ def explain(
 
 def diff(
     hour: str,
-    *revisions: int,
+    first: int | None = None,
+    second: int | None = None,
+    /,
+    *,
     settle: float = 10,
     place: Place | None = None,
     clock: Clock | None = None,
@@ -136,8 +168,10 @@ def diff(
     ----------
     hour
         The hour, as 2026-11-22T13 or Unix seconds.
-    revisions
-        Two revisions; default: the newest one and the one before it.
+    first
+        The revision to compare with; default: the one before the newest.
+    second
+        The revision to compare; default: the newest.
     settle
         Minutes after an hour's end at which it closes.
     """
@@ -146,7 +180,7 @@ def diff(
     from hourtally.diff_report import print_changes, print_never_restated
     from hourtally.revisions import read_manifest
 
-    if len(revisions) not in (0, 2):
+    if (first is None) != (second is None):
         message = "name two revisions, or none for the newest and the one before it"
         raise WrongUse(message)
     home = (place or Place()).open()
@@ -156,10 +190,11 @@ def diff(
         now_ms=(clock or Clock()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
-    if not revisions and newest.record["parent"] is None:
-        print_never_restated(newest)
-        return 0
-    first, second = revisions or (newest.record["parent"], newest.revision)
+    if first is None or second is None:
+        first, second = newest.record["parent"], newest.revision
+        if first is None:
+            print_never_restated(newest)
+            return 0
     before, after = (read_manifest(home, newest.hour, number) for number in (first, second))
     files = files_of(home, {*before.inputs["batches"], *after.inputs["batches"]})
     print_changes(changes.changes_between(home, before, after), before, after, files)
@@ -236,7 +271,7 @@ def verify(
 
 def list_totals(
     *,
-    customer: str,
+    customer: CustomerId,
     from_: First = None,
     to: str | None = None,
     granularity: Literal["hour", "day", "month", "total"] = "hour",
@@ -252,6 +287,8 @@ def list_totals(
         First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
     to
         End, exclusive; default: the end of the last published one.
+    granularity
+        What a line is of.
     """
     from hourtally import listing
     from hourtally.tables import print_totals

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.commands.options import Clock, Place
+from hourtally.commands.options import Clock, CustomerId, Place
 
 TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
 
@@ -49,7 +49,7 @@ def serve(
 
 def add_token(
     *,
-    customer: str,
+    customer: CustomerId,
     tokens: TokensPath = None,
     place: Place | None = None,
     clock: Clock | None = None,
@@ -87,7 +87,7 @@ def list_tokens(*, tokens: TokensPath = None, place: Place | None = None) -> int
     return 0
 
 
-def remove_token(sha256: str, *, tokens: TokensPath = None, place: Place | None = None) -> int:
+def remove_token(sha256: str, /, *, tokens: TokensPath = None, place: Place | None = None) -> int:
     """Take a token back; a running server lets nobody in with it from then on.
 
     Example: hourtally tokens remove 5e884898da28
