@@ -95,6 +95,21 @@ def test_a_narrow_terminal_has_the_components_as_rows_of_the_whole() -> None:
     ]
 
 
+def test_a_long_label_is_cut_where_the_components_leave_it_room() -> None:
+    team = f'{{"id":"t","name":"{"n" * 40}","price":{price("1", "1")}}}'
+    # "  " and 40 and " (t)" are 46 cells of a label; the components take 42.
+    whole = view_tables(view_of(team, price("1", "1")), None)[0]
+    assert len(whole[1]) == 88
+
+    cut = view_tables(view_of(team, price("1", "1")), 74)[0]
+    narrow = view_tables(view_of(team, price("1", "1")), 73)[0]
+
+    # 32 cells: 15, the sign of the cut, 16.
+    assert cut[2][:33] == "  " + "n" * 13 + "…" + "n" * 12 + " (t) "
+    assert [len(row) for row in cut] == [74, 74, 74]
+    assert narrow[2].startswith("  of it cpu")
+
+
 def test_labels_are_cut_in_the_middle_and_prices_are_not() -> None:
     paas, _, _ = view_tables(DEEP, 38)
 

@@ -41,13 +41,17 @@ def lines_of(labels: Sequence[str], columns: Sequence[list[str]], width: int | N
     labels = [escaped(label) for label in labels]
     label_width = max(map(cell_len, labels))
     if width is not None:
-        for_cells = sum(len(_GAP) + len(column[0]) for column in columns)
-        label_width = min(label_width, max(width - for_cells, _LEAST_LABEL_WIDTH))
+        label_width = min(label_width, max(width - width_of(columns), _LEAST_LABEL_WIDTH))
         labels = [_shortened(label, label_width) for label in labels]
     return [
         _GAP.join((label + " " * (label_width - cell_len(label)), *cells)).rstrip()
         for label, *cells in zip(labels, *columns, strict=True)
     ]
+
+
+def width_of(columns: Sequence[list[str]]) -> int:
+    """How many cells columns of numbers take to the right of a label."""
+    return sum(len(_GAP) + cell_len(column[0]) for column in columns)
 
 
 def prices(heading: str, nanocents: Sequence[int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -19,6 +19,7 @@ from hourtally.columns import (
     print_text,
     shares,
     texts,
+    width_of,
 )
 from hourtally.hours import Hour
 from hourtally.money import format_cents, parse_cents
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from hourtally.listing import PeriodTotals
     from hourtally.ratecard import RateRow
     from hourtally.tokens import Token
+
+# Of a label beside its components; a shorter one would be cut beyond recognition.
+_LABEL_WIDTH: Final = 32
 
 
 def visible(text: str) -> Text:
@@ -129,8 +133,9 @@ class _Priced(NamedTuple):
 def view_tables(view: bytes, width: int | None) -> list[list[str]]:
     """The lines of a view's tables: PaaS and, where there is any of it, BYOC and the sum.
 
-    Where a row is wider than `width`, the components go from columns to rows of the whole, and
-    labels still too long are cut in the middle. A price is never cut.
+    Where a row is wider than `width`, its label is cut in the middle; where less than 32 cells
+    would be left of it, the components go from columns to rows of the whole first. A price is
+    never cut.
     """
     data = json.loads(view, parse_float=_nanocents, parse_int=_nanocents)["data"]
     paas, byoc = data["paasUsage"], data["byocUsage"]["price"]
@@ -165,9 +170,12 @@ def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
     columns = _total_columns(rows) + [
         prices(headings.get(name, name), [row.prices[name] for row in rows]) for name in components
     ]
-    lines = lines_of(["", *(row.label for row in rows)], columns, None)
+    labels = ["", *(row.label for row in rows)]
+    lines = lines_of(labels, columns, None)
     if width is None or max(map(cell_len, lines)) <= width:
         return lines
+    if width - width_of(columns) >= _LABEL_WIDTH:
+        return lines_of(labels, columns, width)
     parts = [
         _Priced(f"  of it {headings.get(name, name)}", {"total": rows[0].prices[name]})
         for name in components
