@@ -59,7 +59,7 @@ def test_a_late_file_restates_exactly_its_hours(home: Path, undisturbed: dict[st
     before = everything(home / "hours")
     shutil.move(home / "late.ndjson", home / "inbox")
     late = hourtally("run", "--home", home, "--now", NOW)
-    assert "1 hours built, 1 of them restated" in late.stdout
+    assert "1 hour built, 1 of them restated" in late.stdout
     after = everything(home / "hours")
     new = {name for name in after if name not in before}
     assert {Path(name).relative_to(home / "hours").parts[0] for name in new} == {"2026-11-02T09"}
@@ -212,7 +212,7 @@ def test_an_open_hour_waits_for_the_settle_time(home: Path) -> None:
     hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
     # 11:09:59.999 is one millisecond before 10:00 has been over for ten minutes.
     early = hourtally("run", "--home", home, "--now", "2026-11-02T11:09:59.999Z")
-    assert "1 hours built" in early.stdout
+    assert "1 hour built" in early.stdout
     assert documents_published(home) == ["2026-11-02T09"]
     hourtally("run", "--home", home, "--now", "2026-11-02T11:10:00Z")
     assert documents_published(home) == ["2026-11-02T09", "2026-11-02T10"]

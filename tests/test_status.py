@@ -99,7 +99,7 @@ def test_hours_after_the_last_events_are_counted_where_no_end_is_asked_for(
     lines = status(capsys, home, "2026-11-22T18:10:00Z")
     assert lines[4:6] == [
         "3 hours: 0 open, 2 missing, 1 current, 0 stale.",
-        "No events since 2026-11-22T15: 3 closed hours after that have none and are not listed.",
+        "No events since 2026-11-22T15; not listed: 3 closed hours after that.",
     ]
 
 

@@ -72,6 +72,11 @@ def shares(totals: Sequence[int]) -> list[str]:
     return to_the_right("share", [f"{one // 10}.{one % 10}%" for one in tenths])
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 hour`, `2 hours`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def counts(heading: str, numbers: Sequence[int]) -> list[str]:
     """A column of whole numbers."""
     return to_the_right(heading, [str(number) for number in numbers])

@@ -135,7 +135,8 @@ def _print_component(component: Component) -> None:
     ]
     print_lines(out, lines_of(["slice", *(str(p.slice_number) for p in pieces)], columns, None))
     exact = component.exact / NANOCENTS_PER_CENT
-    print_text(out, f"exact    {exact} = {decimal_of(exact)} cents")
+    fraction = f"{exact} = " if exact.denominator > 1 else ""
+    print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
     print_text(
         out,
         f"rounded  {format_cents(component.charge)} cents, half to even, to whole nanocents",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hourtally.columns import console, counts, lines_of, prices, print_lines, texts
+from hourtally.columns import console, counted, counts, lines_of, prices, print_lines, texts
 from hourtally.export import ExportReport
 from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport
@@ -60,8 +60,9 @@ def print_built(report: BuildReport) -> None:
     conflicts = sum(receipt.conflicts for receipt in report.built)
     duplicates = sum(receipt.duplicates for receipt in report.built)
     console().print(
-        f"{len(report.built)} hours built, {restated} of them restated, {total} cents together; "
-        f"{duplicates} duplicate slices left out, {conflicts} conflicts decided."
+        f"{counted(len(report.built), 'hour')} built, {restated} of them restated, {total} cents "
+        f"together; {counted(duplicates, 'duplicate slice')} left out, "
+        f"{counted(conflicts, 'conflict')} decided."
     )
 
 
@@ -72,14 +73,15 @@ def print_stale(stale: Sequence[StaleHour]) -> None:
         return
     columns = [texts("why", [", ".join(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
-    console().print(f"{len(stale)} hours would be built.")
+    console().print(f"{counted(len(stale), 'hour')} would be built.")
 
 
 def print_export(report: ExportReport, directory: Path) -> None:
     """How many files were brought into step."""
     console().print(
-        f"{report.written} files written to {visible(str(directory))}, {report.removed} removed; "
-        f"{report.hours} hours exported, {report.current} were in step."
+        f"{counted(report.written, 'file')} written to {visible(str(directory))}, "
+        f"{report.removed} removed; {counted(report.hours, 'hour')} exported, "
+        f"{report.current} in step before."
     )
 
 
@@ -94,7 +96,9 @@ def print_verified(findings: Findings) -> None:
         out.print(f"{hour}: stale: {reasons}; digests checked only")
     if len(findings.digests_only) > MOST_NAMED:
         out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
+    found = findings.differences
     out.print(
-        f"{findings.hours} hours verified, {findings.documents} documents and "
-        f"{findings.charges} charges re-derived: {findings.differences or 'no'} differences."
+        f"{counted(findings.hours, 'hour')} verified, {counted(findings.documents, 'document')} "
+        f"and {counted(findings.charges, 'charge')} re-derived: "
+        f"{counted(found, 'difference') if found else 'no differences'}."
     )

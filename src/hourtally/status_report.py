@@ -8,6 +8,7 @@ from typing import Final
 
 from hourtally.columns import (
     console,
+    counted,
     lines_of,
     prices,
     print_lines,
@@ -40,14 +41,14 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
         ]
         names = ["hour (UTC)", *(one.hour.name for one in hours)]
         print_lines(out, lines_of(names, columns, None))
-        counted = Counter(one.state for one in hours)
-        states = ", ".join(f"{counted[state]} {state}" for state in STATES)
-        print_text(out, f"{len(hours)} hours: {states}.")
+        in_state = Counter(one.state for one in hours)
+        states = ", ".join(f"{in_state[state]} {state}" for state in STATES)
+        print_text(out, f"{counted(len(hours), 'hour')}: {states}.")
         if silent:
             print_text(
                 out,
-                f"No events since {hours[-1].hour.following}: {silent} closed hours after that "
-                "have none and are not listed.",
+                f"No events since {hours[-1].hour.following}; not listed: "
+                f"{counted(silent, 'closed hour')} after that.",
             )
     else:
         print_text(out, "There are no events and no published hours yet.")
