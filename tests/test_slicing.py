@@ -167,6 +167,14 @@ def test_a_duplicate_counts_in_its_first_hour_only() -> None:
     assert left_out == {HOUR: 1, HOUR + 3_600: 0}
 
 
+def test_contents_of_one_identity_are_kept_in_the_order_of_the_file() -> None:
+    # Else a file that is ingested once more, after a crash, would give other bytes.
+    quantities = [*range(20, 40), *range(20)]
+    statements = (statement(0, memoryMiB=quantity) for quantity in quantities)
+    kept, _ = without_duplicates(only_of_thirteen(*statements))
+    assert kept["memory_mib"].to_list() == quantities
+
+
 def test_identities_that_only_share_a_digest_are_two() -> None:
     twins = only_of_thirteen(statement(0), statement(1)).with_columns(
         identity=pl.lit(7, dtype=pl.UInt64)

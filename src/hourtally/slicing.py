@@ -73,7 +73,11 @@ def without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         return slices, 0
     suspects = slices.filter(repeated)
     kept = (
-        suspects.group_by(*CONTENT, *_IDENTITY, "identity", "slice_start_ms", "slice_end_ms")
+        suspects.group_by(
+            *(*CONTENT, *_IDENTITY, "identity", "slice_start_ms", "slice_end_ms"),
+            # Else one file would give other bytes each time.
+            maintain_order=True,
+        )
         .agg(pl.col("event_time_us").min(), copies=pl.len() - 1)
         .with_columns(first=pl.col("slice_start_ms") == pl.col("start_ms"))
     )
