@@ -24,7 +24,7 @@ def remembered(home: Home, file: Path) -> bool:
     """Whether the file was ingested, its batch exists, and it has not been touched since."""
     path = _note(home, file)
     try:
-        note = storage.read_json(path)
+        note = storage.read_sealed_json(path)
         noted_ns = path.stat().st_mtime_ns
         state = _state(file)
     except (FileNotFoundError, Damaged):
@@ -45,7 +45,7 @@ def remember(home: Home, file: Path, batch: str) -> None:
     refuse_links(home, note.parent)
     with storage.storage_faults(note, "noting an ingested file"):
         storage.make_folder(note.parent)
-        storage.replace_file(note, storage.to_json({"batch": batch, "file": state}))
+        storage.replace_file(note, storage.to_sealed_json({"batch": batch, "file": state}))
 
 
 def _note(home: Home, file: Path) -> Path:
