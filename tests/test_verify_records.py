@@ -9,9 +9,12 @@ import pytest
 
 from hourtally.errors import Damaged
 from hourtally.home import Home, read_sealed_json
+from hourtally.pipeline import ingest_paths
 from hourtally.revisions import read_manifest
 from tests.damaging import (
+    AFTER_MS,
     GOLDEN,
+    SETTINGS,
     build_golden,
     flip_middle,
     folder_of,
@@ -80,6 +83,41 @@ def test_the_folder_of_an_older_revision_is_missed(home: Home) -> None:
     shutil.rmtree(folder)
 
     assert found(home) == [f"{folder.name}: the revision's folder: expected a folder, got none"]
+
+
+@pytest.mark.parametrize("name", ["documents.ndjson", "charges.parquet"])
+def test_a_file_of_an_older_revision_is_held_to_its_manifest(home: Home, name: str) -> None:
+    build_golden(home)
+    flip_middle(folder_of(home) / name)
+
+    [difference] = found(home)
+    assert difference.startswith(f"rev/{name}: its SHA-256: expected ")
+
+
+def ingest_nothing_but_quarantine(home: Home) -> str:
+    """A batch that no hour has anything of."""
+    wrong = home.root / "wrong.ndjson"
+    wrong.write_text("{}\n")
+    [receipt] = ingest_paths(home, [wrong], AFTER_MS, SETTINGS).files
+    assert (receipt.quarantined, receipt.hours) == (1, 0)
+    return receipt.batch
+
+
+def test_quarantined_lines_are_held_to_the_ingest_record(home: Home) -> None:
+    batch = ingest_nothing_but_quarantine(home)
+    assert found(home) == []
+    flip_middle(home.quarantine(batch))
+
+    [difference] = found(home)
+    assert difference.startswith(f"quarantine/{batch}.ndjson: its SHA-256: expected ")
+
+
+def test_the_ingest_record_of_no_hour_is_checked_too(home: Home) -> None:
+    batch = ingest_nothing_but_quarantine(home)
+    flip_middle(home.batch_record(batch))
+
+    [difference] = found(home)
+    assert difference.startswith(f"batches/{batch}.json: the ingest record: expected the one ")
 
 
 @pytest.mark.parametrize("damaged", ["manifest", "ingest record"])

@@ -227,6 +227,7 @@ def _read_file(
         "duplicates": tally.duplicates,
         "quarantined": quarantined,
         "rules": dict(sorted(tally.rules.items())),
+        "quarantine": storage.describe_file(staging / "quarantine.ndjson") if quarantined else None,
         "hours": hours,
     }
 

@@ -37,7 +37,9 @@ def verify_hours(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Findings:
-    """Verify the newest revision of each hour; an hour that has none is passed over.
+    """Verify the newest revision of each hour, and the bytes of all that a home has stored.
+
+    An hour that has no revision is passed over; its slices are held to their records by a build.
 
     Raises:
         StorageFault: the system refused a read.
@@ -49,6 +51,7 @@ def verify_hours(
             _verify_hour(home, card, hour, settings, batches, findings)
             if progress:
                 progress(number, len(hours), hour.name)
+        batches.check_others()
     return findings
 
 

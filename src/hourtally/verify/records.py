@@ -35,7 +35,11 @@ FILES: Final = frozenset(
 
 
 def check_chain(home: Home, hour: Hour, findings: Findings) -> Manifest | None:
-    """Check that the manifests of an hour follow one another from 1 on; the newest, if readable."""
+    """Check the manifests of an hour, from 1 on, and the files of all but the newest revision.
+
+    Returns:
+        The newest manifest, if it can be read.
+    """
     revisions = revisions_of(home, hour)
     newest = None
     for revision in range(1, max(revisions, default=0) + 1):
@@ -54,6 +58,8 @@ def check_chain(home: Home, hour: Hour, findings: Findings) -> Manifest | None:
             findings.compare(path, "its timestamp", hour.timestamp, timestamp)
             if not manifest.folder.is_dir():
                 findings.add(manifest.folder, "the revision's folder", "a folder", "none")
+            elif revision < revisions[-1]:
+                check_files(manifest, findings)
             newest = manifest
     return newest
 
@@ -132,6 +138,12 @@ class Batches:
             return False
         return self._findings.compare(path, "its rows", field_of(entry, "rows"), rows)
 
+    def check_others(self) -> None:
+        """Check the records that no hour has asked for: of hours to be built, or of none."""
+        for path in storage.list_folder(self._home.batches):
+            if path.suffix == ".json" and path.stem not in self._known:
+                self._known[path.stem] = self._read(path.stem)
+
     def _read(self, batch: str) -> dict[str, Any] | None:
         """A record whose numbers add up."""
         path = self._home.batch_record(batch)
@@ -151,7 +163,11 @@ class Batches:
         rules = sum(record.get("rules", {}).values())
         self._findings.compare(path, "its quarantined lines by rule", quarantined, rules)
         kept = self._home.quarantine(batch)
-        self._findings.compare(kept, "its lines", quarantined, _lines(kept))
+        if entry := record.get("quarantine"):
+            check_file(kept, entry, self._findings)
+        else:
+            # There is none, or the record is of before quarantine files had digests.
+            self._findings.compare(kept, "its lines", quarantined, _lines(kept))
         return record
 
 
