@@ -130,7 +130,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     assert names(tmp_path) == ["record.json"]
 
 
-def test_every_folder_that_is_made_is_named_durably_by_the_one_above(
+def test_every_folder_is_named_durably_by_the_one_above_even_if_another_made_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
@@ -138,9 +138,27 @@ def test_every_folder_that_is_made_is_named_durably_by_the_one_above(
         os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").resolve())
     )
     storage.make_folder(tmp_path / "a" / "b")
-    assert synced == [tmp_path, tmp_path / "a"]
+    assert synced == [tmp_path.parent, tmp_path, tmp_path / "a"]
+    synced.clear()
+    # Its maker may have been killed before it fsynced.
     storage.make_folder(tmp_path / "a" / "b")
-    assert len(synced) == 2
+    assert synced == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("make", [storage.make_folder, lambda path: storage.create_file(path, b"")])
+def test_a_name_that_could_not_be_made_durable_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
+) -> None:
+    def lose_names(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve() == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", lose_names)
+    # The next fsync of the folder would succeed, and the name not be on the disk for all that.
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            make(tmp_path / "name")
+        assert names(tmp_path) == []
 
 
 def test_what_the_system_refuses_is_told_with_its_path_and_what_to_do() -> None:

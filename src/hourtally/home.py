@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -139,13 +139,33 @@ def storage_faults(path: Path, doing: str) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and those above it, each durably named by its parent."""
+    """Create a folder and those above it, each durably named by its parent.
+
+    One that is there may be named in memory only: whoever made it may have been killed just then.
+    What is above it was durable before it was made.
+    """
     if folder.is_dir():
+        # Who may not read what is above did not make it.
+        with contextlib.suppress(PermissionError):
+            fsync_folder(folder.parent)
         return
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-    fsync_folder(folder.parent)
+    with _undone_if_it_fails(folder.rmdir):
+        fsync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def _undone_if_it_fails(undo: Callable[[], object]) -> Iterator[None]:
+    """Take a name back if it could not be made durable: the next fsync would say that it is."""
+    try:
+        yield
+    except OSError:
+        # Where this fails too, the disk is past anything that could be done about it here.
+        with contextlib.suppress(OSError):
+            undo()
+        raise
 
 
 def fsync_folder(folder: Path) -> None:
@@ -180,15 +200,20 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def create_file(path: Path, content: bytes) -> bool:
-    """Write a file durably unless its name is taken; whether this call created it."""
+    """Write a file durably unless its name is taken; whether this call created it.
+
+    Where this fails, the file is not there, or the disk has lost its senses: then it may be there
+    after all, so nothing that it speaks of is to be removed before its folder was fsynced.
+    """
     temporary = _write_temporary(path, content)
     try:
         os.link(temporary, path)
+        with _undone_if_it_fails(path.unlink):
+            fsync_folder(path.parent)
     except FileExistsError:
         return False
     finally:
         temporary.unlink()
-    fsync_folder(path.parent)
     return True
 
 

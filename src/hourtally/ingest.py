@@ -83,11 +83,14 @@ def ingest_file(
     batch = sha256[:BATCH_DIGITS]
     with storage.storage_faults(home.root, "ingesting"):
         if record := _record_of(home, path, batch, sha256):
+            # Whoever wrote it may have been killed before its name was durable.
+            storage.fsync_folder(home.batches)
             return _receipt(record, skipped=True)
     staging = home.staging(batch)
     refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     with storage.storage_faults(home.root, "ingesting"), storage.locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
+            storage.fsync_folder(home.batches)
             storage.remove_folder(staging)
             return _receipt(record, skipped=True)
         _clear_leftovers(home, batch, staging)
@@ -164,6 +167,9 @@ def _clear_leftovers(home: Home, batch: str, staging: Path) -> None:
     has begun to name slices, so that this search is made only where it is needed.
     """
     if (staging / "naming").exists():
+        if home.batches.exists():
+            # A record whose fsync failed was taken back; it must not come back without its slices.
+            storage.fsync_folder(home.batches)
         for leftover in home.events.glob(f"hour=*/{batch}.parquet"):
             leftover.unlink()
         home.quarantine(batch).unlink(missing_ok=True)
@@ -245,11 +251,12 @@ def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any])
     """Give staged files their names, durably; the record still decides whether they count."""
     (staging / "naming").touch()
     storage.fsync_folder(staging)
-    folders = {home.quarantine(batch).parent}
+    storage.make_folder(home.events)
+    folders = {home.events, home.quarantine(batch).parent}
     for name in record["hours"]:
         target = home.slices(Hour.parse(name), batch)
         refuse_links(home, target.parent)
-        storage.make_folder(target.parent)
+        target.parent.mkdir(exist_ok=True)
         (staging / f"{name}.parquet").rename(target)
         folders.add(target.parent)
     storage.make_folder(home.quarantine(batch).parent)

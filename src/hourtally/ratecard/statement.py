@@ -26,6 +26,9 @@ def keep_statement(home: Home, card: RateCard, hour: Hour) -> None:
     if _read(path, digest) is None:
         storage.make_folder(path.parent)
         storage.replace_file(path, card.statement(hour))
+    else:
+        # Whoever wrote it may have been killed before its name was durable.
+        storage.fsync_folder(path.parent)
 
 
 def read_statement(home: Home, digest: str, hour: Hour) -> tuple[Rate, ...]:
