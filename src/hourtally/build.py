@@ -82,6 +82,9 @@ def build_hour(
             if not reasons:
                 return None
             remove_unpublished(home, hour)
+            if batches:
+                # One that is named in memory only, its ingest just killed, is no input yet.
+                storage.fsync_folder(home.batches)
             receipt = _publish(home, card, hour, now_ms, settings, parent, inputs, reasons)
             if receipt is not None:
                 return receipt
@@ -115,24 +118,25 @@ def _publish(
             checked.result()
         storage.fsync_folder(folder)
         storage.fsync_folder(folder.parent)
-        record = {
-            "hour": hour.name,
-            "timestamp": hour.timestamp,
-            "revision": revision,
-            "parent": None if parent is None else parent.revision,
-            "published_at": format_instant(now_ms),
-            "reasons": list(reasons),
-            "folder": folder.name,
-            "currency": card.currency,
-            "inputs": inputs,
-            **facts,
-        }
-        if not commit(home, hour, revision, record):
-            storage.remove_folder(folder)
-            return None
     except BaseException:
         storage.remove_folder(folder)
         raise
+    record = {
+        "hour": hour.name,
+        "timestamp": hour.timestamp,
+        "revision": revision,
+        "parent": None if parent is None else parent.revision,
+        "published_at": format_instant(now_ms),
+        "reasons": list(reasons),
+        "folder": folder.name,
+        "currency": card.currency,
+        "inputs": inputs,
+        **facts,
+    }
+    # Where this fails the folder stays until the next build, as the manifest might be on the disk.
+    if not commit(home, hour, revision, record):
+        storage.remove_folder(folder)
+        return None
     return BuildReceipt(
         hour=hour.name,
         revision=revision,

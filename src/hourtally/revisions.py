@@ -94,8 +94,17 @@ def commit(home: Home, hour: Hour, revision: int, record: dict[str, Any]) -> boo
 def remove_unpublished(home: Home, hour: Hour) -> None:
     """Remove what interrupted builds of an hour have left; its builder's lock must be held."""
     published = {read_manifest(home, hour, n).folder for n in revisions_of(home, hour)}
-    for entry in storage.list_folder(home.hour(hour)):
-        if _FOLDER_NAME.fullmatch(entry.name) and entry not in published:
+    left = [
+        entry
+        for entry in storage.list_folder(home.hour(hour))
+        if (_FOLDER_NAME.fullmatch(entry.name) and entry not in published)
+        or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
+    ]
+    if left:
+        # A manifest whose fsync failed was taken back; it must not come back without its files.
+        storage.fsync_folder(home.hour(hour))
+    for entry in left:
+        if entry.is_dir():
             storage.remove_folder(entry)
-        elif entry.name.startswith(".") and entry.name.endswith(".tmp"):
+        else:
             entry.unlink()
