@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hourtally import home as storage
+from hourtally import locking
 from hourtally.errors import Damaged, NotFound, StorageFault
 from hourtally.home import Home
 from hourtally.hours import Hour
@@ -199,10 +201,10 @@ def test_a_folder_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "hour"
 
     def lock() -> None:
-        with storage.locked_folder(folder):
+        with locking.locked_folder(folder):
             pass
 
-    with storage.locked_folder(folder):
+    with locking.locked_folder(folder):
         thread, done = in_thread(lock)
         assert not done.wait(A_MOMENT)
     assert done.wait(LONG)
@@ -214,10 +216,10 @@ def test_who_waited_for_a_folder_that_was_removed_locks_the_new_one(tmp_path: Pa
     refused: list[bool] = []
 
     def lock() -> None:
-        with storage.locked_folder(folder):
+        with locking.locked_folder(folder):
             refused.append(is_locked(folder))
 
-    with storage.locked_folder(folder):
+    with locking.locked_folder(folder):
         thread, done = in_thread(lock)
         assert not done.wait(A_MOMENT)
         storage.remove_folder(folder)
@@ -240,8 +242,8 @@ def test_a_folder_removed_before_it_could_be_opened_is_made_again(
             if len(made) == 1:
                 path.rmdir()
 
-    monkeypatch.setattr(storage, "make_folder", make_and_lose)
-    with storage.locked_folder(folder):
+    monkeypatch.setattr(locking, "make_folder", make_and_lose)
+    with locking.locked_folder(folder):
         assert is_locked(folder)
     assert made == [folder, folder]
 
@@ -260,7 +262,7 @@ def is_locked(folder: Path) -> bool:
 
 def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from hourtally.home import locked_folder\n"
+        "import sys, time; from pathlib import Path; from hourtally.locking import locked_folder\n"
         "with locked_folder(Path(sys.argv[1])):\n"
         "    print('locked', flush=True); time.sleep(600)"
     )
@@ -276,7 +278,7 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     holder.wait()
     holder.stdout.close()
     began = time.monotonic()
-    with storage.locked_folder(tmp_path / "hour"):
+    with locking.locked_folder(tmp_path / "hour"):
         assert time.monotonic() - began < LONG
 
 
@@ -311,12 +313,19 @@ def test_a_file_is_described_by_its_size_and_digest(tmp_path: Path) -> None:
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = {"total": 2**70, "name": 'é"\u2028', "none": None, "list": [1, {"a": "b"}]}
-    (tmp_path / "r.json").write_bytes(storage.to_json(record))
-    assert storage.read_json(tmp_path / "r.json") == record
+    (tmp_path / "r.json").write_bytes(storage.to_sealed_json(record))
+    assert storage.read_sealed_json(tmp_path / "r.json") == record
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"[]", b"1", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"[]", b"1", b"\xff", b"{\n}\n"])
 def test_what_is_no_record_is_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(Damaged, match=r"r\.json: damaged: its digest is not that of its content"):
+        storage.read_sealed_json(tmp_path / "r.json")
+
+
+def test_what_somebody_has_sealed_and_is_no_json_is_damaged(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b'{"a": x\n}\n').hexdigest()
+    (tmp_path / "r.json").write_text(f'{{"a": x,\n "digest": "{digest}"\n}}\n')
     with pytest.raises(Damaged, match=r"r\.json: damaged: it is no JSON"):
-        storage.read_json(tmp_path / "r.json")
+        storage.read_sealed_json(tmp_path / "r.json")

@@ -21,6 +21,7 @@ from hourtally.documents import DocumentBlock, documents
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.links import refuse_links
+from hourtally.locking import locked_folder
 from hourtally.metering import Metered, describe_conflicts, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
@@ -72,7 +73,7 @@ def build_hour(
     """
     folder = home.hour(hour)
     refuse_links(home, folder, home.statements)
-    with storage.storage_faults(folder, f"building hour {hour}"), storage.locked_folder(folder):
+    with storage.storage_faults(folder, f"building hour {hour}"), locked_folder(folder):
         while True:
             parent = current_manifest(home, hour)
             committed = home.batches_with_slices(hour)

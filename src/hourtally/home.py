@@ -9,7 +9,6 @@ fsync is never tried again: the pages it was about are gone, so the whole step h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -230,33 +229,6 @@ def _write_temporary(path: Path, content: bytes, mode: int = 0o666) -> Path:
     return temporary
 
 
-@contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the kernel gives it back when the process ends, however it ends.
-
-    Correctness never rests on it, it only saves two processes from doing one work twice.
-    """
-    while True:
-        make_folder(folder)
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            # Its holder before us has just removed it.
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Or has removed it while we waited: then the lock is on nothing.
-            try:
-                ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
-            except FileNotFoundError:
-                ours = False
-            if ours:
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all that is in it, if it is there."""
     with contextlib.suppress(FileNotFoundError):
@@ -292,16 +264,6 @@ def _seal(content: bytes) -> bytes:
     return content.removesuffix(_END) + _SEALED_END % digest.encode()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A record written by `to_json`.
-
-    Raises:
-        FileNotFoundError: there is none.
-        Damaged: it is not such a record.
-    """
-    return _record(path, path.read_bytes())
-
-
 def read_sealed_json(path: Path) -> dict[str, Any]:
     """A record written by `to_sealed_json`, without its digest; every byte of it is checked.
 
@@ -313,14 +275,8 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
     if sealed != _seal(content):
         raise Damaged(path, "its digest is not that of its content; restore the file from a copy")
-    return _record(path, content)
-
-
-def _record(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(content)
+        record: dict[str, Any] = json.loads(content)
     except ValueError as error:
         raise Damaged(path, f"it is no JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise Damaged(path, "it is no JSON object")
     return record

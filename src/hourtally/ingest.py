@@ -23,6 +23,7 @@ from hourtally.errors import Damaged, FileRefused
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.links import refuse_links
+from hourtally.locking import locked_folder
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
@@ -88,7 +89,7 @@ def ingest_file(
             return _receipt(record, skipped=True)
     staging = home.staging(batch)
     refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
-    with storage.storage_faults(home.root, "ingesting"), storage.locked_folder(staging):
+    with storage.storage_faults(home.root, "ingesting"), locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
             storage.fsync_folder(home.batches)
             storage.remove_folder(staging)
