@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 MAX_LINE_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 512
 _SHOWN_CHARACTERS = 80
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 class Rejection(Exception):
@@ -38,6 +42,9 @@ def parse_line(line: bytes) -> JsonObject:
     except UnicodeDecodeError as error:
         sentence = f"byte {error.start + 1} of the line is not UTF-8"
         raise Rejection("not_utf8", sentence) from None
+    if _is_too_deep(text):
+        sentence = f"objects and arrays lie over {MAX_DEPTH} deep in each other"
+        raise Rejection("not_json", sentence)
     try:
         value = _DECODER.decode(text)
         # JSON can name half a surrogate pair; no text that can be written down has one.
@@ -46,13 +53,23 @@ def parse_line(line: bytes) -> JsonObject:
     except UnicodeEncodeError:
         sentence = "a string holds half of a surrogate pair"
         raise Rejection("not_json", sentence) from None
-    except RecursionError:
-        raise Rejection("not_json", "the line is nested too deeply") from None
     except ValueError as error:
         raise Rejection("not_json", f"the line is not JSON: {error}") from None
     if not isinstance(value, JsonObject):
         raise Rejection("not_cloudevent", "the line is not a JSON object")
     return value
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether Python might give up on it: how deep it goes depends on version and caller."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -88,10 +105,7 @@ def shown(value: object) -> str:
     """A value as JSON, cut to what fits a sentence."""
     if value is None:
         return "missing"
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        text = "nested too deeply"
+    text = json.dumps(value, ensure_ascii=False)
     if len(text) <= _SHOWN_CHARACTERS:
         return text
     return text[:_SHOWN_CHARACTERS] + "…"
