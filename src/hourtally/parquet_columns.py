@@ -97,9 +97,9 @@ def batch_rows(
     ]
     measured = _measure(connection, path, file.schema_arrow.names, columns)
     if measured is None:
-        # A text is somewhere in its column's chunk, whatever that is encoded with.
-        longest = sum(_largest_chunk(file.metadata, name) for name in columns)
-        return max(1, min(most, _BATCH_BYTES // max(longest, 1)))
+        # Whatever its encoding is, a text lies in its row group once at least.
+        longest = max(_largest_group(file.metadata), path.stat().st_size)
+        return max(1, min(most, _BATCH_BYTES // longest))
     longest, total = measured
     if total > max(MIN_EXPANDED_BYTES, MAX_EXPANSION * path.stat().st_size):
         reason = (
@@ -130,12 +130,13 @@ def _measure(
     return sum(size or 0 for size in found[::2]), sum(size or 0 for size in found[1::2])
 
 
-def _largest_chunk(metadata: pq.FileMetaData, name: str) -> int:
-    """Bytes of a column's largest chunk, decompressed but encoded."""
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-    sizes = (c.total_uncompressed_size for c in chunks if c.path_in_schema == name)
-    return max(sizes, default=0)
+def _largest_group(metadata: pq.FileMetaData) -> int:
+    """Bytes of the largest row group, decompressed but encoded.
+
+    Of single columns it is not asked: where they are encrypted pyarrow ends the process.
+    """
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return max((group.total_byte_size for group in groups), default=0)
 
 
 def _is_text(dtype: pa.DataType) -> bool:

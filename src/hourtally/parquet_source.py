@@ -65,7 +65,7 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
             if first_row - 1 != file.metadata.num_rows:
                 reason = f"only {first_row - 1} of its {file.metadata.num_rows} rows can be read"
                 raise FileRefused(path, reason)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = f"it cannot be read to its end as Parquet: {error}"
         raise FileRefused(path, reason) from error
 

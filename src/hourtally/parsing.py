@@ -23,6 +23,8 @@ _MOST_LAYOUTS: Final = 16
 # Lines of a block that may be tried for a new layout before the rest goes to the judge.
 _MOST_TRIALS: Final = 8
 _BLANK = b" \t\r"
+# How gzip, zlib and zstd begin: Polars would decompress what is none of an event file's business.
+_PACKED = (b"\x1f\x8b", b"x", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class LineParser:
                 block.line, "line_too_long", sentence, block.head, block.length, block.sha256
             )
             return Parsed(events_frame([]), [refusal], 1, 0)
+        if block.text.startswith(_PACKED):
+            return self._judge(block, None, [])
         try:
             lines = pl.read_lines(block.text).to_series()
         except pl.exceptions.ComputeError:

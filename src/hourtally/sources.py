@@ -26,8 +26,8 @@ BLOCK_BYTES: Final = 12 << 20
 # Lines of events are longer: a block of them has half as many.
 MAX_BLOCK_LINES: Final = 100_000
 MAX_KEPT_LINE_BYTES: Final = 16 << 20
-# A line of events compresses to a fortieth; what expands further than this is no event file.
-MAX_EXPANSION: Final = 1_000
+# A line of events compresses to a fortieth, at best to a 150th; gzip's best is a 1,030th.
+MAX_EXPANSION: Final = 500
 MIN_EXPANDED_BYTES: Final = 1 << 30
 _BOM = b"\xef\xbb\xbf"
 
