@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len as measured_cells
 from rich.console import Console
 from rich.text import Text
 
@@ -28,6 +28,11 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, no_color=True, width=_PIPE_WIDTH, soft_wrap=True)
+
+
+def cell_len(text: str) -> int:
+    """How many cells of a terminal a text takes: most are plain, and a year has 8,760 rows."""
+    return len(text) if text.isascii() else measured_cells(text)
 
 
 def lines_of(labels: Sequence[str], columns: Sequence[list[str]], width: int | None) -> list[str]:
