@@ -154,6 +154,17 @@ def test_a_build_by_request_changes_nothing(home: Home, capsys: pytest.CaptureFi
     ]
 
 
+def test_a_revision_beside_itself_has_no_changes_and_no_cause(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert call(["diff", HOUR, "1", "1", "--home", str(home.root)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith(", 0")
+    assert lines[2] == "Nothing changed: every charge, name and usage is the same."
+
+
 def test_a_batch_that_is_taken_out_takes_its_rows_along(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

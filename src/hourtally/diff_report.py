@@ -33,8 +33,9 @@ def print_changes(
         f"{after.record['published_at']}; cents, {after.record['currency']}"
     )
     print_text(out, heading, style="bold")
-    for line in _why(changes.causes, files):
-        print_text(out, line)
+    if before.revision != after.revision:
+        for line in _why(changes.causes, files):
+            print_text(out, line)
     old, new = changes.total
     print_text(out, f"total {format_cents(old)} → {format_cents(new)}, {_signed(new - old)}")
     if changes.is_empty:
