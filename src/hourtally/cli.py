@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from hourtally import __version__
 from hourtally.commands import building, cards, reading, serving
@@ -27,32 +27,32 @@ app = App(
     help_format="plaintext",
     version_flags=["--version"],
 )
+# In the order in which somebody new needs them.
+_BUILD = Group.create_ordered("Build hours")
+_READ = Group.create_ordered("Read what is published")
+_SERVE = Group.create_ordered("Serve it")
+
 _rates = App(
     name="rates",
+    group=_BUILD,
     help="Rate cards.\n\nExample: hourtally rates check data/rates.toml",
     help_format="plaintext",
 )
 _tokens = App(
     name="tokens",
+    group=_SERVE,
     help="Tokens of the HTTP server.\n\nExample: hourtally tokens add --customer acme",
     help_format="plaintext",
 )
 
-for _command in (
-    building.demo,
-    building.ingest,
-    building.run,
-    building.backfill,
-    reading.show,
-    reading.explain,
-    reading.diff,
-    reading.status,
-    reading.verify,
-    reading.export,
-    serving.serve,
+for _group, _commands in (
+    (_BUILD, (building.demo, building.ingest, building.run, building.backfill, reading.status)),
+    (_READ, (reading.show, reading.explain, reading.diff, reading.verify, reading.export)),
+    (_SERVE, (serving.serve,)),
 ):
-    app.command(_command)
-app.command(reading.list_totals, name="list")
+    for _command in _commands:
+        app.command(_command, group=_group)
+app.command(reading.list_totals, name="list", group=_READ)
 app.command(_rates)
 _rates.command(cards.check)
 app.command(_tokens)
