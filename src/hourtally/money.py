@@ -2,13 +2,22 @@
 
 Money is a whole number of nanocents (10^-9 cent) in a signed 64-bit column, `*_nanocents`.
 
-Proven bounds. A slice has quantity <= 10^10 and lies in one hour, <= 3.6 * 10^6 ms, so its
-usage is <= 3.6 * 10^16 < 2^63 and never wraps an int64 product; sums of usage are taken in
-128 bits, where 4 * 10^21 such slices fit. A charge is `numerator / denominator` with the
-numerator in 128 bits: `rating` proves from the hour's own maxima that it stays below 2^126,
-and works in Python's unbounded integers where it does not. A charge, and every sum of
-charges, is checked to be below 2^63 before anything is published: about 92 million dollars
-for a customer's hour. Nothing ever wraps.
+Proven bounds. Nothing ever wraps; `tests/torture/test_bounds.py` stands at each of them.
+
+- A slice: quantity <= 10^10, in one hour <= 3.6 * 10^6 ms, so its usage is <= 3.6 * 10^16,
+  which is below 2^63 = 9.2 * 10^18. DuckDB refuses an int64 product that would be beyond.
+- Usage of a resource: summed in 128 bits, kept as a decimal of 38 digits. It stays below 10^38
+  up to 10^38 / (3.6 * 10^16) = 2.7 * 10^21 slices in an hour.
+- A charge is `N / D`: N = sum of usage times multiplier over a resource's rows, D the rates'
+  common denominator. `rating` bounds N from the hour itself, by greatest usage x greatest
+  multiplier x number of rows. Where that or D reaches 2^126 the component is priced in Python's
+  unbounded integers. Below it all fits 127 bits: N, the quotient and `quotient * D` are at most
+  N, and twice the remainder, which decides the rounding, is below 2 * D < 2^127.
+- A charge, the total of its four components (added once each is known to fit, so below 2^65)
+  and every customer's sums (taken in 128 bits: exact up to 2^64 charges) are checked to be at
+  most 2^63 - 1 nanocents, 92,233,720 dollars, before anything is published. Types, projects and
+  teams are sums of some of a customer's charges, none negative, so at most the customer's.
+- Sums over customers or hours are Python's integers or 128 bits; JSON has them exactly.
 """
 
 from __future__ import annotations
