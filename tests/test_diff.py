@@ -118,7 +118,7 @@ def test_a_new_price_is_named_by_its_rate(home: Home, capsys: pytest.CaptureFixt
     assert run(home, "diff", HOUR) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:8] == [
-        "why: rates changed: memory",
+        "why: rate changed: memory, 0.5 per gib-hour → 0.7 per gib-hour",
         "total 232.33889167 → 232.83889167, +0.5",
         "",
         "customers: 2 changed",
@@ -135,10 +135,25 @@ def test_rates_that_come_and_go_are_named(home: Home, capsys: pytest.CaptureFixt
     assert run(home, "diff", HOUR) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:] == [
-        "why: rates added: memory-2",
-        "why: rates removed: memory",
+        "why: rate removed: memory, 0.5 per gib-hour",
+        "why: rate added: memory-2, 0.5 per gib-hour",
         "total 232.33889167 → 232.33889167, 0",
         "Nothing changed: every charge, name and usage is the same.",
+    ]
+
+
+def test_of_a_rate_whose_price_stays_it_is_said_what_does_not(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A rate lasts until the next one of its meter begins.
+    assert "2026-11-22T13:30:00Z" in RATES
+    home.rates.write_text(RATES.replace("2026-11-22T13:30:00Z", "2026-11-22T13:45:00Z"))
+    restate(home, [])
+    capsys.readouterr()
+    assert run(home, "diff", HOUR) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "why: rate changed: cpu-1, its active_until",
+        "why: rate changed: cpu-2, its active_from",
     ]
 
 

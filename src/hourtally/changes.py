@@ -15,7 +15,7 @@ import polars as pl
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.ratecard import read_statement
+from hourtally.ratecard import Rate, read_statement
 from hourtally.reading import read_table
 from hourtally.revisions import Manifest
 from hourtally.schemas import (
@@ -48,14 +48,30 @@ Tables = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True)
 class Causes:
-    """Why two revisions differ: their inputs, beside each other."""
+    """Why two revisions differ: their inputs, beside each other.
+
+    rates: those of an id that are not the same, by id; None where there is none before or after.
+    """
 
     batches_added: tuple[str, ...]
     batches_removed: tuple[str, ...]
-    rates_added: tuple[str, ...]
-    rates_removed: tuple[str, ...]
-    rates_changed: tuple[str, ...]
+    rates: tuple[tuple[str, Rate | None, Rate | None], ...]
     build: tuple[int, int]
+
+    @property
+    def rates_added(self) -> list[str]:
+        """Ids."""
+        return [id_ for id_, before, _ in self.rates if before is None]
+
+    @property
+    def rates_removed(self) -> list[str]:
+        """Ids."""
+        return [id_ for id_, _, after in self.rates if after is None]
+
+    @property
+    def rates_changed(self) -> list[str]:
+        """Ids."""
+        return [id_ for id_, before, after in self.rates if before and after]
 
 
 @dataclass(frozen=True)
@@ -111,9 +127,9 @@ def in_short(
     return {
         "batches_added": list(causes.batches_added),
         "batches_removed": list(causes.batches_removed),
-        "rates_added": list(causes.rates_added),
-        "rates_removed": list(causes.rates_removed),
-        "rates_changed": list(causes.rates_changed),
+        "rates_added": causes.rates_added,
+        "rates_removed": causes.rates_removed,
+        "rates_changed": causes.rates_changed,
         "total": {"before": before.record["totals"]["total"], "after": total},
         **{level: len(rows) for level, rows in levels.items()},
         "largest": [
@@ -198,8 +214,10 @@ def _causes(home: Home, hour: Hour, before: dict[str, Any], after: dict[str, Any
     return Causes(
         batches_added=tuple(sorted(have - had)),
         batches_removed=tuple(sorted(had - have)),
-        rates_added=tuple(sorted(new.keys() - old.keys())),
-        rates_removed=tuple(sorted(old.keys() - new.keys())),
-        rates_changed=tuple(sorted(i for i in old.keys() & new.keys() if old[i] != new[i])),
+        rates=tuple(
+            (id_, old.get(id_), new.get(id_))
+            for id_ in sorted(old.keys() | new.keys())
+            if old.get(id_) != new.get(id_)
+        ),
         build=(int(before["build"]), int(after["build"])),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Final
 
 import polars as pl
@@ -10,9 +11,11 @@ import polars as pl
 from hourtally.changes import LEVELS, Causes, Changes
 from hourtally.columns import console, lines_of, print_lines, print_text, texts, to_the_right
 from hourtally.money import format_cents
+from hourtally.ratecard import Rate, format_price
 from hourtally.revisions import Manifest
 
 MOST_SHOWN: Final = 1_000
+MOST_RATES_SHOWN: Final = 20
 
 
 def print_changes(
@@ -61,17 +64,29 @@ def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
     for word, batches in (("added", causes.batches_added), ("removed", causes.batches_removed)):
         for batch in batches:
             yield f"why: batch {word}: {batch} {files.get(batch, '(its record is gone)')}"
-    for word, rates in (
-        ("added", causes.rates_added),
-        ("removed", causes.rates_removed),
-        ("changed", causes.rates_changed),
-    ):
-        if rates:
-            yield f"why: rates {word}: {', '.join(rates)}"
+    for number, (id_, old, new) in enumerate(causes.rates):
+        if number == MOST_RATES_SHOWN:
+            yield f"why: … and {len(causes.rates) - number} more rates"
+            break
+        yield f"why: {_rate_change(id_, old, new)}"
     if causes.build[0] != causes.build[1]:
         yield f"why: build version {causes.build[0]} → {causes.build[1]}"
-    if causes == Causes((), (), (), (), (), causes.build) and causes.build[0] == causes.build[1]:
+    if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
         yield "why: built anew by request (--force); the inputs are the same"
+
+
+def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
+    prices = [f"{format_price(r.price_cents)} per {r.per}" for r in (old, new) if r is not None]
+    if old is None or new is None:
+        return f"rate {'added' if old is None else 'removed'}: {id_}, {prices[0]}"
+    if prices[0] != prices[1]:
+        return f"rate changed: {id_}, {prices[0]} → {prices[1]}"
+    differing = [
+        field.name.removesuffix("_ms").replace("per_hours", "month_hours")
+        for field in fields(Rate)
+        if getattr(old, field.name) != getattr(new, field.name)
+    ]
+    return f"rate changed: {id_}, its {', '.join(differing)}"
 
 
 def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
