@@ -1,138 +1,127 @@
 """A backfill as a flow: the stale closed hours of a range, many hours a task.
 
 Tasks run on threads, as Prefect does by default: the engines do the work, and they release
-the interpreter. For many machines the same flow runs with
-`backfill.with_options(task_runner=DaskTaskRunner(...))` of prefect-dask (the extra `dask`) on
-a home folder that all of them mount.
+the interpreter. Where a Dask scheduler is named they run on its workers (the extra `dask`),
+each of which has this package and mounts the home folder under the same path: nothing but
+paths and small values travels.
 """
 
-from __future__ import annotations
-
-from collections import deque
-from collections.abc import Sequence
+# No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
+# itself, which in a served run fails for names that come from another module.
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from prefect import State, flow
-from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
 
-from flows.tasks import (
-    MOST_HOURS_A_TASK,
-    build,
-    collect,
-    failed,
-    finish,
+from flows.building import build_all, carried_out, export_all
+from flows.recording import recorded
+from flows.showing import ProgressArtifact
+from flows.work import (
+    DEFAULT_SETTLE_MINUTES,
+    Caller,
+    Count,
+    Minutes,
     outcome,
-    stopping,
+    runner_of_this_flow,
+    waiting,
     work_of,
 )
 from hourtally.errors import HourtallyError, WrongUse
-from hourtally.home import Home
-from hourtally.hours import Hour, format_instant
-from hourtally.pipeline import BuildReport, stale_hours
-from hourtally.ratecard import RateCard
-from hourtally.settings import Settings
-from hourtally.staleness import StaleHour
+from hourtally.hours import Hour
+from hourtally.interrupts import Stop
+from hourtally.pipeline import JobReport, Progress, stale_hours
+from hourtally.ratecard import load_rate_card
+from hourtally.settings import DEFAULT_MEMORY_MIB
+
+_KEY = "hourtally-backfill"
 
 
 @flow(name="backfill", persist_result=False)
 def backfill(
-    first: str,
-    end: str,
-    home: Path | None = None,
-    rates: Path | None = None,
-    now: str | None = None,
-    settings: Settings | None = None,
-    workers: int = 1,
+    from_: str,
+    to: str,
     force: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
+    workers: Count = 1,
+    home: str | None = None,
+    rates: str | None = None,
+    settle_minutes: Minutes = DEFAULT_SETTLE_MINUTES,
+    now: str | None = None,
+    threads: Count | None = None,
+    memory_mib: Count = DEFAULT_MEMORY_MIB,
+    export: str | None = None,
+    dask_scheduler: str | None = None,
 ) -> State[Any]:
-    """Build the stale closed hours of `[first, end)`.
+    """Build the stale closed hours of a range.
 
     Args:
-        first: the first hour, such as 2026-11-22T13.
-        end: the hour after the last one.
-        home: the home folder; HOURTALLY_HOME or ./data where it is not given.
-        rates: the rate card; `rates.toml` in the home where it is not given.
-        now: an RFC 3339 instant that stands for the clock.
-        settings: settle time, threads, memory; all workers together.
-        workers: tasks at a time.
-        force: build hours that are not stale too.
+        from_: First hour, as 2026-11-22T13 (UTC) or Unix seconds.
+        to: End of the range: the hour after the last one.
+        force: Build all closed hours of the range, current or not.
+        workers: Groups of hours that are built at a time.
+        home: Home folder; HOURTALLY_HOME or ./data of the machine where it is not given.
+        rates: Rate card; rates.toml in the home where it is not given.
+        settle_minutes: Minutes after an hour's end at which it closes.
+        now: An RFC 3339 instant that stands for the clock, such as 2026-11-22T14:15:00Z.
+        threads: Cores for all workers together (on Dask: for each); all of the machine where
+            it is not given.
+        memory_mib: Memory for the engine of each worker, in MiB.
+        export: Folder of one JSON file a customer and hour, to be kept in step.
+        dask_scheduler: Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers
+            build the hours; threads of this process where it is not given.
     """
-    try:
-        if workers < 1:
-            message = f"workers is {workers}, not at least 1"
+
+    def steps(report: JobReport) -> None:
+        first, end = Hour.parse(from_), Hour.parse(to)
+        if end <= first:
+            message = f"to {to} is not after from {from_}"
             raise WrongUse(message)
-        where, card, now_ms, how = work_of(home, rates, now, settings)
-        stale = stale_hours(
-            where, card, now_ms, how, Hour.parse(first), Hour.parse(end), force=force
-        )
-        share = replace(how, threads=max(1, how.threads // workers))
-        built = _build_all(where, card, stale, now_ms, share, workers, force=force)
-    except HourtallyError as error:
-        return failed(error)
-    return finish("hourtally-backfill", None, built)
-
-
-def _build_all(
-    home: Home,
-    card: RateCard,
-    stale: Sequence[StaleHour],
-    now_ms: int,
-    settings: Settings,
-    workers: int,
-    *,
-    force: bool,
-) -> BuildReport:
-    """Build hours in tasks of many, as many tasks at a time as there are workers."""
-    built = BuildReport()
-    running: deque[PrefectFuture[Any]] = deque()
-    size = max(1, min(MOST_HOURS_A_TASK, -(-len(stale) // workers)))
-    stopping.clear()
-    try:
-        for start in range(0, len(stale), size):
-            if len(running) == workers:
-                collect(built, outcome(_settled(running.popleft())))
-            group = stale[start : start + size]
-            report = BuildReport()
-            running.append(build.submit(home, card, group, now_ms, settings, report, force=force))
-        while running:
-            collect(built, outcome(_settled(running.popleft())))
-    except BaseException:
-        stopping.set()
-        raise
-    return built
-
-
-def _settled(future: PrefectFuture[Any]) -> State[Any]:
-    """The state in which a task has ended."""
-    future.wait()
-    return future.state
-
-
-def run_backfill(
-    home: Home,
-    rates: Path | None,
-    first: Hour,
-    end: Hour,
-    now_ms: int,
-    settings: Settings,
-    workers: int,
-    *,
-    force: bool,
-) -> BuildReport:
-    """Run the flow; the same report, and the same errors raised, as the pipeline's own."""
-    report: BuildReport = outcome(
-        backfill(
-            first.name,
-            end.name,
-            home=home.root.absolute(),
-            rates=rates and rates.absolute(),
-            now=format_instant(now_ms),
-            settings=settings,
+        share = 1 if dask_scheduler else workers
+        work = replace(
+            work_of(home, rates, settle_minutes, now, share, threads, memory_mib, export),
             workers=workers,
             force=force,
-            return_state=True,
         )
-    )
+        card = load_rate_card(work.rates)
+        stale = stale_hours(work.home, card, work.now_ms, work.settings, first, end, force=force)
+        progress = ProgressArtifact(f"{_KEY}-progress")
+        with _runner(dask_scheduler) as runner:
+            build_all(work, stale, runner, progress, report.built)
+        export_all(work, report)
+
+    return carried_out(_KEY, steps)
+
+
+@contextmanager
+def _runner(dask_scheduler: str | None) -> Iterator[TaskRunner[Any]]:
+    """What runs the tasks of this flow.
+
+    Raises:
+        HourtallyError: there is no Dask here, or no scheduler at the address.
+    """
+    if dask_scheduler is None:
+        yield runner_of_this_flow()
+        return
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner
+    except ImportError as error:
+        message = (
+            "a Dask scheduler is named, but Dask is not installed: pip install hourtally[dask]"
+        )
+        raise HourtallyError(message) from error
+    with ExitStack() as stack:
+        try:
+            runner = stack.enter_context(DaskTaskRunner(address=dask_scheduler))
+        except (OSError, ValueError) as error:
+            message = f"no Dask scheduler answers at {dask_scheduler}: {error}"
+            raise HourtallyError(message) from error
+        yield runner
+
+
+def run_backfill(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
+    """Run the flow; the same report, and the same errors raised, as without Prefect."""
+    with recorded(), waiting(Caller(shown, stop)):
+        report: JobReport = outcome(backfill(**parameters, return_state=True))
     return report

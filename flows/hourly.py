@@ -2,88 +2,99 @@
 
 What is to do is found from the files of the home folder, never from the slots of a schedule:
 a run makes up for all that did not run before it.
+
+`python flows/hourly.py` serves the flow on this machine every hour, with what is the default
+everywhere; `hourtally schedule` does so too, and takes options.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
+# itself, which in a served run fails for names that come from another module.
 import sys
-from pathlib import Path
 from typing import Any
 
 from prefect import State, flow
 
+from flows.building import build_all, carried_out, export_all, ingest_all
+from flows.recording import recorded
+from flows.showing import ProgressArtifact
 from flows.summary import summary_of
-from flows.tasks import (
-    MOST_HOURS_A_TASK,
-    build,
-    collect,
-    failed,
-    finish,
-    ingest,
+from flows.work import (
+    DEFAULT_SETTLE_MINUTES,
+    Caller,
+    Count,
+    Minutes,
     outcome,
+    runner_of_this_flow,
+    waiting,
     work_of,
 )
 from hourtally.errors import HourtallyError
-from hourtally.home import Home
-from hourtally.hours import format_instant
-from hourtally.pipeline import BuildReport, IngestReport, stale_hours
-from hourtally.settings import Settings
+from hourtally.interrupts import Stop
+from hourtally.pipeline import JobReport, Progress, stale_hours
+from hourtally.ratecard import load_rate_card
+from hourtally.settings import DEFAULT_MEMORY_MIB
+
+_KEY = "hourtally-hourly"
 
 
 @flow(name="hourly", persist_result=False)
 def hourly(
-    home: Path | None = None,
-    rates: Path | None = None,
+    home: str | None = None,
+    rates: str | None = None,
+    settle_minutes: Minutes = DEFAULT_SETTLE_MINUTES,
     now: str | None = None,
-    settings: Settings | None = None,
+    workers: Count = 1,
+    threads: Count | None = None,
+    memory_mib: Count = DEFAULT_MEMORY_MIB,
+    export: str | None = None,
 ) -> State[Any]:
     """Ingest the inbox and build every stale closed hour.
 
     Args:
-        home: the home folder; HOURTALLY_HOME or ./data where it is not given.
-        rates: the rate card; `rates.toml` in the home where it is not given.
-        now: an RFC 3339 instant that stands for the clock.
-        settings: settle time, threads, memory.
+        home: Home folder; HOURTALLY_HOME or ./data of the machine where it is not given.
+        rates: Rate card; rates.toml in the home where it is not given.
+        settle_minutes: Minutes after an hour's end at which it closes.
+        now: An RFC 3339 instant that stands for the clock, such as 2026-11-22T14:15:00Z.
+        workers: Groups of hours that are built at a time.
+        threads: Cores for all workers together; all of the machine where it is not given.
+        memory_mib: Memory for the engine of each worker, in MiB.
+        export: Folder of one JSON file a customer and hour, to be kept in step.
     """
-    try:
-        where, card, now_ms, how = work_of(home, rates, now, settings)
-        ingested = outcome(ingest(where, now_ms, how, return_state=True))
-        stale = stale_hours(where, card, now_ms, how)
-        built = BuildReport()
-        for start in range(0, len(stale), MOST_HOURS_A_TASK):
-            group = stale[start : start + MOST_HOURS_A_TASK]
-            report = BuildReport()
-            state = build(where, card, group, now_ms, how, report, force=False, return_state=True)
-            collect(built, outcome(state))
-    except HourtallyError as error:
-        return failed(error)
-    return finish("hourtally-hourly", ingested, built)
 
-
-def run_hourly(
-    home: Home, rates: Path | None, now_ms: int, settings: Settings
-) -> tuple[IngestReport, BuildReport]:
-    """Run the flow; the same reports, and the same errors raised, as the pipeline's own."""
-    reports: tuple[IngestReport, BuildReport] = outcome(
-        hourly(
-            home.root.absolute(),
-            rates and rates.absolute(),
-            format_instant(now_ms),
-            settings,
-            return_state=True,
+    def steps(report: JobReport) -> None:
+        work = work_of(home, rates, settle_minutes, now, workers, threads, memory_mib, export)
+        card = load_rate_card(work.rates)
+        ingest_all(work, report.ingested)
+        stale = stale_hours(work.home, card, work.now_ms, work.settings)
+        build_all(
+            work, stale, runner_of_this_flow(), ProgressArtifact(f"{_KEY}-progress"), report.built
         )
-    )
-    return reports
+        export_all(work, report)
+
+    return carried_out(_KEY, steps)
+
+
+def run_hourly(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
+    """Run the flow; the same report, and the same errors raised, as without Prefect."""
+    with recorded(), waiting(Caller(shown, stop)):
+        report: JobReport = outcome(hourly(**parameters, return_state=True))
+    return report
 
 
 def main() -> None:
-    """`python -m flows.hourly HOME NOW`: run the flow once and print its summary."""
+    """`python -m flows.hourly`: serve it. With HOME and NOW: run it once, print its summary."""
+    if len(sys.argv) == 1:
+        # It serves this module's flow, not that of the module __main__.
+        from flows.schedule import cron_after, serve_hourly
+
+        serve_hourly({}, cron_after(DEFAULT_SETTLE_MINUTES))
+        return
     home, now = sys.argv[1:]
     try:
-        reports = outcome(hourly(Path(home), now=now, return_state=True))
+        report = outcome(hourly(home, now=now, return_state=True))
     except HourtallyError as error:
         sys.exit(str(error))
-    print(summary_of(*reports))
+    print(summary_of(report))
 
 
 if __name__ == "__main__":

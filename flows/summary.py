@@ -1,40 +1,63 @@
-"""What a run did, as Markdown: the artifact of a flow run, readable as plain text too."""
+"""What a run did, as Markdown that is readable as plain text too, and as rows of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
 
+from hourtally.build import BuildReceipt
+from hourtally.errors import Damaged
+from hourtally.home import Home
+from hourtally.hours import Hour
 from hourtally.money import format_cents
-from hourtally.pipeline import BuildReport, IngestReport
+from hourtally.pipeline import BuildReport, IngestReport, JobReport
+from hourtally.revisions import current_manifest
+from hourtally.visible import escaped_message
 
-_HEADER = ("hour", "revision", "why", "customers", "total, cents", "duplicates", "conflicts")
+# A month of hours. More of them are shown by day.
+_MOST_ROWS: Final = 31 * 24
+_MOST_PROBLEMS: Final = 50
+_HEADER: Final = ("hour", "revision", "why", "customers", "total, cents", "duplicates", "conflicts")
 
 
-def summary_of(ingested: IngestReport | None, built: BuildReport) -> str:
+def summary_of(report: JobReport) -> str:
     """The files ingested, the hours built with their totals, and what could not be done."""
-    parts = [] if ingested is None else [_ingested(ingested)]
-    if built.built:
-        rows = [
-            (
-                receipt.hour,
-                str(receipt.revision),
-                ", ".join(receipt.reasons),
-                str(receipt.customers),
-                format_cents(receipt.total_nanocents),
-                str(receipt.duplicates),
-                str(receipt.conflicts),
-            )
-            for receipt in built.built
-        ]
-        parts.append(_table([_HEADER, *rows]))
-    else:
-        parts.append("No hour was built." if built.failed else "No closed hour was stale.")
-    refused = [] if ingested is None else ingested.refused
-    problems = [f"- {refusal}" for refusal in refused]
-    problems += [f"- {error}" for _, error in built.failed]
-    if problems:
-        parts.append("Could not be done:\n\n" + "\n".join(problems))
+    ingested, built = report.ingested, report.built
+    parts = [_sums(built)]
+    if ingested.files:
+        parts.append(_ingested(ingested))
+    if 0 < len(built.built) <= _MOST_ROWS:
+        parts.append(_table([_HEADER, *(_cells(receipt) for receipt in built.built)]))
+    if report.interrupted:
+        parts.append(
+            f"Interrupted: {built.undone} hours and {ingested.undone} files are left for the "
+            "next run."
+        )
+    quarantined = [one for one in ingested.files if one.quarantined and not one.skipped]
+    parts += _listed(
+        "Lines in quarantine:",
+        (
+            f"{one.file}: {one.quarantined}, see quarantine/{one.batch}.ndjson"
+            for one in quarantined
+        ),
+    )
+    problems = [*ingested.refused, *(error for _, error in built.failed)]
+    if isinstance(report.exported, Exception):
+        problems.append(report.exported)
+    parts += _listed("Could not be done:", map(str, problems))
     return "\n\n".join(parts)
+
+
+def _sums(built: BuildReport) -> str:
+    if not built.built:
+        return "No hour was built." if built.failed or built.undone else "No closed hour was stale."
+    sums = _row_of("", built.built)
+    return (
+        f"Hours built: {len(built.built)}, restated: {sums['restated']}, failed: "
+        f"{len(built.failed)}. Total: {sums['total, cents']} cents. Duplicates: "
+        f"{sums['duplicates']}, conflicts: {sums['conflicts']}."
+    )
 
 
 def _ingested(report: IngestReport) -> str:
@@ -44,6 +67,86 @@ def _ingested(report: IngestReport) -> str:
     return (
         f"New files: {len(new)}. Events accepted: {accepted}, duplicates: {duplicates}, "
         f"lines in quarantine: {report.quarantined}."
+    )
+
+
+def _listed(heading: str, lines: Iterable[str]) -> list[str]:
+    """A list under a heading, at most so long that a person reads it; none where it is empty."""
+    every = list(lines)
+    shown = [f"- {escaped_message(line)}" for line in every[:_MOST_PROBLEMS]]
+    if len(every) > _MOST_PROBLEMS:
+        shown.append(f"- and {len(every) - _MOST_PROBLEMS} more")
+    return [f"{heading}\n\n" + "\n".join(shown)] if every else []
+
+
+def hour_rows(report: JobReport) -> list[dict[str, Any]]:
+    """Rows of a table: all together, then one an hour, or one a day where they are many.
+
+    Amounts are text: a number in JSON would be read as a binary double.
+    """
+    built = report.built
+    sums = _row_of("all", built.built) | {
+        "failed": len(built.failed),
+        "lines quarantined": report.ingested.quarantined,
+    }
+    if len(built.built) <= _MOST_ROWS:
+        rows = [_row_of(receipt.hour, [receipt]) for receipt in built.built]
+    else:
+        days = groupby(built.built, key=lambda receipt: receipt.hour[:10])
+        rows = [_row_of(day, list(receipts)) for day, receipts in days]
+    return [sums, *rows]
+
+
+def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
+    """Hours together; customers are those of the hour that has most of them."""
+    return {
+        "hours": name,
+        "built": len(receipts),
+        "restated": sum(receipt.revision > 1 for receipt in receipts),
+        "why": ", ".join(sorted({why for receipt in receipts for why in receipt.reasons})),
+        "customers": max((receipt.customers for receipt in receipts), default=0),
+        "total, cents": format_cents(sum(receipt.total_nanocents for receipt in receipts)),
+        "duplicates": sum(receipt.duplicates for receipt in receipts),
+        "conflicts": sum(receipt.conflicts for receipt in receipts),
+    }
+
+
+def day_rows(home: Home, day: str) -> list[dict[str, Any]]:
+    """Where each published hour of a day (2026-11-22) lies, and what it adds up to."""
+    rows: list[dict[str, Any]] = []
+    for number in range(24):
+        hour = Hour.parse(f"{day}T{number:02d}")
+        try:
+            manifest = current_manifest(home, hour)
+        except Damaged as damage:
+            rows.append({"hour": hour.name, "documents": str(damage)})
+            continue
+        if manifest is None:
+            continue
+        record = manifest.record
+        rows.append(
+            {
+                "hour": hour.name,
+                "revision": manifest.revision,
+                "why": ", ".join(record["reasons"]),
+                "customers": record["rows"]["customers"],
+                "total, cents": format_cents(record["totals"]["total"]),
+                "documents": str(manifest.folder / "documents.ndjson"),
+                "sha256": record["files"]["documents.ndjson"]["sha256"],
+            }
+        )
+    return rows
+
+
+def _cells(receipt: BuildReceipt) -> tuple[str, ...]:
+    return (
+        receipt.hour,
+        str(receipt.revision),
+        ", ".join(receipt.reasons),
+        str(receipt.customers),
+        format_cents(receipt.total_nanocents),
+        str(receipt.duplicates),
+        str(receipt.conflicts),
     )
 
 

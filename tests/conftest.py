@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from hourtally.home import Home
 from hourtally.prefect_env import serverless_environment
+
+if TYPE_CHECKING:
+    from tests.prefect_server import PrefectServer
 
 # A first example may import Polars or DuckDB, which no deadline for an example allows for.
 settings.register_profile("dev", deadline=None)
@@ -41,3 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether the tests of tests/torture are to run at full length."""
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[PrefectServer]:
+    """One real Prefect server for all tests; it takes 9 seconds to start."""
+    # Not before the environment above.
+    from tests.prefect_server import PrefectServer
+
+    with tempfile.TemporaryDirectory(prefix="hourtally-prefect-") as folder:
+        server = PrefectServer(Path(folder))
+        server.start()
+        yield server
+        server.stop()

@@ -1,32 +1,35 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect import State
 from prefect.logging import disable_run_logger
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.backfill import run_backfill
-from flows.hourly import hourly, run_hourly
-from flows.summary import summary_of
-from flows.tasks import build, ingest, outcome, stopping
+import flows.backfill
+import flows.hourly
+from flows.hourly import hourly
+from flows.summary import hour_rows, summary_of
+from flows.tasks import build, ingest
+from flows.work import Caller, Work, outcome, waiting
 from hourtally import pipeline
 from hourtally.build import BuildReceipt
 from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
 from hourtally.home import Home
-from hourtally.hours import Hour, hours_between
+from hourtally.hours import Hour, format_instant, hours_between
 from hourtally.ingest import IngestReceipt
-from hourtally.pipeline import BuildReport, IngestReport
+from hourtally.interrupts import Stop
+from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.revisions import current_manifest
 from hourtally.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample
 from hourtally.settings import Settings
 from hourtally.staleness import StaleHour
+from tests.prefect_server import PrefectServer, until
 
 SETTINGS = Settings(threads=1)
 END = Hour(FIRST_HOUR.timestamp + HOURS * 3_600)
@@ -34,21 +37,17 @@ SAMPLE_HOURS = tuple(hours_between(FIRST_HOUR, END))
 STALE = [StaleHour(hour, ("never built",)) for hour in SAMPLE_HOURS]
 
 
-@pytest.fixture(scope="session")
-def harness() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+@pytest.fixture
+def recorded(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
+    """Flows of this process are recorded in the server."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        yield prefect_server
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     write_sample(tmp_path)
     return Home(tmp_path)
-
-
-@pytest.fixture
-def card(home: Home) -> RateCard:
-    return load_rate_card(home.rates)
 
 
 def receipt_of(hour: Hour) -> BuildReceipt:
@@ -74,12 +73,23 @@ def documents_of(home: Home) -> dict[str, bytes]:
     }
 
 
-def artifact_data(key: str) -> object:
-    with get_client(sync_client=True) as client:
-        (artifact,) = client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-        )
-    return artifact.data
+def run_hourly(home: Home, **parameters: Any) -> JobReport:
+    """The flow at the sample's instant, as the command line runs it."""
+    given = {"home": str(home.root), "now": format_instant(NOW_MS), "threads": 1, **parameters}
+    return flows.hourly.run_hourly(None, Stop(), **given)
+
+
+def run_backfill(home: Home, end: Hour, **parameters: Any) -> JobReport:
+    given = {"home": str(home.root), "now": format_instant(NOW_MS), "threads": 2, **parameters}
+    return flows.backfill.run_backfill(None, Stop(), from_=FIRST_HOUR.name, to=end.name, **given)
+
+
+def work(home: Home, *, force: bool = False) -> Work:
+    return Work(home, home.rates, NOW_MS, SETTINGS, force=force)
+
+
+def state_of(home: Home, now: str = "2026-11-02T12:15:00Z") -> State[Any]:
+    return hourly(home=str(home.root), now=now, return_state=True)
 
 
 def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> list[str]:
@@ -98,31 +108,47 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
     return begun
 
 
-@pytest.mark.usefixtures("harness")
-def test_the_hourly_flow_publishes_what_the_pipeline_does(home: Home, tmp_path: Path) -> None:
+def test_the_hourly_flow_publishes_what_the_pipeline_does_and_tells_its_story(
+    home: Home, tmp_path: Path, recorded: PrefectServer
+) -> None:
     other = Home(tmp_path / "other")
     write_sample(other.root)
     pipeline.ingest_inbox(other, NOW_MS, SETTINGS)
     stale = pipeline.stale_hours(other, load_rate_card(other.rates), NOW_MS, SETTINGS)
     direct = pipeline.build_hours(other, load_rate_card(other.rates), stale, NOW_MS, SETTINGS)
 
-    ingested, built = run_hourly(home, None, NOW_MS, SETTINGS)
+    report = run_hourly(home)
 
-    assert len(ingested.files) == 7
-    assert built == direct
-    assert [receipt.hour for receipt in built.built] == [hour.name for hour in SAMPLE_HOURS]
+    assert len(report.ingested.files) == 7
+    assert report.built == direct
+    assert [receipt.hour for receipt in report.built.built] == [hour.name for hour in SAMPLE_HOURS]
     assert documents_of(home) == documents_of(other)
-    assert artifact_data("hourtally-hourly") == summary_of(ingested, built)
+    assert recorded.artifact("hourtally-hourly") == summary_of(report)
+    assert recorded.artifact("hourtally-hourly-hours") == hour_rows(report)
+    assert recorded.artifact("hourtally-hourly-progress") == 100.0
+    of_day = recorded.artifact("hourtally-2026-11-02")
+    assert [(row["hour"], row["revision"]) for row in of_day] == [
+        ("2026-11-02T09", 1),
+        ("2026-11-02T10", 1),
+        ("2026-11-02T11", 1),
+    ]
+    assert all(Path(row["documents"]).is_file() for row in of_day)
+    names = {"ingest clusters.parquet to resent.jsonl (7 files)"}
+    names |= {"build 2026-11-02T09 to 2026-11-02T11 (3 hours)"}
+    until("the tasks are recorded", lambda: names <= task_names(recorded))
 
 
-@pytest.mark.usefixtures("harness")
+def task_names(server: PrefectServer) -> set[str]:
+    with server.client() as client:
+        return {run.name for run in client.read_task_runs()}
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_backfill_builds_the_hours_of_its_range_with_several_workers(home: Home) -> None:
     pipeline.ingest_inbox(home, NOW_MS, SETTINGS)
 
     first, again, forced = (
-        run_backfill(
-            home, None, FIRST_HOUR, SAMPLE_HOURS[2], NOW_MS, SETTINGS, workers=2, force=force
-        )
+        run_backfill(home, SAMPLE_HOURS[2], workers=2, force=force).built
         for force in (False, False, True)
     )
 
@@ -132,35 +158,85 @@ def test_a_backfill_builds_the_hours_of_its_range_with_several_workers(home: Hom
     assert [(receipt.hour, receipt.revision) for receipt in forced.built] == [(h, 2) for h in two]
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("recorded")
 def test_a_flow_raises_what_the_pipeline_would(home: Home) -> None:
     home.rates.write_text("currency: USD")
 
     with pytest.raises(RateCardError, match=r"rates\.toml"):
-        run_hourly(home, None, NOW_MS, SETTINGS)
+        run_hourly(home)
 
 
-@pytest.mark.usefixtures("harness")
-def test_a_flow_with_an_hour_that_failed_is_failed_and_reports_the_others(home: Home) -> None:
+@pytest.mark.usefixtures("recorded")
+def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Home) -> None:
     # The job on an l4 starts in the second hour; after that hour begins it has no rate.
     text = home.rates.read_text()
     gap = 'id = "gpu-l4-jobs"\nactive_until = 2026-11-02T10:00:00Z'
     without = text.replace('id = "gpu-l4"', 'id = "gpu-l4"\nresource_type = "service"')
     home.rates.write_text(without.replace('id = "gpu-l4-jobs"', gap))
 
-    state = hourly(home.root, now="2026-11-02T12:15:00Z", return_state=True)
+    state = state_of(home)
 
-    assert state.is_failed()
-    assert state.message == "1 hours built, 2 failed, 0 files refused"
-    _, built = outcome(state)
+    assert (state.type.name, state.name) == ("FAILED", "Unrated")
+    assert state.message is not None
+    first, second, *_ = state.message.splitlines()
+    assert first == "hours built: 1, hours failed: 2, lines quarantined: 1"
+    assert second.startswith("hour 2026-11-02T10: usage without a rate in force")
+    built = outcome(state).built
     assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
     assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
     assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("recorded")
+def test_the_name_of_the_state_says_what_to_look_at(home: Home) -> None:
+    for file in home.inbox.iterdir():
+        file.unlink()
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "//meter.example/states",
+        "type": "metering.resource.v1",
+        "data": {
+            "customerId": "acme",
+            "teamId": "web",
+            "projectId": "shop",
+            "resourceId": "api",
+            "resourceType": "service",
+            "start": "2026-11-02T09:00:00Z",
+            "end": "2026-11-02T10:00:00Z",
+            "cpuMillicores": 1000,
+        },
+    }
+    line = json.dumps(event)
+
+    (home.inbox / "one.ndjson").write_text(line + "\n")
+    done = state_of(home)
+    # The same identity with another quantity.
+    (home.inbox / "two.ndjson").write_text(line.replace("1000", "500") + "\n")
+    conflict = state_of(home)
+    (home.inbox / "three.ndjson").write_text("{}\n")
+    quarantined = state_of(home)
+    (home.inbox / "four.ndjson.gz").write_bytes(b"\x1f\x8b")
+    refused = state_of(home)
+
+    states = [done, conflict, quarantined, refused]
+    assert [(state.type.name, state.name) for state in states] == [
+        ("COMPLETED", "Completed"),
+        ("COMPLETED", "Conflicts"),
+        ("COMPLETED", "Quarantined"),
+        ("FAILED", "Refused"),
+    ]
+    assert [str(state.message).splitlines()[0] for state in states] == [
+        "hours built: 1",
+        "hours built: 1, conflicts: 1",
+        "lines quarantined: 1",
+        "files refused: 1",
+    ]
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_fault_of_the_storage_is_tried_again_and_no_hour_is_built_twice(
-    home: Home, card: RateCard, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = [StorageFault("the disk is full")]
 
@@ -171,15 +247,15 @@ def test_a_fault_of_the_storage_is_tried_again_and_no_hour_is_built_twice(
     begun = building(monkeypatch, fail_once_in_the_second)
     quick = build.with_options(retry_delay_seconds=0)
 
-    report = quick(home, card, STALE, NOW_MS, SETTINGS, BuildReport(), force=True)
+    report = quick(work(home, force=True), STALE, BuildReport())
 
     assert begun == ["2026-11-02T09", "2026-11-02T10", "2026-11-02T10", "2026-11-02T11"]
     assert report == BuildReport(built=[receipt_of(hour) for hour in SAMPLE_HOURS])
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("recorded")
 def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
-    home: Home, card: RateCard, monkeypatch: pytest.MonkeyPatch
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = StorageFault("the disk is full")
 
@@ -189,52 +265,82 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
     begun = building(monkeypatch, fail)
     quick = build.with_options(retry_delay_seconds=0)
 
-    state = quick(
-        home, card, STALE, NOW_MS, SETTINGS, BuildReport(), force=False, return_state=True
-    )
+    state = quick(work(home), STALE, BuildReport(), return_state=True)
 
     assert begun == ["2026-11-02T09"] * 4
     with pytest.raises(StorageFault, match="the disk is full"):
         outcome(state)
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("recorded")
 def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def ingest_inbox(where: Home, *_rest: object) -> IngestReport:
+    def ingest_new(where: Home, *_rest: object) -> None:
         begun.append(where)
         raise Damaged(where.rates, "it is no record")
 
-    monkeypatch.setattr(pipeline, "ingest_inbox", ingest_inbox)
+    monkeypatch.setattr(pipeline, "ingest_new", ingest_new)
 
-    state = ingest(home, NOW_MS, SETTINGS, return_state=True)
+    state = ingest(work(home), [home.rates], IngestReport(), return_state=True)
 
     assert len(begun) == 1
     with pytest.raises(Damaged, match="it is no record"):
         outcome(state)
 
 
-def test_a_task_that_is_to_stop_does_so_between_hours(
-    home: Home, card: RateCard, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("recorded")
+def test_what_nobody_foresaw_is_logged_with_its_trace_and_fails_the_run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def break_down(_hour: Hour) -> None:
+        message = "a defect"
+        raise ZeroDivisionError(message)
+
+    building(monkeypatch, break_down)
+
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        run_hourly(home)
+
+    traces = [record.exc_text or str(record.exc_info) for record in caplog.records]
+    assert any("ZeroDivisionError" in trace for trace in traces)
+
+
+def test_a_task_that_is_to_stop_does_so_between_hours(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+
     def stop_in_the_second(hour: Hour) -> None:
         if hour == SAMPLE_HOURS[1]:
-            stopping.set()
+            stop.set()
 
     begun = building(monkeypatch, stop_in_the_second)
+    report = BuildReport()
 
-    with disable_run_logger():
-        build.fn(home, card, STALE, NOW_MS, SETTINGS, BuildReport(), force=False)
-    stopping.clear()
+    with disable_run_logger(), waiting(Caller(stop=stop)):
+        build.fn(work(home), STALE, report)
 
     assert begun == ["2026-11-02T09", "2026-11-02T10"]
+    assert report.undone == 1
 
 
-def test_a_task_can_travel_to_another_machine() -> None:
-    # Dask sends a task by its code, with every global that the code names.
-    assert cloudpickle.loads(cloudpickle.dumps(build)).name == "build hours"
-    assert cloudpickle.loads(cloudpickle.dumps(ingest)).name == "ingest the inbox"
+@pytest.mark.usefixtures("recorded")
+def test_a_flow_that_is_asked_to_stop_ends_as_interrupted_and_goes_on_later(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+    begun = building(monkeypatch, lambda _hour: stop.set())
+    given = {"home": str(home.root), "now": format_instant(NOW_MS)}
+
+    with waiting(Caller(stop=stop)):
+        state = hourly(**given, return_state=True)
+
+    assert begun == ["2026-11-02T09"]
+    assert (state.type.name, state.name) == ("CANCELLED", "Interrupted")
+    assert state.message == "hours built: 1, lines quarantined: 1, conflicts: 6, hours left: 2"
+    monkeypatch.undo()
+    assert len(run_hourly(home).built.built) == 3
 
 
 def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
@@ -251,10 +357,12 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
         failed=[("2026-11-02T10", UnratedUsage("2026-11-02T10", []))],
     )
 
-    lines = summary_of(ingested, built).splitlines()
+    lines = summary_of(JobReport(ingested, built)).splitlines()
 
     # 1,500,000,000 nanocents are 1.5 cents.
-    assert lines[:5] == [
+    assert lines[:7] == [
+        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents. Duplicates: 5, conflicts: 6.",
+        "",
         "New files: 1. Events accepted: 7, duplicates: 2, lines in quarantine: 1.",
         "",
         "| hour          | revision | why         | customers | total, cents | duplicates "
@@ -264,10 +372,24 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
         "| 2026-11-02T09 | 1        | never built | 2         | 1.5          | 5          "
         "| 6         |",
     ]
-    assert lines[5:8] == ["", "Could not be done:", ""]
-    assert lines[8].startswith("- c.ndjson.gz: refused whole")
-    assert lines[9].startswith("- hour 2026-11-02T10: usage without a rate")
+    assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
+    assert lines[12:14] == ["Could not be done:", ""]
+    assert lines[14].startswith("- c.ndjson.gz: refused whole")
+    assert lines[15].startswith("- hour 2026-11-02T10: usage without a rate")
+
+
+def test_a_table_of_very_many_hours_has_a_row_a_day() -> None:
+    hours = list(hours_between(Hour.parse("2026-01-01T00"), Hour.parse("2027-01-01T00")))
+    report = JobReport(built=BuildReport(built=[receipt_of(hour) for hour in hours]))
+
+    rows = hour_rows(report)
+
+    # 365 days, and all together: 8,760 hours of 1.5 cents.
+    assert len(rows) == 366
+    assert (rows[0]["built"], rows[0]["total, cents"]) == (8760, "13140")
+    assert (rows[365]["hours"], rows[365]["built"]) == ("2026-12-31", 24)
+    assert len(summary_of(report)) < 1_000
 
 
 def test_a_summary_says_where_there_was_nothing_to_build() -> None:
-    assert summary_of(None, BuildReport()) == "No closed hour was stale."
+    assert summary_of(JobReport()) == "No closed hour was stale."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ def _publish(
     reasons: tuple[str, ...],
 ) -> BuildReceipt | None:
     """Build and commit; None if another build took the revision's number meanwhile."""
+    began_ns = time.perf_counter_ns()
     revision = 1 if parent is None else parent.revision + 1
     folder = home.hour(hour) / f"rev-{revision:06d}-{secrets.token_hex(8)}"
     folder.mkdir()
@@ -128,6 +130,7 @@ def _publish(
         "revision": revision,
         "parent": None if parent is None else parent.revision,
         "published_at": format_instant(now_ms),
+        "build_ms": (time.perf_counter_ns() - began_ns) // 1_000_000,
         "reasons": list(reasons),
         "folder": folder.name,
         "currency": card.currency,

@@ -46,7 +46,17 @@ _tokens = App(
 )
 
 for _group, _commands in (
-    (_BUILD, (building.demo, building.ingest, building.run, building.backfill, reading.status)),
+    (
+        _BUILD,
+        (
+            building.demo,
+            building.ingest,
+            building.run,
+            building.schedule,
+            building.backfill,
+            reading.status,
+        ),
+    ),
     (_READ, (reading.show, reading.explain, reading.diff, reading.verify, reading.export)),
     (_SERVE, (serving.serve,)),
 ):

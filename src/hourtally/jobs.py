@@ -7,14 +7,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hourtally import pipeline, progress, reports, sample
 from hourtally.demo import run_demo
-from hourtally.errors import HourNotPublished
+from hourtally.errors import HourNotPublished, HourtallyError, WrongUse
+from hourtally.estimate import estimate
 from hourtally.export import export_hours
 from hourtally.home import Home
-from hourtally.hours import Hour
-from hourtally.pipeline import BuildReport, IngestReport
+from hourtally.hours import Hour, format_instant
+from hourtally.interrupts import Stop, gently
+from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published, published_hours, read_document
@@ -28,6 +31,12 @@ from hourtally.visible import escaped_message
 DONE = 0
 FAILED = 1
 QUARANTINED = 3
+INTERRUPTED = 130
+
+_STOPPING = (
+    "hourtally: asked to stop; finishing the hours in hand. Once more abandons them; nothing "
+    "that is published is lost."
+)
 
 _DEMO_CUSTOMER = "acme"
 
@@ -48,6 +57,18 @@ class Job:
         """The settings that follow from the machine and the call."""
         return Settings(settle_ms=self.settle_ms, threads=usable_cores())
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The same as the parameters that the flows have."""
+        return {
+            "home": str(self.home.root.absolute()),
+            "rates": str(self.rates.absolute()),
+            "settle_minutes": self.settle_ms / 60_000,
+            "now": format_instant(self.now_ms),
+            "workers": self.workers,
+            "export": self.export and str(self.export.absolute()),
+        }
+
 
 def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
     """Ingest files and folders; the exit status."""
@@ -60,36 +81,69 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
 
 def run(job: Job) -> int:
     """Ingest the inbox and build every stale closed hour; the exit status."""
-    if recorded_by_prefect(job.home):
-        from flows.hourly import run_hourly
+    with gently(_STOPPING) as stop:
+        if recorded_by_prefect(job.home):
+            from flows.hourly import run_hourly
 
-        ingested, built = run_hourly(job.home, job.rates, job.now_ms, job.settings)
-        reports.print_ingest(ingested)
-    else:
-        card = load_rate_card(job.rates)
-        with progress.shown("ingesting", "bytes") as advance:
-            ingested = pipeline.ingest_inbox(job.home, job.now_ms, job.settings, advance)
-        reports.print_ingest(ingested)
-        stale = pipeline.stale_hours(job.home, card, job.now_ms, job.settings)
-        built = _build(job, card, stale, force=False)
-    return _finish(job, ingested, built)
+            with progress.shown("building", "hours") as advance:
+                done = run_hourly(advance, stop, **job.parameters)
+            reports.print_ingest(done.ingested)
+        else:
+            card = load_rate_card(job.rates)
+            with progress.shown("ingesting", "bytes") as advance:
+                ingested = pipeline.ingest_inbox(job.home, job.now_ms, job.settings, advance, stop)
+            reports.print_ingest(ingested)
+            stale = pipeline.stale_hours(job.home, card, job.now_ms, job.settings)
+            done = JobReport(ingested, _build(job, card, stale, stop, force=False))
+    return _finish(job, done)
 
 
 def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) -> int:
     """Build the stale closed hours of a range, or say which they are; the exit status."""
-    if recorded_by_prefect(job.home) and not dry_run:
-        from flows.backfill import run_backfill
-
-        built = run_backfill(
-            job.home, job.rates, first, end, job.now_ms, job.settings, job.workers, force=force
-        )
-        return _finish(job, IngestReport(), built)
-    card = load_rate_card(job.rates)
-    stale = pipeline.stale_hours(job.home, card, job.now_ms, job.settings, first, end, force=force)
     if dry_run:
-        reports.print_stale(stale)
+        card = load_rate_card(job.rates)
+        stale = _stale(job, card, first, end, force=force)
+        reports.print_stale(stale, estimate(job.home, stale, job.workers))
         return DONE
-    return _finish(job, IngestReport(), _build(job, card, stale, force=force))
+    with gently(_STOPPING) as stop:
+        if recorded_by_prefect(job.home):
+            from flows.backfill import run_backfill
+
+            with progress.shown("building", "hours") as advance:
+                done = run_backfill(
+                    advance, stop, from_=first.name, to=end.name, force=force, **job.parameters
+                )
+        else:
+            card = load_rate_card(job.rates)
+            stale = _stale(job, card, first, end, force=force)
+            done = JobReport(built=_build(job, card, stale, stop, force=force))
+    return _finish(job, done)
+
+
+def schedule(job: Job, cron: str | None) -> int:
+    """Serve the hourly flow's deployment until it is ended; the exit status.
+
+    Raises:
+        WrongUse: no Prefect server is named, or `cron` is no such expression.
+    """
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
+    if not recorded_by_prefect(job.home):
+        message = (
+            "PREFECT_API_URL names no Prefect server. Start one (`prefect server start`) and set "
+            "it, such as PREFECT_API_URL=http://127.0.0.1:4200/api; or, without any server, let "
+            "cron or systemd call `hourtally run`."
+        )
+        raise WrongUse(message)
+    from flows.schedule import cron_after, serve_hourly
+
+    # Each run has its own instant.
+    parameters = {name: value for name, value in job.parameters.items() if name != "now"}
+    serve_hourly(parameters, cron or cron_after(job.settle_ms / 60_000))
+    return DONE
+
+
+def _stale(job: Job, card: RateCard, first: Hour, end: Hour, *, force: bool) -> list[StaleHour]:
+    return pipeline.stale_hours(job.home, card, job.now_ms, job.settings, first, end, force=force)
 
 
 def recorded_by_prefect(home: Home) -> bool:
@@ -132,12 +186,20 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     return FAILED
 
 
-def _finish(job: Job, ingested: IngestReport, built: BuildReport) -> int:
+def _finish(job: Job, done: JobReport) -> int:
     """Bring the export into step and say what was done; the exit status."""
-    reports.print_built(built)
-    if job.export is not None:
+    reports.print_built(done.built)
+    if isinstance(done.exported, HourtallyError):
+        raise done.exported
+    if done.exported is not None and job.export is not None:
+        reports.print_export(done.exported, job.export)
+    elif job.export is not None and not done.interrupted:
         export(job.home, job.export, None, None, None)
-    return _status_of(ingested, built)
+    status = _status_of(done.ingested, done.built)
+    if done.interrupted:
+        print(f"hourtally: {reports.interrupted(done)}", file=sys.stderr)
+        return INTERRUPTED
+    return status
 
 
 def _status_of(ingested: IngestReport, built: BuildReport) -> int:
@@ -150,10 +212,12 @@ def _status_of(ingested: IngestReport, built: BuildReport) -> int:
     return QUARANTINED if ingested.quarantined else DONE
 
 
-def _build(job: Job, card: RateCard, stale: Sequence[StaleHour], *, force: bool) -> BuildReport:
+def _build(
+    job: Job, card: RateCard, stale: Sequence[StaleHour], stop: Stop, *, force: bool
+) -> BuildReport:
     with progress.shown("building", "hours") as advance:
         return pipeline.build_hours_with_workers(
-            job.home, card, stale, job.now_ms, job.settings, job.workers, advance, force=force
+            job.home, card, stale, job.now_ms, job.settings, job.workers, advance, stop, force=force
         )
 
 

@@ -6,19 +6,20 @@ go on. Only a fault of the storage ends a job: it would meet every other hour as
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from hourtally.build import BuildReceipt, build_hour
 from hourtally.errors import Damaged, FileRefused, HourtallyError, StorageFault
+from hourtally.export import ExportReport
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
 from hourtally.ingest import IngestReceipt, ingest_file
+from hourtally.interrupts import Stop, stop_of_this_worker, worker_processes
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
 from hourtally.sources import event_files
@@ -34,10 +35,14 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class IngestReport:
-    """files: one receipt a file, in order. refused: why nothing of the others was taken."""
+    """files: one receipt a file, in order. refused: why nothing of the others was taken.
+
+    undone: how many files were not begun, because the job was asked to stop.
+    """
 
     files: list[IngestReceipt] = field(default_factory=list)
     refused: list[FileRefused | Damaged] = field(default_factory=list)
+    undone: int = 0
 
     @property
     def quarantined(self) -> int:
@@ -47,10 +52,34 @@ class IngestReport:
 
 @dataclass
 class BuildReport:
-    """built: one receipt a published revision. failed: hour name and why, for the others."""
+    """built: one receipt a published revision. failed: hour name and why, for the others.
+
+    undone: how many hours were not begun, or were abandoned, because the job was asked to stop.
+    """
 
     built: list[BuildReceipt] = field(default_factory=list)
     failed: list[tuple[str, HourtallyError]] = field(default_factory=list)
+    undone: int = 0
+
+    def add(self, part: BuildReport) -> None:
+        """Take in the report of a part of the hours."""
+        self.built += part.built
+        self.failed += part.failed
+        self.undone += part.undone
+
+
+@dataclass
+class JobReport:
+    """What a whole job did. exported: None where nothing was to be exported, or why it was not."""
+
+    ingested: IngestReport = field(default_factory=IngestReport)
+    built: BuildReport = field(default_factory=BuildReport)
+    exported: ExportReport | HourtallyError | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was asked to stop before its end."""
+        return bool(self.ingested.undone or self.built.undone)
 
 
 def ingest_paths(
@@ -69,19 +98,42 @@ def ingest_paths(
 
 
 def ingest_inbox(
-    home: Home, now_ms: int, settings: Settings, progress: Progress | None = None
+    home: Home,
+    now_ms: int,
+    settings: Settings,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> IngestReport:
     """Ingest the inbox; a file unchanged since it was ingested is not read again."""
     report = IngestReport()
+    ingest_new(home, new_files(home, report), now_ms, settings, report, progress, stop)
+    return report
+
+
+def new_files(home: Home, report: IngestReport) -> list[Path]:
+    """The files of the inbox that were not ingested as they are now."""
     if not home.inbox.is_dir():
-        return report
-    for file in _event_files(home.inbox, report):
-        if remembered(home, file):
-            continue
+        return []
+    return [file for file in _event_files(home.inbox, report) if not remembered(home, file)]
+
+
+def ingest_new(
+    home: Home,
+    files: Sequence[Path],
+    now_ms: int,
+    settings: Settings,
+    report: IngestReport,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> None:
+    """Ingest files of the inbox into the report, and note them as ingested; `stop` as below."""
+    for number, file in enumerate(files):
+        if stop is not None and stop.is_set():
+            report.undone += len(files) - number
+            return
         receipt = _ingest(home, file, now_ms, settings, progress, report)
         if receipt is not None:
             remember(home, file, receipt.batch)
-    return report
 
 
 def _event_files(path: Path, report: IngestReport) -> list[Path]:
@@ -141,22 +193,37 @@ def build_hours(
     now_ms: int,
     settings: Settings,
     progress: Progress | None = None,
+    stop: Stop | None = None,
     *,
     force: bool = False,
 ) -> BuildReport:
     """Build hours one after another; one that another process has built meanwhile is left out.
+
+    Args:
+        home, card, stale, now_ms, settings, progress, force: as their names say.
+        stop: once it is set no other hour is begun; with it an interrupt is such a request too,
+            and abandons the hour in hand.
 
     Raises:
         StorageFault: the system refused a write; hours built before stay published.
     """
     report = BuildReport()
     for number, one in enumerate(stale, 1):
+        if stop is not None and stop.is_set():
+            report.undone = len(stale) - number + 1
+            break
         try:
             receipt = build_hour(home, card, one.hour, now_ms, settings, force=force)
         except StorageFault:
             raise
         except HourtallyError as error:
             report.failed.append((one.hour.name, error))
+        except KeyboardInterrupt:
+            if stop is None:
+                raise
+            stop.set()
+            report.undone = len(stale) - number + 1
+            break
         else:
             if receipt is not None:
                 report.built.append(receipt)
@@ -173,37 +240,44 @@ def build_hours_with_workers(
     settings: Settings,
     workers: int,
     progress: Progress | None = None,
+    stop: Stop | None = None,
     *,
     force: bool = False,
 ) -> BuildReport:
     """The same in several processes, which share the cores; the report is in order of hours."""
     if workers == 1 or len(stale) < 2:
-        return build_hours(home, card, stale, now_ms, settings, progress, force=force)
+        return build_hours(home, card, stale, now_ms, settings, progress, stop, force=force)
     share = replace(settings, threads=max(1, settings.threads // workers))
     report = BuildReport()
     done = 0
-    # A forked process would inherit the engines' threads half-alive.
-    context = multiprocessing.get_context("spawn")
     # All of them are started at once, also those that would find no hour left.
-    with ProcessPoolExecutor(min(workers, len(stale)), mp_context=context) as pool:
+    with worker_processes(min(workers, len(stale)), stop) as pool:
         tasks = {
-            pool.submit(build_hours, home, card, group, now_ms, share, force=force): group
+            pool.submit(_build_group, home, card, group, now_ms, share, force=force): group
             for group in _groups(stale, workers)
         }
-        try:
-            for task in as_completed(tasks):
-                part = task.result()
-                report.built += part.built
-                report.failed += part.failed
-                done += len(tasks[task])
-                if progress:
-                    progress(done, len(stale), tasks[task][-1].hour.name)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        for task in as_completed(tasks):
+            report.add(task.result())
+            done += len(tasks[task])
+            if progress:
+                progress(done, len(stale), tasks[task][-1].hour.name)
     report.built.sort(key=lambda receipt: receipt.hour)
     report.failed.sort(key=lambda failure: failure[0])
     return report
+
+
+def _build_group(
+    home: Home,
+    card: RateCard,
+    group: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    *,
+    force: bool,
+) -> BuildReport:
+    """Build hours in a worker process, which may be asked to stop."""
+    stop = stop_of_this_worker()
+    return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

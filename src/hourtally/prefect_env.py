@@ -17,7 +17,9 @@ def quiet_environment(home: Home) -> dict[str, str]:
     """
     return {
         "PREFECT_HOME": str(home.root.absolute() / ".prefect"),
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        # The server is sent what the flows say; whoever looks on is shown only warnings.
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         # Telemetry: of the client, and of a server that it starts.
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

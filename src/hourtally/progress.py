@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 from hourtally.visible import escaped
 
+# Hours take milliseconds to minutes: the rate is that of so many seconds.
+_RATE_OVER_SECONDS = 300.0
+
 
 @contextlib.contextmanager
 def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | None]:
@@ -26,18 +29,33 @@ def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | No
         DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if unit == "bytes" else _rate(task.speed, unit))
 
     amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    text = TextColumn("{task.description}")
+    columns = (text, BarColumn(), amount, RateColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=_RATE_OVER_SECONDS,
+    ) as bar:
+        # Bytes are counted a file, so each has its bar; hours are counted all together.
         tasks: dict[str, TaskID] = {}
+        if unit != "bytes":
+            tasks[""] = bar.add_task(what, total=None)
 
         def advance(done: int, total: int, of: str) -> None:
-            # Bytes are counted a file, so each has its bar; hours are counted all together.
             name = of if unit == "bytes" else ""
             if name not in tasks:
                 tasks[name] = bar.add_task(what, total=total)
@@ -47,3 +65,12 @@ def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | No
                 bar.remove_task(tasks.pop(name))
 
         yield advance
+
+
+def _rate(a_second: float | None, unit: str) -> str:
+    """How fast it goes, in numbers that are easily read."""
+    if not a_second:
+        return ""
+    if a_second >= 1:
+        return f"{a_second:.1f} {unit}/s"
+    return f"{1 / a_second:.1f} s/{unit.removesuffix('s')}"

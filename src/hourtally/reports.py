@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hourtally.columns import console, counted, counts, lines_of, prices, print_lines, texts
+from hourtally.estimate import Estimate
 from hourtally.export import ExportReport
 from hourtally.money import format_cents
-from hourtally.pipeline import BuildReport, IngestReport
+from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.staleness import StaleHour
 from hourtally.tables import table, visible
 from hourtally.verify import MOST_NAMED, Findings
@@ -44,7 +45,7 @@ def print_ingest(report: IngestReport) -> None:
 def print_built(report: BuildReport) -> None:
     """One row a published revision, and a line of sums."""
     if not report.built:
-        if not report.failed:
+        if not report.failed and not report.undone:
             console().print("Every closed hour is current; nothing was written.")
         return
     columns = [
@@ -66,14 +67,43 @@ def print_built(report: BuildReport) -> None:
     )
 
 
-def print_stale(stale: Sequence[StaleHour]) -> None:
-    """What a backfill would build, and why."""
+def interrupted(report: JobReport) -> str:
+    """How far a job came that was asked to stop."""
+    built = report.built
+    left = [
+        counted(number, what)
+        for number, what in ((built.undone, "hour"), (report.ingested.undone, "file"))
+        if number
+    ]
+    total = len(built.built) + len(built.failed) + built.undone
+    last = f", {built.built[-1].hour} the last of them" if built.built else ""
+    return (
+        f"interrupted: {len(built.built)} of {counted(total, 'hour')} built{last}; "
+        f"{' and '.join(left)} left. Run the same command again to go on from there."
+    )
+
+
+def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
+    """What a backfill would build, why, and how long it would take."""
     if not stale:
         console().print("Every closed hour of the range is current; nothing would be built.")
         return
     columns = [texts("why", [", ".join(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
-    console().print(f"{counted(len(stale), 'hour')} would be built.")
+    pace = (
+        "how long it would take is not known before the first build"
+        if expected is None
+        else f"in about {_duration(expected.seconds)} at the pace of the last "
+        f"{counted(expected.builds, 'build')}"
+    )
+    console().print(f"{counted(len(stale), 'hour')} would be built, {pace}.", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("hours", 3_600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
 
 
 def print_export(report: ExportReport, directory: Path) -> None:

@@ -58,6 +58,26 @@ def run(*, place: Place | None = None, clock: Clock | None = None, work: Work | 
     return jobs.run(_job(place, clock, work))
 
 
+def schedule(
+    *, cron: str | None = None, place: Place | None = None, work: Work | None = None
+) -> int:
+    """Serve `run` as a Prefect deployment that runs every hour, until SIGTERM or SIGINT.
+
+    Needs a Prefect server, named by PREFECT_API_URL. Runs that were missed while nothing was
+    served are made up for by the first one.
+
+    Example: hourtally schedule --home /srv/hourtally
+
+    Parameters
+    ----------
+    cron
+        When, in UTC; default: every hour, two minutes after hours close.
+    """
+    from hourtally import jobs
+
+    return jobs.schedule(_job(place, None, work), cron)
+
+
 def backfill(
     *,
     from_: Annotated[str, Parameter(name="--from")],

@@ -1,0 +1,125 @@
+"""The part that both flows have: stale hours, in groups, each a task; shown as they are done."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from prefect import State
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
+
+from flows.showing import ProgressArtifact, show_days, show_report
+from flows.tasks import build, export, ingest
+from flows.work import Work, failed, final_state, outcome, waiting, who_waits
+from hourtally.errors import HourtallyError
+from hourtally.pipeline import BuildReport, IngestReport, JobReport, new_files
+from hourtally.staleness import StaleHour
+
+# An hour takes seconds, and a task 25 ms of the Prefect server besides. A group is of one day.
+_MOST_HOURS_A_TASK = 24
+_MOST_FILES_A_TASK = 24
+
+
+def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
+    """Take the steps of a job; its final state. What was done is shown, however it ended.
+
+    Args:
+        key: of the artifacts.
+        steps: they fill the report that they are given.
+    """
+    report = JobReport()
+    with waiting():
+        try:
+            steps(report)
+        except HourtallyError as error:
+            show_report(key, report, error)
+            return failed(error)
+    show_report(key, report)
+    return final_state(report)
+
+
+def ingest_all(work: Work, report: IngestReport) -> None:
+    """Ingest the new files of the inbox, some a task, one task at a time.
+
+    Raises:
+        HourtallyError: what ended a task.
+    """
+    files = new_files(work.home, report)
+    for start in range(0, len(files), _MOST_FILES_A_TASK):
+        group = files[start : start + _MOST_FILES_A_TASK]
+        part: IngestReport = outcome(ingest(work, group, IngestReport(), return_state=True))
+        report.files += part.files
+        report.refused += part.refused
+        report.undone += part.undone
+
+
+def export_all(work: Work, report: JobReport) -> None:
+    """Bring the export into step, if there is one and the job came to its end."""
+    if work.export is None or report.interrupted:
+        return
+    try:
+        report.exported = outcome(export(work, work.export, return_state=True))
+    except HourtallyError as error:
+        report.exported = error
+
+
+def build_all(
+    work: Work,
+    stale: Sequence[StaleHour],
+    runner: TaskRunner[Any],
+    progress: ProgressArtifact,
+    built: BuildReport,
+) -> None:
+    """Build hours in tasks of many, as many tasks at a time as there are workers.
+
+    Args:
+        work, stale: where, how and which.
+        runner: of the tasks; it is in use.
+        progress: told of every task that has ended.
+        built: empty; has what was built also where this raises.
+
+    Raises:
+        HourtallyError: what ended a task; the others have ended when it is raised.
+    """
+    running: deque[tuple[Sequence[StaleHour], PrefectFuture[Any]]] = deque()
+    done = 0
+
+    def collect() -> None:
+        nonlocal done
+        group, future = running.popleft()
+        future.wait()
+        part: BuildReport = outcome(future.state)
+        built.add(part)
+        done += len(group)
+        show_days(work.home, part)
+        progress.show(done - built.undone, len(stale), group[-1].hour.name)
+
+    progress.begin(len(stale))
+    try:
+        for group in _groups(stale, work.workers):
+            if len(running) == work.workers:
+                collect()
+            running.append((group, runner.submit(build, parameters_of(work, group))))
+        while running:
+            collect()
+    except BaseException:
+        who_waits().stop.set()
+        for _, future in running:
+            future.wait()
+        raise
+
+
+def parameters_of(work: Work, group: Sequence[StaleHour]) -> dict[str, Any]:
+    """What a task is given: all that travels to the machine that builds these hours."""
+    return {"work": work, "stale": group, "report": BuildReport()}
+
+
+def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
+    size = max(1, min(_MOST_HOURS_A_TASK, -(-len(stale) // workers)))
+    for _, of_a_day in groupby(stale, key=lambda one: one.hour.name[:10]):
+        hours = list(of_a_day)
+        for start in range(0, len(hours), size):
+            yield hours[start : start + size]

@@ -1,0 +1,126 @@
+"""Being asked to stop: the first interrupt finishes what is in hand, the second abandons it.
+
+Both leave a home folder whole. An interrupt is a SIGINT (Ctrl-C) or a SIGTERM.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event as SharedEvent
+from types import FrameType
+from typing import Final
+
+from hourtally.errors import HourtallyError
+
+_INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop(threading.Event):
+    """Whether to stop. also: what else is to be set with it, in other processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.also: list[SharedEvent] = []
+
+    def set(self) -> None:
+        """Ask for it."""
+        super().set()
+        for event in self.also:
+            event.set()
+
+
+@contextlib.contextmanager
+def gently(say: str) -> Iterator[Stop]:
+    """Take the first interrupt as a request to stop, and say so on standard error.
+
+    Raises:
+        KeyboardInterrupt: at the second one.
+    """
+    stop = Stop()
+
+    def ask() -> None:
+        stop.set()
+        print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
+
+    before = _handle(stop, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handle(stop: Stop, ask: Callable[[], None]) -> dict[signal.Signals, signal._HANDLER]:
+    """Call `ask` at the first interrupt; what was done at interrupts before."""
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        ask()
+
+    return {number: signal.signal(number, interrupted) for number in _INTERRUPTS}
+
+
+@contextlib.contextmanager
+def worker_processes(workers: int, stop: Stop | None) -> Iterator[ProcessPoolExecutor]:
+    """Processes that are asked to stop together with the caller; `stop_of_this_worker` there.
+
+    A terminal interrupts them as well, so a second Ctrl-C abandons what they have in hand.
+
+    Raises:
+        HourtallyError: one of them was ended from outside.
+    """
+    # A forked process would inherit the engines' threads half-alive.
+    context = multiprocessing.get_context("spawn")
+    asked = context.Event()
+    if stop is not None:
+        stop.also.append(asked)
+    try:
+        with ProcessPoolExecutor(workers, context, _begin_worker, (asked,)) as pool:
+            try:
+                yield pool
+            except BaseException:
+                asked.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        message = (
+            "a worker process was ended from outside, by a lack of memory perhaps; the hours "
+            "published so far are whole. Run the same command again, with fewer --workers."
+        )
+        raise HourtallyError(message) from error
+
+
+class _WorkerStop(Stop):
+    """Set by an interrupt of the worker process itself, or asked for by its parent."""
+
+    def __init__(self, own: Stop, asked: SharedEvent) -> None:
+        super().__init__()
+        self.own = own
+        self.asked = asked
+
+    def is_set(self) -> bool:
+        """Whether either was."""
+        return super().is_set() or self.own.is_set() or self.asked.is_set()
+
+
+_of_this_worker: list[Stop] = []
+
+
+def _begin_worker(asked: SharedEvent) -> None:
+    # The handlers do not look at `asked`: its lock may be held by the code they interrupt.
+    own = Stop()
+    _handle(own, own.set)
+    _of_this_worker.append(_WorkerStop(own, asked))
+
+
+def stop_of_this_worker() -> Stop:
+    """What asks the worker process that calls this to stop."""
+    return _of_this_worker[0]

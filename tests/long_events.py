@@ -1,0 +1,43 @@
+"""A home with work for a while: one event that touches thirty hours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hourtally.home import Home
+from hourtally.sample import write_sample
+
+HOURS = 30
+RANGE = ("--from", "2026-11-03T00", "--to", "2026-11-04T06")
+
+
+def home_of_long_event(folder: Path) -> Home:
+    """A home with the sample's rates and nothing but that event in its inbox."""
+    write_sample(folder)
+    home = Home(folder)
+    for file in home.inbox.iterdir():
+        file.unlink()
+    event = {
+        "specversion": "1.0",
+        "id": "long",
+        "source": "//meter.example/long",
+        "type": "metering.resource.v1",
+        "data": {
+            "customerId": "acme",
+            "teamId": "web",
+            "projectId": "shop",
+            "resourceId": "api",
+            "resourceType": "service",
+            "start": "2026-11-03T00:00:00Z",
+            "end": "2026-11-04T06:00:00Z",
+            "cpuMillicores": 1000,
+        },
+    }
+    (home.inbox / "long.ndjson").write_text(json.dumps(event) + "\n")
+    return home
+
+
+def manifests(home: Home) -> list[Path]:
+    """Of all hours and revisions."""
+    return sorted(home.hours.glob("*/0*.json"))

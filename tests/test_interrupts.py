@@ -1,0 +1,138 @@
+"""Ctrl-C in the middle of a backfill, what it says, and the same command again."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hourtally.home import Home
+from tests.command_line import command, environment, hourtally
+from tests.long_events import HOURS, RANGE, home_of_long_event, manifests
+from tests.prefect_server import PrefectServer, until
+
+INTERRUPTED = re.compile(
+    rf"hourtally: interrupted: (\d+) of {HOURS} hours built, (\S+) the last of them; "
+    r"(\d+) hours? left\. Run the same command again to go on from there\.$",
+    re.MULTILINE,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = home_of_long_event(tmp_path)
+    assert hourtally("ingest", home.inbox, "--home", tmp_path).returncode == 0
+    return home
+
+
+def interrupted_backfill(
+    home: Home, *options: str, times: int = 1, environment: dict[str, str]
+) -> tuple[int, str]:
+    """A backfill that is interrupted after some hours; its exit status and what it said."""
+    with subprocess.Popen(
+        command("backfill", *RANGE, "--home", home.root, *options),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        until("some hours are built", lambda: manifests(home)[1:])
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "Traceback" not in said, said
+    return process.returncode, said
+
+
+def goes_on(home: Home) -> None:
+    """The same command builds what is left, and nothing twice; nothing is left behind."""
+    before = len(manifests(home))
+    assert 2 <= before < HOURS
+    again = hourtally("backfill", *RANGE, "--home", home.root)
+    assert (again.returncode, f"{HOURS - before} hour" in again.stdout) == (0, True)
+    assert len(manifests(home)) == HOURS
+    assert len(list(home.hours.glob("*/rev-*"))) == HOURS
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_finishes_the_hours_in_hand_and_says_how_far_it_came(
+    home: Home, workers: str
+) -> None:
+    status, said = interrupted_backfill(home, "--workers", workers, environment=environment())
+
+    assert status == 130
+    assert "asked to stop; finishing the hours in hand" in said
+    counts = INTERRUPTED.search(said)
+    assert counts is not None, said
+    assert int(counts[1]) == len(manifests(home))
+    assert int(counts[1]) + int(counts[3]) == HOURS
+    assert len(list(home.hours.glob("*/rev-*"))) == len(manifests(home))
+    goes_on(home)
+
+
+def test_a_second_interrupt_abandons_the_hour_in_hand(home: Home) -> None:
+    status, _ = interrupted_backfill(home, times=2, environment=environment())
+
+    assert status == 130
+    assert len(list(home.hours.glob("*/rev-*"))) == len(manifests(home))
+    goes_on(home)
+
+
+def test_an_interrupt_of_the_flow_does_the_same(home: Home, prefect_server: PrefectServer) -> None:
+    status, said = interrupted_backfill(home, environment=prefect_server.environment)
+
+    assert status == 130
+    counts = INTERRUPTED.search(said)
+    assert counts is not None, said
+    assert int(counts[1]) == len(manifests(home))
+    goes_on(home)
+
+
+def test_a_terminal_is_shown_how_far_how_fast_and_how_long_it_takes(home: Home) -> None:
+    terminal, standard_error = pty.openpty()
+    with subprocess.Popen(
+        command("backfill", *RANGE, "--home", home.root),
+        stdout=subprocess.DEVNULL,
+        stderr=standard_error,
+        env=environment() | {"TERM": "xterm", "COLUMNS": "120"},
+    ) as process:
+        os.close(standard_error)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(terminal, 1 << 16)
+            except OSError:
+                # So Linux says that the other side is closed.
+                break
+    os.close(terminal)
+
+    assert process.returncode == 0
+    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
+    assert re.search(
+        r"building 2026-11-0\dT\d\d .* \d+/30 \d+\.\d (hours/s|s/hour) 0:00:\d\d", plain
+    )
+
+
+def test_a_dry_run_estimates_by_the_last_builds(home: Home) -> None:
+    dry_run = ("backfill", *RANGE, "--home", home.root, "--force", "--dry-run")
+
+    before = hourtally(*dry_run)
+    assert hourtally("backfill", *RANGE, "--home", home.root).returncode == 0
+    after = hourtally(*dry_run)
+
+    lines = before.stdout.splitlines()
+    assert lines[1].split(maxsplit=1) == ["2026-11-03T00", "never built"]
+    unknown = "30 hours would be built, how long it would take is not known before the first build."
+    assert lines[-1] == unknown
+    last = after.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"30 hours would be built, in about \d+\.\d (seconds|minutes) "
+        r"at the pace of the last 24 builds\.",
+        last,
+    )
