@@ -114,6 +114,8 @@ def _runner(dask_scheduler: str | None) -> Iterator[TaskRunner[Any]]:
     with ExitStack() as stack:
         try:
             runner = stack.enter_context(DaskTaskRunner(address=dask_scheduler))
+            # It connects when it is asked for its client, and here a failure can be told.
+            assert runner.client is not None
         except (OSError, ValueError) as error:
             message = f"no Dask scheduler answers at {dask_scheduler}: {error}"
             raise HourtallyError(message) from error
