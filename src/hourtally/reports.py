@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hourtally.columns import console, counted, counts, lines_of, prices, print_lines, texts
+from hourtally.columns import (
+    console,
+    counted,
+    counts,
+    lines_of,
+    prices,
+    print_lines,
+    print_text,
+    texts,
+)
 from hourtally.estimate import Estimate
 from hourtally.export import ExportReport
+from hourtally.ingest import IngestReceipt
 from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.staleness import StaleHour
-from hourtally.tables import table, visible
 from hourtally.verify import MOST_NAMED, Findings
 
 AFTER_DIFFERENCES = (
@@ -25,21 +34,25 @@ def print_ingest(report: IngestReport) -> None:
     """One row a file: its batch and what became of its lines."""
     if not report.files:
         return
-    headings = ["file", "batch", "<lines", "<accepted", "<duplicates", "<quarantined"]
-    noted = any(receipt.skipped or receipt.quarantined for receipt in report.files)
-    made = table(*headings, *(["note"] if noted else []))
-    for receipt in report.files:
-        note = "ingested before, skipped" if receipt.skipped else ""
-        if receipt.quarantined and not receipt.skipped:
-            note = f"see quarantine/{receipt.batch}.ndjson"
-        made.add_row(
-            visible(receipt.file),
-            receipt.batch,
-            *(str(n) for n in (receipt.lines, receipt.accepted, receipt.duplicates)),
-            str(receipt.quarantined),
-            *([note] if noted else []),
-        )
-    console().print(made)
+    columns = [
+        texts("batch", [receipt.batch for receipt in report.files]),
+        counts("lines", [receipt.lines for receipt in report.files]),
+        counts("accepted", [receipt.accepted for receipt in report.files]),
+        counts("duplicates", [receipt.duplicates for receipt in report.files]),
+        counts("quarantined", [receipt.quarantined for receipt in report.files]),
+    ]
+    notes = [_note(receipt) for receipt in report.files]
+    if any(notes):
+        columns.append(texts("note", notes))
+    out = console()
+    width = out.width if out.is_terminal else None
+    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, width))
+
+
+def _note(receipt: IngestReceipt) -> str:
+    if receipt.skipped:
+        return "ingested before, skipped"
+    return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
 def print_built(report: BuildReport) -> None:
@@ -108,10 +121,10 @@ def _duration(seconds: float) -> str:
 
 def print_export(report: ExportReport, directory: Path) -> None:
     """How many files were brought into step."""
-    console().print(
-        f"{counted(report.written, 'file')} written to {visible(str(directory))}, "
-        f"{report.removed} removed; {counted(report.hours, 'hour')} exported, "
-        f"{report.current} in step before."
+    print_text(
+        console(),
+        f"{counted(report.written, 'file')} written to {directory}, {report.removed} removed; "
+        f"{counted(report.hours, 'hour')} exported, {report.current} in step before.",
     )
 
 
@@ -119,7 +132,7 @@ def print_verified(findings: Findings) -> None:
     """What was verified, the first differences, and the hours that could not be re-derived."""
     out = console()
     for difference in findings.named:
-        out.print(visible(str(difference)))
+        print_text(out, str(difference))
     if findings.differences > len(findings.named):
         out.print(f"… and {findings.differences - len(findings.named)} more")
     for hour, reasons in findings.digests_only[:MOST_NAMED]:

@@ -6,9 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rich.table import Table
-from rich.text import Text
-
 from hourtally.columns import (
     cell_len,
     console,
@@ -19,11 +16,11 @@ from hourtally.columns import (
     print_text,
     shares,
     texts,
+    to_the_right,
     width_of,
 )
 from hourtally.hours import Hour
 from hourtally.money import format_cents, parse_cents
-from hourtally.visible import escaped
 
 if TYPE_CHECKING:
     from hourtally.listing import PeriodTotals
@@ -32,22 +29,6 @@ if TYPE_CHECKING:
 
 # Of a label beside its components; a shorter one would be cut beyond recognition.
 _LABEL_WIDTH: Final = 32
-
-
-def visible(text: str) -> Text:
-    """Text from outside, its control characters made visible, none of it taken as markup."""
-    return Text(escaped(text))
-
-
-def table(*headings: str) -> Table:
-    """A table without lines; a heading that begins with < has its column set to the right."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        right = heading.startswith("<")
-        made.add_column(
-            heading.removeprefix("<"), justify="right" if right else "left", overflow="fold"
-        )
-    return made
 
 
 def print_view(
@@ -104,10 +85,15 @@ def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
     """The rates of a card that are in force."""
     out = console()
     out.print(f"The card is right. In force at {now}, prices in cents, {currency}:", style="bold")
-    made = table("id", "meter", "<price", "selectors", "from", "until")
-    for row in rows:
-        made.add_row(*(visible(cell) for cell in row))
-    out.print(made)
+    columns = [
+        texts("meter", [row.meter for row in rows]),
+        to_the_right("price", [row.price for row in rows]),
+        texts("selectors", [row.selectors for row in rows]),
+        texts("from", [row.active_from for row in rows]),
+        texts("until", [row.active_until for row in rows]),
+    ]
+    width = out.width if out.is_terminal else None
+    print_lines(out, lines_of(["id", *(row.id for row in rows)], columns, width))
 
 
 def print_tokens(tokens: Sequence[Token]) -> None:
