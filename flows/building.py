@@ -102,19 +102,19 @@ def build_all(
         for group in _groups(stale, work.workers):
             if len(running) == work.workers:
                 collect()
-            running.append((group, runner.submit(build, parameters_of(work, group))))
+            # All that travels to the machine that builds these hours.
+            given = {"work": work, "stale": group, "report": BuildReport()}
+            running.append((group, runner.submit(build, given)))
         while running:
             collect()
     except BaseException:
         who_waits().stop.set()
         for _, future in running:
             future.wait()
+            part = future.state.result(raise_on_failure=False)
+            if isinstance(part, BuildReport):
+                built.add(part)
         raise
-
-
-def parameters_of(work: Work, group: Sequence[StaleHour]) -> dict[str, Any]:
-    """What a task is given: all that travels to the machine that builds these hours."""
-    return {"work": work, "stale": group, "report": BuildReport()}
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

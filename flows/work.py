@@ -26,12 +26,7 @@ from hourtally.home import Home
 from hourtally.hours import parse_instant_ms
 from hourtally.interrupts import Stop
 from hourtally.pipeline import JobReport, Progress
-from hourtally.settings import (
-    DEFAULT_SETTLE_MS,
-    Settings,
-    default_home,
-    usable_cores,
-)
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings, default_home, usable_cores
 
 Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60)]
 Count = Annotated[int, Field(ge=1)]
@@ -44,6 +39,8 @@ FAILED: Final = "Failed"
 INTERRUPTED: Final = "Interrupted"
 QUARANTINED: Final = "Quarantined"
 CONFLICTS: Final = "Conflicts"
+# A notification is read by a person; the artifact has more of them.
+_MOST_ERRORS_NAMED: Final = 10
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,9 @@ def final_state(report: JobReport) -> State[Any]:
         name = REFUSED if len(errors) == len(ingested.refused) else FAILED
         if any(isinstance(error, UnratedUsage) for _, error in built.failed):
             name = UNRATED
-        return Failed(name=name, message="\n".join([message, *errors]), data=report)
+        more = len(errors) - _MOST_ERRORS_NAMED
+        lines = [message, *errors[:_MOST_ERRORS_NAMED], *([f"and {more} more"] if more > 0 else [])]
+        return Failed(name=name, message="\n".join(lines), data=report)
     if built.undone or ingested.undone:
         return Cancelled(name=INTERRUPTED, message=message, data=report)
     if ingested.quarantined or conflicts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 NOW = "2026-11-22T00:00:00Z"
@@ -20,10 +21,16 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
 
 
-def hourtally(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def hourtally(
+    *arguments: str | Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; it never prints a traceback."""
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment(), check=False
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=variables or environment(),
+        check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done

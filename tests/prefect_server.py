@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from prefect import State
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -139,6 +140,14 @@ class PrefectServer:
     def client(self) -> SyncPrefectClient:
         with temporary_settings({PREFECT_API_URL: self.url}):
             return get_client(sync_client=True)
+
+    def final_state(self, told: State[Any]) -> State[Any]:
+        """What the server has as the state of the run that told its caller this one."""
+        assert told.state_details.flow_run_id is not None
+        with self.client() as client:
+            state = client.read_flow_run(told.state_details.flow_run_id).state
+        assert state is not None
+        return state
 
     def artifact(self, key: str) -> Any:
         """The data of the newest of a key."""

@@ -133,6 +133,37 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     assert len(away) < (back - cut) / EVERY - 1
 
 
+def test_run_recorded_in_a_server_does_and_says_what_it_does_without_one(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    homes = [tmp_path / name for name in ("with", "less")]
+    said = []
+    for home, variables in zip(homes, (server.environment, None), strict=True):
+        write_sample(home)
+        # Hours 10 and 11 close while nothing runs; the next run makes up for both.
+        for now in ("2026-11-02T10:15:00Z", "2026-11-02T12:15:00Z"):
+            done = hourtally("run", "--home", home, "--now", now, variables=variables)
+            # Before that come the files, and which of them are read again is a matter of time.
+            said.append((done.returncode, done.stdout[done.stdout.index("hour  ") :]))
+
+    assert said[:2] == said[2:]
+    assert [status for status, _ in said[:2]] == [3, 0]
+    assert "1 hour built" in said[0][1]
+    assert "2 hours built" in said[1][1]
+    assert documents(homes[0]) == documents(homes[1])
+
+
+def test_a_server_that_does_not_answer_is_a_sentence(server: PrefectServer, tmp_path: Path) -> None:
+    write_sample(tmp_path)
+    nobody = server.environment | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+
+    done = hourtally("run", "--home", tmp_path, variables=nobody)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no Prefect server answers at http://127.0.0.1:9/api, nothing was done" in done.stderr
+    assert not Home(tmp_path).hours.exists()
+
+
 def running(run: FlowRun, home: Path) -> bool:
     return (
         run.parameters.get("home") == str(home) and run.state is not None and run.state.is_running()
