@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally import parsing
+from hourtally import fast_lines, parsing
 from hourtally.events import check_line
 from hourtally.jsonlines import Rejection, parse_line
 from hourtally.kinds import Event
-from hourtally.layouts import layout_of, matching, read_lines
+from hourtally.layouts import layout_of, matching
 from hourtally.parsing import LineParser, events_frame
 from hourtally.sources import Block
 from tests.event_files import as_cloud_event, written_line
@@ -127,7 +128,7 @@ def assert_parsed_as_judged(parser: LineParser, lines: list[bytes]) -> None:
 
 def taken_fast(line: bytes) -> bool:
     """Whether the layout of the good line takes a line."""
-    layout = layout_of(parse_line(GOOD))
+    layout = layout_of(parse_line(GOOD), GOOD.decode())
     assert layout is not None
     return bool(matching(pl.Series([line.decode()]), layout)[0])
 
@@ -202,12 +203,16 @@ def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) ->
     # Were none of them, the test above would compare the judge with itself.
     fast: list[int] = []
 
-    def counted(*arguments: Any) -> pl.DataFrame:
-        read = read_lines(*arguments)
-        fast.append(len(read))
-        return read
+    def counting(read: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
+        def counted(*arguments: Any) -> pl.DataFrame:
+            taken = read(*arguments)
+            fast.append(len(taken))
+            return taken
 
-    monkeypatch.setattr(parsing, "read_lines", counted)
+        return counted
+
+    monkeypatch.setattr(parsing, "read_plain", counting(fast_lines.read_plain))
+    monkeypatch.setattr(parsing, "read_matching", counting(fast_lines.read_matching))
     chance = random.Random(0)
     event = statement(0, cpuMillicores=5, teamName="Blue")
     raw = raw_of(event, chance)

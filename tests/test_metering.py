@@ -13,7 +13,7 @@ from hourtally.events import check_line
 from hourtally.metering import Metered, describe_conflicts, meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import SLICES, USAGE
-from hourtally.slices_file import SlicesWriter
+from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import in_order, slices_of, without_duplicates
 from tests.event_files import as_cloud_event
 from tests.oracle_events import CLUSTER
@@ -40,7 +40,7 @@ def batch(path: Path, *events: Json) -> Path:
 
 def written(path: Path, slices: pl.DataFrame) -> Path:
     with SlicesWriter(path) as writer:
-        writer.write(in_order(slices))
+        writer.write(to_table(in_order(slices)))
     return path
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
 
 from hourtally import home as storage
 from hourtally.concurrency import in_turn
@@ -27,7 +28,7 @@ from hourtally.locking import locked_folder
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
-from hourtally.slices_file import SlicesWriter
+from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import in_order, portions_of, slices_of, without_duplicates
 from hourtally.sources import PARQUET_SUFFIX, is_event_file, read_blocks
 
@@ -211,10 +212,10 @@ def _read_file(
         left_out = 0
         staged = staging / f"{hour.name}.parquet"
         with SlicesWriter(staged) as writer:
-            for portion in portions:
-                slices, duplicates = without_duplicates(portion)
+            # While one portion is encoded, the next one is sorted.
+            for table, duplicates in in_turn(1, _sorted, ((portion,) for portion in portions)):
                 left_out += duplicates
-                writer.write(in_order(slices))
+                writer.write(table)
         storage.fsync_file(staged)
         return hour.name, {"rows": writer.rows, **storage.describe_file(staged)}, left_out
 
@@ -237,6 +238,12 @@ def _read_file(
         "quarantine": storage.describe_file(staging / "quarantine.ndjson") if quarantined else None,
         "hours": hours,
     }
+
+
+def _sorted(portion: pl.DataFrame) -> tuple[pa.Table, int]:
+    """A portion of an hour as it is to be written, and how many duplicates it had."""
+    slices, duplicates = without_duplicates(portion)
+    return to_table(in_order(slices)), duplicates
 
 
 def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:

@@ -1,36 +1,24 @@
-"""The fast reader: lines whose layout has been seen before, many at a time.
+"""Layouts: how the lines of a producer look, told from one of them.
 
 Producers write all their lines in one or a few layouts: the same keys in the same order.
 From a line that `events.check_line` accepted, a regular expression is made that takes the
 lines of its layout and of no other: the keys in this order, optional ones possibly left out,
-every known field's value of its exact form, all of it strict JSON without a repeated key.
-What matches can be read by DuckDB, which alone would be too lenient (a trailing comma, "12"
-for 12, the last of two keys); lengths, instants and intervals are then checked on columns.
-A line that does not get through is not refused: the strict judge decides about it.
+every known field's value of its exact form, all of it strict JSON without a repeated key. Most
+lines are known by their plain form already, which is cheaper. `fast_lines` reads both.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
-import duckdb
 import polars as pl
-import pyarrow as pa
 
-from hourtally.events import (
-    MAX_AHEAD_MS,
-    MAX_ATTRIBUTE_BYTES,
-    MAX_ID_BYTES,
-    MAX_INTERVAL_MS,
-    MAX_NAME_BYTES,
-)
-from hourtally.jsonlines import MAX_LINE_BYTES, JsonObject
+from hourtally.jsonlines import JsonObject
 from hourtally.kinds import KINDS, RESOURCE_KIND, EventKind
-from hourtally.schemas import EVENTS, RESOURCE_TYPES
+from hourtally.plain_lines import PlainForm, plain_form
+from hourtally.schemas import RESOURCE_TYPES
 
 _SPACE = r"[ \t]*"
 # Text without control characters, and ids without any escape; no half surrogates, no NUL.
@@ -42,9 +30,11 @@ _TEXT = (
 )
 # Years 1000 to 2999, and UTC: DuckDB ignores another offset instead of applying it.
 _SECOND = (
-    r'"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]'
-    r"(?:\.[0-9]{1,%d})?(?:Z|[+-]00:00)\""
+    r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,%d})?(?:Z|[+-]00:00)"
 )
+INSTANT: Final = _SECOND % 3
+TIME: Final = _SECOND % 9
 _QUANTITY = r"(?:0|[1-9][0-9]{0,9}|10000000000)"
 # Numbers of ignored fields: short enough that no reader of doubles stumbles over them.
 _SCALAR = rf"(?:{_TEXT}|-?(?:0|[1-9][0-9]{{0,17}})(?:\.[0-9]{{1,17}})?|true|false|null)"
@@ -61,14 +51,19 @@ _MOST_KEYS = 64
 
 @dataclass(frozen=True)
 class Layout:
-    """One order of keys of one type of event: what its lines match, its type, how many keys."""
+    """One order of keys of one type of event.
+
+    pattern: what its lines match. keys: how many. plain: the form of its plain lines, None where
+    the line that it was told from is none.
+    """
 
     pattern: str
     kind: EventKind
     keys: int
+    plain: PlainForm | None
 
 
-def layout_of(event: JsonObject) -> Layout | None:
+def layout_of(event: JsonObject, line: str) -> Layout | None:
     """The layout of a line that the judge accepted; None where it has an unusual one."""
     kind = KINDS[event["type"]]
     data: dict[str, Any] = event["data"]
@@ -76,21 +71,21 @@ def layout_of(event: JsonObject) -> Layout | None:
     if len(keys) > _MOST_KEYS or not all(_SIMPLE_KEY.fullmatch(key) for key in keys):
         return None
     patterns = _data_patterns(kind)
-    inner = _object_pattern(
-        {key: patterns.get(key, _IGNORED) for key in data},
-        required=_STRICT_DATA | kind.ids.keys(),
-    )
+    required_data = _STRICT_DATA | kind.ids.keys()
+    inner = _object_pattern({key: patterns.get(key, _IGNORED) for key in data}, required_data)
     outer = {
         "specversion": r'"1\.0"',
         "id": _PLAIN,
         "source": _PLAIN,
         "type": f'"{re.escape(kind.type)}"',
-        "time": rf"(?:{_SECOND % 9}|null)",
+        "time": rf'(?:"{TIME}"|null)',
         "data": inner,
     }
     required = frozenset(outer) - {"time"}
     body = _object_pattern({key: outer.get(key, _IGNORED) for key in event}, required)
-    return Layout(rf"^{_SPACE}{body}[ \t\r]*$", kind, len(keys))
+    known = frozenset([*outer, *patterns])
+    plain = plain_form(event, line, kind, known, required | required_data)
+    return Layout(rf"^{_SPACE}{body}[ \t\r]*$", kind, len(keys), plain)
 
 
 def _data_patterns(kind: EventKind) -> dict[str, str]:
@@ -98,7 +93,7 @@ def _data_patterns(kind: EventKind) -> dict[str, str]:
     patterns = dict.fromkeys(kind.ids, _PLAIN)
     patterns |= dict.fromkeys([*kind.names, "region"], optional_text)
     patterns |= dict.fromkeys(kind.quantities, rf"(?:{_QUANTITY}|null)")
-    patterns |= {"start": _SECOND % 3, "end": _SECOND % 3}
+    patterns |= {"start": f'"{INSTANT}"', "end": f'"{INSTANT}"'}
     if kind is RESOURCE_KIND:
         patterns["resourceType"] = '"(?:' + "|".join(RESOURCE_TYPES) + ')"'
         patterns["gpuModel"] = optional_text
@@ -125,56 +120,4 @@ def _object_pattern(members: dict[str, str], required: frozenset[str] | set[str]
 
 def matching(lines: pl.Series, layout: Layout) -> pl.Series:
     """Which lines have this layout, as Booleans."""
-    return lines.str.contains(layout.pattern) & (lines.str.len_bytes() <= MAX_LINE_BYTES)
-
-
-def read_lines(
-    connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame, layout: Layout, now_ms: int
-) -> pl.DataFrame:
-    """The events of lines (`row`, `line`) that match a layout.
-
-    Returns:
-        `schemas.EVENTS` after `row`; lines that pass the pattern and still break a rule (an
-        id too long, a 30th of February, an end before its start) are left out of it.
-    """
-    connection.register("lines", pa.table({name: lines[name].to_arrow() for name in lines.columns}))
-    table = connection.sql(_query(layout.kind, now_ms)).to_arrow_table()
-    return pl.DataFrame(table).select("row", *(pl.col(c).cast(t) for c, t in EVENTS.items()))
-
-
-@cache
-def _query(kind: EventKind, now_ms: int) -> str:
-    """The SQL that reads one kind of event; `sql/read_lines.sql` with its fields filled in."""
-    texts = [*kind.ids, *kind.names, "region", "start", "end"]
-    fields = {**kind.ids, **kind.names, "region": "region"}
-    if kind is RESOURCE_KIND:
-        texts += ["resourceType", "gpuModel"]
-        fields |= {"resourceType": "resource_type", "gpuModel": "gpu_model"}
-    columns = dict.fromkeys(EVENTS, "NULL")
-    columns["event_type"] = f"'{kind.type}'"
-    columns |= {column: f'data."{field}"' for field, column in fields.items()}
-    numbers = [column for column, dtype in EVENTS.items() if dtype == pl.Int64]
-    columns |= dict.fromkeys(numbers, "0")
-    columns |= {
-        column: f'coalesce(data."{field}", {kind.defaults.get(field, 0)})'
-        for field, column in kind.quantities.items()
-    }
-    columns |= {name: name for name in ("start_ms", "end_ms", "event_source", "event_id")}
-    columns |= {"event_time_us": "event_time_us", "identity": "identity"}
-    structure = ", ".join(
-        [f'"{field}": "VARCHAR"' for field in texts]
-        + [f'"{field}": "BIGINT"' for field in kind.quantities]
-    )
-    rules = [f'strlen(data."{field}") <= {MAX_ID_BYTES}' for field in kind.ids]
-    rules += [f'coalesce(strlen(data."{field}"), 0) <= {MAX_NAME_BYTES}' for field in kind.names]
-    if kind is RESOURCE_KIND:
-        rules.append('(coalesce(data."gpuMilli", 0) = 0 OR data."gpuModel" <> \'\')')
-    template = files("hourtally").joinpath("sql/read_lines.sql").read_text()
-    return template.format(
-        structure=structure,
-        columns=",\n    ".join(f'{value} AS "{name}"' for name, value in columns.items()),
-        rules="\n    AND ".join(rules),
-        max_attribute_bytes=MAX_ATTRIBUTE_BYTES,
-        max_interval_ms=MAX_INTERVAL_MS,
-        latest_start_ms=now_ms + MAX_AHEAD_MS,
-    )
+    return lines.str.contains(layout.pattern)

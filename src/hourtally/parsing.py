@@ -13,9 +13,10 @@ import duckdb
 import polars as pl
 
 from hourtally.events import check_object
+from hourtally.fast_lines import read_matching, read_plain
 from hourtally.jsonlines import MAX_LINE_BYTES, Rejection, parse_line
 from hourtally.kinds import Event
-from hourtally.layouts import Layout, layout_of, matching, read_lines
+from hourtally.layouts import Layout, layout_of, matching
 from hourtally.schemas import EVENTS
 from hourtally.sources import Block, HugeLine
 
@@ -99,16 +100,28 @@ class LineParser:
         while len(pending):
             for layout in [layout for layout in self._layouts if layout not in tried]:
                 tried.add(layout)
-                fits = matching(pending["line"], layout)
-                if fits.any():
-                    taken = pending.filter(fits)
-                    frames.append(read_lines(self._connection(), taken, layout, self.now_ms))
-                    pending = pending.filter(~fits)
+                pending = self._take(pending, layout, frames)
             if trials == _MOST_TRIALS or not len(pending):
                 break
             if not self._learn(pending["line"][min(trials, len(pending) - 1)]):
                 trials += 1
         return self._judge(block, len(lines), frames)
+
+    def _take(
+        self, pending: pl.DataFrame, layout: Layout, frames: list[pl.DataFrame]
+    ) -> pl.DataFrame:
+        """Read the lines of a layout into frames; the lines that are left."""
+        if layout.plain is not None:
+            read = read_plain(self._connection(), pending, layout, layout.plain, self.now_ms)
+            if len(read):
+                frames.append(read)
+                pending = pending.join(read.select("row"), on="row", how="anti")
+        fits = matching(pending["line"], layout)
+        if fits.any():
+            taken = pending.filter(fits)
+            frames.append(read_matching(self._connection(), taken, layout, self.now_ms))
+            pending = pending.filter(~fits)
+        return pending
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's own DuckDB of one thread; blocks are what runs in parallel."""
@@ -125,11 +138,12 @@ class LineParser:
             check_object(event, self.now_ms)
         except Rejection:
             return False
-        layout = layout_of(event)
+        layout = layout_of(event, line)
         if layout is None:
             return False
         with self._lock:
-            if layout in self._layouts or len(self._layouts) == _MOST_LAYOUTS:
+            known = {known.pattern for known in self._layouts}
+            if layout.pattern in known or len(self._layouts) == _MOST_LAYOUTS:
                 return False
             # The one with the most keys first: it takes lines that lack some of them as well.
             self._layouts = sorted([*self._layouts, layout], key=lambda known: -known.keys)
@@ -159,16 +173,17 @@ class LineParser:
                 )
         if events:
             judged = events_frame(event for _, event in events)
-            frames.append(judged.insert_column(0, pl.Series("row", [row for row, _ in events])))
+            rows_judged = pl.Series("row", [row for row, _ in events], dtype=pl.UInt32)
+            frames.append(judged.insert_column(0, rows_judged))
         lines = taken + len(events) + len(refusals)
         return Parsed(_join(frames), refusals, lines, block.read_bytes)
 
 
 def _join(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """The events without their rows: their order in the file decides nothing."""
+    """The events in the order of their rows, without these."""
     if not frames:
         return events_frame([])
-    return pl.concat([frame.drop("row") for frame in frames])
+    return pl.concat(frames).sort("row").drop("row")
 
 
 def events_frame(events: Iterable[Event]) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from hourtally.slicing import sort_key
 # A slice takes about 400 bytes while it is held.
 RUN_ROWS: Final = 200_000
 _BATCH_ROWS: Final = 65_536
-_PORTION_ROWS: Final = 400_000
+_PORTION_ROWS: Final = 131_072
 _SAMPLES_PER_BATCH: Final = 100
 
 
@@ -65,6 +65,8 @@ class Runs:
             return []
         held = pl.concat(self._held)
         self._held, self._held_rows = [], 0
+        if held["hour"].n_unique() == 1:
+            return [(int(held["hour"][0]), held.drop("hour"))]
         hours = held.partition_by("hour", as_dict=True, include_key=False)
         return [(int(hour), slices) for (hour,), slices in hours.items()]
 

@@ -18,7 +18,7 @@ _SCHEMA: Final = pa.schema(
     [
         (
             name,
-            pa.string()
+            pa.large_string()
             if dtype == pl.String
             else pa.uint64()
             if dtype == pl.UInt64
@@ -59,8 +59,12 @@ class SlicesWriter:
         """Write the footer."""
         self._writer.close()
 
-    def write(self, slices: pl.DataFrame) -> None:
-        """Append slices of the hour that sort after all written before."""
-        conform(slices, SLICES)
-        self._writer.write_table(slices.to_arrow().cast(_SCHEMA), _ROW_GROUP_ROWS)
+    def write(self, slices: pa.Table) -> None:
+        """Append slices of the hour, as `to_table` gives them, that sort after all before."""
+        self._writer.write_table(slices, _ROW_GROUP_ROWS)
         self.rows += len(slices)
+
+
+def to_table(slices: pl.DataFrame) -> pa.Table:
+    """Slices (`schemas.SLICES`) as they are written."""
+    return conform(slices, SLICES).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SCHEMA)

@@ -16,7 +16,11 @@ _PORTION_SLICES = 200_000
 def portions_of(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Events in portions of about `_PORTION_SLICES` slices: an event of a month has 745."""
     hours = (pl.col("end_ms") - 1) // HOUR_MS - pl.col("start_ms") // HOUR_MS + 1
-    numbered = events.with_columns(portion=hours.cum_sum() // _PORTION_SLICES)
+    portion = events.select(hours.cum_sum() // _PORTION_SLICES).to_series()
+    if len(events) and portion[-1] == 0:
+        yield events
+        return
+    numbered = events.with_columns(portion=portion)
     yield from numbered.partition_by("portion", maintain_order=True, include_key=False)
 
 
@@ -48,16 +52,26 @@ def sort_key() -> pl.Expr:
     """One text by which slices sort as by the resource's columns of `SLICE_ORDER`.
 
     No id has a control character, so NUL is before all that can follow a column's text; and
-    null is before every text, as the empty text is. One text sorts in half of the time.
+    null is before every text, as the empty text is.
     """
     columns = (pl.col(column).fill_null("") for column in RESOURCE_ORDER)
     return pl.concat_str(*columns, separator="\0").alias("sort_key")
 
 
 def in_order(slices: pl.DataFrame) -> pl.DataFrame:
-    """Slices of one hour, sorted as their file is; what is equal in all of that keeps its order."""
-    keys = slices.select(sort_key(), *SLICE_ORDER[len(RESOURCE_ORDER) :], "identity")
-    return slices[keys.select(pl.arg_sort_by(keys.columns, maintain_order=True)).to_series()]
+    """Slices of one hour, sorted as their file is; what is equal in all of that keeps its order.
+
+    An hour has many slices of each resource, so the resources are sorted, and the slices by
+    their numbers: a quarter of the time that sorting all of their texts takes.
+    """
+    extent = SLICE_ORDER[len(RESOURCE_ORDER) :]
+    keys = slices.select(sort_key())
+    resources = keys.unique().sort("sort_key").with_row_index("resource")
+    numbers = keys.join(
+        resources, on="sort_key", how="left", validate="m:1", maintain_order="left"
+    ).get_column("resource")
+    by = slices.select(numbers, *extent, "identity")
+    return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
 def without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -22,7 +22,7 @@ LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
 PARQUET_SUFFIX: Final = ".parquet"
 
-BLOCK_BYTES: Final = 12 << 20
+BLOCK_BYTES: Final = 8 << 20
 # Lines of events are longer: a block of them has half as many.
 MAX_BLOCK_LINES: Final = 100_000
 MAX_KEPT_LINE_BYTES: Final = 16 << 20

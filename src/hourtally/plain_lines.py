@@ -1,0 +1,92 @@
+"""Plain lines: what a line of a layout must be, byte for byte, given what was read from it.
+
+A line without a backslash that equals its own values, put between the same keys and signs as in
+the first line of its layout, is that strict JSON and holds those values, however leniently they
+were read. To write and compare it costs a third of what matching a regular expression does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hourtally.jsonlines import JsonObject
+from hourtally.kinds import EventKind
+
+_SEPARATORS = ((",", ":"), (", ", ": "))
+_CONSTANT = ("specversion", "type")
+
+
+@dataclass(frozen=True)
+class PlainForm:
+    """How the plain lines of a layout are written.
+
+    sql: a text, of the values by their keys. ignored: the ignored fields among these, in the
+    event and in its data.
+    """
+
+    sql: str
+    ignored: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def plain_form(
+    event: JsonObject,
+    line: str,
+    kind: EventKind,
+    known: frozenset[str],
+    required: frozenset[str],
+) -> PlainForm | None:
+    """The form of a line that the judge accepted; None where it is not a plain one.
+
+    Args:
+        event: what the line says.
+        line: the line.
+        kind: of the event.
+        known: the keys of fields that count.
+        required: those that no event may lack.
+    """
+    data: dict[str, Any] = event["data"]
+    keys = [*event, *data]
+    # DuckDB does not tell keys apart by case, nor the event's from those of its data; `row` and
+    # `line` are columns beside them.
+    if len({*map(str.casefold, keys), "row", "line"}) < len(keys) + 2:
+        return None
+    for comma, colon in _SEPARATORS:
+        if json.dumps(event, ensure_ascii=False, separators=(comma, colon)) == line:
+            pieces = ", ".join(_pieces(event, kind, required, comma, colon))
+            ignored = (_texts(event, known), _texts(data, known))
+            return PlainForm(f"concat({pieces})", ignored)
+    return None
+
+
+def _texts(members: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(key for key in members if key not in known and isinstance(members[key], str))
+
+
+def _pieces(
+    members: dict[str, Any], kind: EventKind, required: frozenset[str], comma: str, colon: str
+) -> Iterator[str]:
+    """SQL texts that together are an object, without optional members whose values are NULL.
+
+    The first member may be as well, but then its comma makes no JSON of it. A required one that
+    is NULL is written empty, and other rules refuse the line.
+    """
+    yield "'{'"
+    for number, (key, value) in enumerate(members.items()):
+        before = f'{comma if number else ""}"{key}"{colon}'
+        quote = '"' if isinstance(value, str) else ""
+        if key == "data":
+            yield f"'{before}'"
+            yield from _pieces(value, kind, required, comma, colon)
+        elif key not in _CONSTANT and (quote or (key in kind.quantities and value is not None)):
+            if key in required:
+                yield f"""'{before}{quote}', "{key}", '{quote}'"""
+            else:
+                yield f"""coalesce('{before}{quote}' || "{key}" || '{quote}', '')"""
+        else:
+            # The same in every line: where an ignored number differs, the line is not plain.
+            text = before + json.dumps(value, ensure_ascii=False)
+            yield "'" + text.replace("'", "''") + "'"
+    yield "'}'"
