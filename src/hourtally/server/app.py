@@ -48,6 +48,7 @@ class App:
         customer: str | None = None
         try:
             _check_sizes(scope)
+            _check_framing(scope)
             if scope["raw_path"] == _OPENAPI_PATH:
                 _check_method(scope)
                 answer = self._openapi
@@ -131,6 +132,17 @@ def _check_sizes(scope: Scope) -> None:
         raise Refusal(431, "headers_too_large", message)
 
 
+def _check_framing(scope: Scope) -> None:
+    """One request may have one length: what one server takes for its body is another's next.
+
+    RFC 9112, section 6.1: such a request is refused, or its connection closed at least.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        message = "The request has both a Content-Length and a Transfer-Encoding."
+        raise Refusal(400, "bad_request", message)
+
+
 def _check_path(scope: Scope) -> None:
     if not requests.is_known(scope["raw_path"]):
         message = "There is nothing here. /openapi.json describes what there is."
@@ -154,6 +166,8 @@ def _bearer(headers: Iterable[Header]) -> bytes | None:
 
 def _headers_of(refusal: Refusal) -> list[Header]:
     """What HTTP wants beside some statuses."""
+    if refusal.id == "bad_request":
+        return [(b"connection", b"close")]
     if refusal.status == 401:
         return [(b"www-authenticate", b"Bearer")]
     if refusal.status == 405:
