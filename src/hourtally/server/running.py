@@ -25,6 +25,8 @@ from hourtally.tokens import TokensFile, check_customer, read_tokens
 _BACKLOG = 2_048
 _LOOK_SECONDS = 1.0
 
+log = logging.getLogger("hourtally.server")
+
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it is ready and drops slow clients."""
@@ -36,6 +38,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # That has made the system's queue as short.
+        for listening in sockets or ():
+            listening.listen(_BACKLOG)
+        asyncio.get_running_loop().set_exception_handler(_log_fault)
         self._watch = asyncio.create_task(self._drop_slow_clients())
         self._when_ready()
 
@@ -47,6 +53,11 @@ class _Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
                     connection.close_if_slow(now)
+
+
+def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """A line for a fault outside of any request, such as one connection more than there may be."""
+    log.error("%s: %r", context.get("message"), context.get("exception"))
 
 
 def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | None) -> int:
@@ -76,6 +87,9 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            # How many connections asyncio accepts at a time; each that the system refuses is a
+            # line in the log, and CPython 3.11 goes on through all of them.
+            backlog=1,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
         server = _Server(config, lambda: _say_address(listening))
