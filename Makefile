@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint bench lock clean
+.PHONY: help demo test torture lint bench audit sbom lock clean
 
 help:   ## Say what can be made
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,16 @@ lint: $(INSTALLED)   ## Check format, lint rules and types
 # make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
 bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (an hour)
 	@$(BIN)/python -m tests.benches $(OPTIONS)
+
+# It asks PyPI about every pin; where that cannot be reached, or knows one not, it fails.
+audit: $(INSTALLED)   ## Look for known vulnerabilities of the locked packages
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
+sbom: $(INSTALLED)   ## Write what is installed, with licences and dependencies, to dist/sbom.cdx.json
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	    --output-file dist/sbom.cdx.json $(BIN)/python
+	@echo "dist/sbom.cdx.json: $$(grep -c '"bom-ref"' dist/sbom.cdx.json) components, CycloneDX 1.6"
 
 # Run it after a change of dependencies in pyproject.toml. The two --no-emit and --no-header
 # keep addresses of package indexes out of the file. To the pip that Python 3.11 brings a pin
