@@ -191,7 +191,7 @@ def _write_revision(
             writer.submit(_write_table, folder / "customers.parquet", tables["customers"]),
             writer.submit(_finish_file, path),
         ]
-        keep_statement(home, card, hour)
+        keep_statement(home, card, hour, folder)
         totals = _totals(rollup.customers)
         changes = parent and in_short(home, parent, inputs, tables, totals["total"])
         files = dict(sorted(future.result() for future in written))

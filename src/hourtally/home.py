@@ -185,26 +185,30 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+def replace_file(
+    path: Path, content: bytes, *, mode: int = 0o666, staging: Path | None = None
+) -> None:
     """Write a file durably under its name; an older one of that name is replaced whole.
 
     Args:
         path: of the file.
         content: all of it.
         mode: who may read and write it, as far as the umask lets them.
+        staging: a folder of the same file system in which it bears a temporary name; by default
+            its own. There that name stays if the process is killed.
     """
-    temporary = _write_temporary(path, content, mode)
+    temporary = _write_temporary(staging or path.parent, path.name, content, mode)
     temporary.replace(path)
     fsync_folder(path.parent)
 
 
-def create_file(path: Path, content: bytes) -> bool:
+def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> bool:
     """Write a file durably unless its name is taken; whether this call created it.
 
     Where this fails, the file is not there, or the disk has lost its senses: then it may be there
     after all, so nothing that it speaks of is to be removed before its folder was fsynced.
     """
-    temporary = _write_temporary(path, content)
+    temporary = _write_temporary(staging or path.parent, path.name, content)
     try:
         os.link(temporary, path)
         with _undone_if_it_fails(path.unlink):
@@ -216,8 +220,8 @@ def create_file(path: Path, content: bytes) -> bool:
     return True
 
 
-def _write_temporary(path: Path, content: bytes, mode: int = 0o666) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+def _write_temporary(folder: Path, name: str, content: bytes, mode: int = 0o666) -> Path:
+    temporary = folder / f".{name}.{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)

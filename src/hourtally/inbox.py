@@ -7,6 +7,7 @@ file that changed so shortly before its note that its times could not tell is re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +46,11 @@ def remember(home: Home, file: Path, batch: str) -> None:
     refuse_links(home, note.parent)
     with storage.storage_faults(note, "noting an ingested file"):
         storage.make_folder(note.parent)
-        storage.replace_file(note, storage.to_sealed_json({"batch": batch, "file": state}))
+        # Neither fsynced nor renamed: of a note that is not whole its seal tells, and the file
+        # is read once more.
+        note.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError), note.open("xb") as out:
+            out.write(storage.to_sealed_json({"batch": batch, "file": state}))
 
 
 def _note(home: Home, file: Path) -> Path:

@@ -83,18 +83,14 @@ def ingest_file(
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     batch = sha256[:BATCH_DIGITS]
+    staging = home.staging(batch)
     with storage.storage_faults(home.root, "ingesting"):
         if record := _record_of(home, path, batch, sha256):
-            # Whoever wrote it may have been killed before its name was durable.
-            storage.fsync_folder(home.batches)
-            return _receipt(record, skipped=True)
-    staging = home.staging(batch)
+            return _skip(home, staging, record)
     refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     with storage.storage_faults(home.root, "ingesting"), locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
-            storage.fsync_folder(home.batches)
-            storage.remove_folder(staging)
-            return _receipt(record, skipped=True)
+            return _skip(home, staging, record)
         _clear_leftovers(home, batch, staging)
         record = {
             "batch": batch,
@@ -110,9 +106,17 @@ def ingest_file(
             storage.remove_folder(staging)
             raise
         _put_in_place(home, batch, staging, record)
-        storage.create_file(home.batch_record(batch), storage.to_sealed_json(record))
+        sealed = storage.to_sealed_json(record)
+        storage.create_file(home.batch_record(batch), sealed, staging=staging)
         storage.remove_folder(staging)
     return _receipt(record, skipped=False)
+
+
+def _skip(home: Home, staging: Path, record: dict[str, Any]) -> IngestReceipt:
+    """Leave a batch that exists as it is, and finish what its ingest, if killed, has not done."""
+    storage.fsync_folder(home.batches)
+    storage.remove_folder(staging)
+    return _receipt(record, skipped=True)
 
 
 def _check_unchanged(path: Path, before: os.stat_result) -> None:

@@ -173,7 +173,7 @@ def _edit(path: Path, change: Callable[[list[str]], list[str]], *, may_be_new: b
         lines = [] if may_be_new and not path.exists() else _read_lines(path)
         _parsed(path, lines)
         content = "".join(f"{line}\n" for line in change(lines))
-        replace_file(path, content.encode(), _FILE_MODE)
+        replace_file(path, content.encode(), mode=_FILE_MODE)
 
 
 def _read_lines(path: Path) -> list[str]:

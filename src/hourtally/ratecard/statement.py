@@ -19,13 +19,20 @@ from hourtally.hours import Hour
 from hourtally.ratecard.card import Rate, RateCard
 
 
-def keep_statement(home: Home, card: RateCard, hour: Hour) -> None:
-    """Write down the rates in force in an hour, unless a home has them as they were written."""
+def keep_statement(home: Home, card: RateCard, hour: Hour, staging: Path) -> None:
+    """Write down the rates in force in an hour, unless a home has them as they were written.
+
+    Args:
+        home: where.
+        card: the rates.
+        hour: in which they are in force.
+        staging: a folder of the home for what is not finished.
+    """
     digest = card.digest(hour)
     path = home.statement(digest)
     if _read(path, digest) is None:
         storage.make_folder(path.parent)
-        storage.replace_file(path, card.statement(hour))
+        storage.replace_file(path, card.statement(hour), staging=staging)
     else:
         # Whoever wrote it may have been killed before its name was durable.
         storage.fsync_folder(path.parent)
