@@ -1,0 +1,19 @@
+"""The command line with numbers for nonces, so that what it will name is known beforehand."""
+
+from __future__ import annotations
+
+import itertools
+from unittest.mock import patch
+
+from hourtally.cli import main
+
+_numbers = itertools.count(1)
+
+
+def _token_hex(length: int = 32) -> str:
+    return f"{next(_numbers):0{2 * length}x}"
+
+
+if __name__ == "__main__":
+    with patch("secrets.token_hex", _token_hex):
+        main()
