@@ -23,6 +23,8 @@ WRITING: Final = frozenset(
 OPENING: Final = frozenset({"openat"})
 READING: Final = frozenset({"read", "pread64"})
 
+# What stands between quotes in these is no path.
+_OF_BYTES: Final = frozenset({"read", "pread64", "write", "pwrite64", "writev"})
 _CALL: Final = re.compile(r"(\d+) +(\w+)\((.*)")
 _LITERAL: Final = re.compile(r'"([^"]*)"')
 _DESCRIBED: Final = re.compile(r"\d+<([^>]*)>")
@@ -84,15 +86,15 @@ def calls_of(folder: Path, names: frozenset[str], *arguments: str | Path) -> lis
     """The calls that a command makes with paths below a folder, and those without any path.
 
     Of two threads that make the same call of the same path, an effect meets who comes first; the
-    call is listed once.
+    call is listed once. Files that are opened without being made are listed beside reading calls.
     """
     with tempfile.NamedTemporaryFile("r", prefix="strace-") as log:
         done = traced(["-y", "-o", log.name, "-e", f"trace={','.join(sorted(names))}"], *arguments)
         assert done.returncode in {0, 3}, done.stderr
-        return list(dict.fromkeys(_calls(log, folder)))
+        return list(dict.fromkeys(_calls(log, folder, names >= READING)))
 
 
-def _calls(log: Iterator[str], folder: Path) -> Iterator[Call]:
+def _calls(log: Iterator[str], folder: Path, reading: bool) -> Iterator[Call]:
     counted: Counter[tuple[str, str, str | None]] = Counter()
     for line in log:
         if not (match := _CALL.match(line)):
@@ -101,13 +103,13 @@ def _calls(log: Iterator[str], folder: Path) -> Iterator[Call]:
         if name == "sync":
             path = None
         else:
-            literal = _LITERAL.search(rest) if name not in {"write", "pwrite64", "writev"} else None
+            literal = _LITERAL.search(rest) if name not in _OF_BYTES else None
             described = _DESCRIBED.search(rest)
             path = literal[1] if literal else described[1] if described else ""
             around = described[1] if described else ""
             if not f"{around}/{path}".count(str(folder)):
                 continue
         counted[thread, name, path] += 1
-        if name == "openat" and "O_CREAT" not in rest:
+        if name == "openat" and "O_CREAT" not in rest and not reading:
             continue
         yield Call(name, path, counted[thread, name, path])

@@ -1,0 +1,109 @@
+"""The commands that write into a home, and the homes that they are given."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hourtally.export import export_hours
+from hourtally.home import Home
+from hourtally.verify import verify_hours
+from tests.command_line import NOW, hourtally
+from tests.torture.scenario import (
+    HOURS,
+    RANGE,
+    SETTINGS,
+    add_late_file,
+    answers,
+    card_of,
+    fresh_home,
+    likeness,
+    run,
+)
+from tests.torture.tracing import Call, calls_of
+
+
+class Job(NamedTuple):
+    """A command, and whether it is given a home in which the first file is built or a new one."""
+
+    command: tuple[str, ...]
+    built: bool
+
+
+JOBS: Final = {
+    "ingest": Job(("ingest", "{home}/inbox/late.ndjson", "--home", "{home}", "--now", NOW), True),
+    "backfill": Job(("backfill", *RANGE, "--home", "{home}", "--now", NOW), True),
+    "run": Job(("run", "--home", "{home}", "--now", NOW, "--export", "{home}/tree"), False),
+}
+
+
+def prepared(folder: Path, name: str) -> Home:
+    """The home before a job."""
+    home = fresh_home(folder)
+    if JOBS[name].built:
+        assert run(home) == []
+        export_hours(home, home.root / "tree", HOURS)
+    add_late_file(home)
+    if name == "backfill":
+        late = home.inbox / "late.ndjson"
+        assert hourtally("ingest", late, "--home", home.root, "--now", NOW).returncode == 3
+    return home
+
+
+def sampled(calls: Sequence[Call], number: int) -> Sequence[Call]:
+    """So many of the calls, from the first to the last."""
+    step = max(1, (len(calls) - 1) // (number - 1))
+    return [*calls[::step][: number - 1], calls[-1]]
+
+
+def telling(calls: Sequence[Call]) -> Sequence[Call]:
+    """All but most of the writes that make a file that nobody counts yet a little longer."""
+    return [
+        call for call in calls if call.name != "write" or call.number < 4 or not call.number % 16
+    ]
+
+
+class Trial:
+    """A job that is tried again and again, each time with something in its way.
+
+    Attributes: home, command, calls (those of the undisturbed job), old and new (what readers
+    see before and after that).
+    """
+
+    def __init__(self, folder: Path, name: str, names: frozenset[str]) -> None:
+        self._before = prepared(folder / "before", name)
+        self.home = Home(folder / "home")
+        self.command = [word.format(home=self.home.root) for word in JOBS[name].command]
+        self.start_over()
+        self.old = {hour: answers(self.home, hour) for hour in HOURS}
+        self.calls = calls_of(self.home.root, names, *self.command)
+        self.new = {hour: answers(self.home, hour) for hour in HOURS}
+        self._done = likeness(self.home)
+
+    def start_over(self) -> None:
+        """Make the home what it was before the job."""
+        shutil.rmtree(self.home.root, ignore_errors=True)
+        shutil.copytree(self._before.root, self.home.root)
+
+    def wrongs(self) -> Iterator[str]:
+        """What readers must not see."""
+        for hour in HOURS:
+            if answers(self.home, hour) not in (self.old[hour], self.new[hour]):
+                yield f"{hour} is neither as before nor as after"
+        findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
+        yield from map(str, findings.named)
+
+    def differences(self) -> list[str]:
+        """Files that are not what the undisturbed job made of them."""
+        drop_second_names(self.home)
+        held = likeness(self.home)
+        return sorted(name for name, _ in held.items() ^ self._done.items())
+
+
+def drop_second_names(home: Home) -> None:
+    """Drop second names of manifests, left where a job ended before it took them: a build would."""
+    for path in list(home.hours.glob("*/.*.tmp")):
+        if any(path.samefile(manifest) for manifest in path.parent.glob("*.json")):
+            path.unlink()
