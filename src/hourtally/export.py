@@ -67,7 +67,7 @@ def export_hours(
                 if manifest is not None and customer is not None:
                     _export_customer(tree, manifest, customer, report)
                 elif manifest is not None:
-                    _export_hour(tree, manifest, report)
+                    _export_hour(tree, home, manifest, report)
             except Damaged as damage:
                 damaged.append((hour, damage))
             if progress:
@@ -80,11 +80,14 @@ def export_hours(
     return report
 
 
-def _export_hour(tree: ExportTree, manifest: Manifest, report: ExportReport) -> None:
+def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: ExportReport) -> None:
     documents = recorded(manifest, DOCUMENTS_FILE)
     if tree.is_in_step(manifest.hour, documents):
         report.current += 1
         return
+    # Its builder may have been killed before it was durable; and were it lost, the marker that it
+    # had before would be right again, and the files not.
+    storage.fsync_folder(home.hour(manifest.hour))
     tree.remove_marker(manifest.hour)
     name = _file_name(manifest.hour)
     folders = set()

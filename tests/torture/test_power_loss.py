@@ -148,9 +148,12 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
         home = fresh_home(tmp_path / f"home-{kill}")
         add_late_file(home)
         put(home, disk)
+        # A revision that a killed job published may be lost, and is then built again to the same
+        # bytes. A batch may not: its file need not be there any more.
+        before = {path for path in committed(home) if next_job is only_build or "hours/" in path}
         with recording(home.root, disk, INPUTS) as recorder:
             next_job(home)
-            recorder.mark(committed(home))
+            recorder.mark(path for path in committed(home) if path not in before)
         for number, after, tree in states(recorder.steps, 2 if long else 0, disk):
             seen.add(hash(frozenset(tree.items())))
             found = list(wrongs(after, tree))
