@@ -108,17 +108,11 @@ def _publish(
     folder = home.hour(hour) / f"rev-{revision:06d}-{secrets.token_hex(8)}"
     folder.mkdir()
     try:
-        with ThreadPoolExecutor(1) as checker:
-            checked = checker.submit(check_slices, home, hour, inputs["batches"])
-            try:
-                facts = _write_revision(home, card, hour, settings, parent, inputs, folder)
-            except (duckdb.Error, pl.exceptions.PolarsError) as error:
-                # A damaged file shows itself in any way; its digest tells which one it is.
-                checked.result()
-                if isinstance(error, _ENGINE_FAULTS):
-                    raise OSError(errno.EIO, str(error), str(folder)) from error
-                raise
-            checked.result()
+        check_slices(home, hour, inputs["batches"], settings.threads)
+        try:
+            facts = _write_revision(home, card, hour, settings, parent, inputs, folder)
+        except _ENGINE_FAULTS as error:
+            raise OSError(errno.EIO, str(error), str(folder)) from error
         storage.fsync_folder(folder)
         storage.fsync_folder(folder.parent)
     except BaseException:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -38,6 +37,7 @@ from hourtally.schemas import (
     PAAS_PRICES,
     RESOURCE_EVENT,
 )
+from hourtally.settings import usable_cores
 
 _IDENTITY: Final = ("event_source", "event_id")
 _KEY: Final = ("team_id", "project_id", "resource_type", "resource_id")
@@ -119,15 +119,8 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
         raise NotFound(message)
     batches = manifest.inputs["batches"]
     paths = [home.slices(hour, batch) for batch in batches]
-    with ThreadPoolExecutor(1) as checker:
-        # The digests are checked while the slices are read: either finds what is damaged.
-        checked = checker.submit(check_slices, home, hour, batches)
-        try:
-            shared = _slices_of(paths, customer, resource)
-        except pl.exceptions.PolarsError:
-            checked.result()
-            raise
-        checked.result()
+    check_slices(home, hour, batches, usable_cores())
+    shared = _slices_of(paths, customer, resource)
     standing = decide(shared).slices
     rates = read_statement(home, manifest.inputs["rates"], hour)
     return [
