@@ -15,7 +15,8 @@ from hourtally.home import make_folder
 def locked_folder(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; the kernel gives it back when the process ends, however it ends.
 
-    Correctness never rests on it, it only saves two processes from doing one work twice.
+    Two builds of one hour would find out at their commit; two ingests of one file would not, so a
+    home needs a file system whose locks hold between all that write into it.
     """
     while True:
         make_folder(folder)
