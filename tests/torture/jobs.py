@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hourtally.export import export_hours
 from hourtally.home import Home
+from hourtally.jobs import FAILED
 from hourtally.verify import verify_hours
 from tests.command_line import NOW, hourtally
 from tests.torture.scenario import (
@@ -23,6 +25,9 @@ from tests.torture.scenario import (
     run,
 )
 from tests.torture.tracing import Call, calls_of
+
+# What is to be done; of an event file that cannot be read to its end, what has become of it.
+ADVICE: Final = ("again", "put a card there", "refused whole, nothing of it counts")
 
 
 class Job(NamedTuple):
@@ -68,24 +73,27 @@ def telling(calls: Sequence[Call]) -> Sequence[Call]:
 class Trial:
     """A job that is tried again and again, each time with something in its way.
 
-    Attributes: home, command, calls (those of the undisturbed job), old and new (what readers
-    see before and after that).
+    Attributes: home, command, calls (of these names, made by the undisturbed job), old and new
+    (what readers see before and after that).
     """
 
-    def __init__(self, folder: Path, name: str, names: frozenset[str]) -> None:
+    def __init__(self, folder: Path, name: str, names: frozenset[str] = frozenset()) -> None:
         self._before = prepared(folder / "before", name)
         self.home = Home(folder / "home")
         self.command = [word.format(home=self.home.root) for word in JOBS[name].command]
         self.start_over()
         self.old = {hour: answers(self.home, hour) for hour in HOURS}
-        self.calls = calls_of(self.home.root, names, *self.command)
+        self.calls = calls_of(self.home.root, names, *self.command) if names else []
+        if not names:
+            assert hourtally(*self.command).returncode in {0, 3}
         self.new = {hour: answers(self.home, hour) for hour in HOURS}
         self._done = likeness(self.home)
 
     def start_over(self) -> None:
         """Make the home what it was before the job."""
+        # Where it is the root of a file system, it cannot be removed itself.
         shutil.rmtree(self.home.root, ignore_errors=True)
-        shutil.copytree(self._before.root, self.home.root)
+        shutil.copytree(self._before.root, self.home.root, dirs_exist_ok=True)
 
     def wrongs(self) -> Iterator[str]:
         """What readers must not see."""
@@ -94,6 +102,24 @@ class Trial:
                 yield f"{hour} is neither as before nor as after"
         findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
         yield from map(str, findings.named)
+
+    def wrongs_after_a_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:
+        """What is wrong after something failed, and after one more try in which nothing did."""
+        if end.returncode in {0, 3}:
+            # What failed was tried again by whoever made the call, or was not needed.
+            if self.differences():
+                yield f"it says nothing, but {self.differences()} differ"
+            return
+        if end.returncode != FAILED or "Traceback" in end.stderr:
+            yield f"it ends with {end.returncode}: {end.stderr[-600:]}"
+        elif str(self.home.root) not in end.stderr or not any(a in end.stderr for a in ADVICE):
+            yield f"it says {end.stderr}"
+        yield from self.wrongs()
+        rerun = hourtally(*self.command)
+        if rerun.returncode not in {0, 3}:
+            yield f"a rerun says {rerun.stderr}"
+        if self.differences():
+            yield f"a rerun leaves {self.differences()}"
 
     def differences(self) -> list[str]:
         """Files that are not what the undisturbed job made of them."""

@@ -122,8 +122,8 @@ def answers(home: Home, hour: Hour) -> dict[str, bytes] | None:
 
 
 _NONCE: Final = re.compile(rb"(?<=rev-\d{6}-)[0-9a-f]+")
-# A note in the inbox's memory has the machine's own times; a digest follows from a nonce.
-_VARIES: Final = re.compile(rb'"(?:digest|mtime_ns|ctime_ns|inode)": [^,\n]+')
+# Times of the machine, and digests, which follow from them and from nonces.
+_VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode)": [^,\n]+')
 
 
 def likeness(home: Home) -> dict[str, bytes]:

@@ -6,13 +6,12 @@ Every call that a job makes with something under its home fails in turn, once or
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.command_line import hourtally
 from tests.torture.jobs import JOBS, Trial, sampled, telling
 from tests.torture.tracing import OPENING, READING, WRITING, effected, why_not
 
@@ -27,9 +26,6 @@ ERRORS: Final[dict[str, Sequence[str]]] = {
     **dict.fromkeys(("read", "pread64", "unlink", "unlinkat", "rmdir"), ("EIO",)),
     **dict.fromkeys(("fsync", "fdatasync"), ("EIO", "ENOSPC", "EDQUOT")),
 }
-
-# What is to be done; of an event file that cannot be read to its end, what has become of it.
-ADVICE: Final = ("again", "put a card there", "refused whole, nothing of it counts")
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -47,25 +43,6 @@ def test_any_call_that_fails_is_told_and_a_rerun_completes_the_job(
         end = effected(call.options(f"error={error}", on=on), *trial.command)
         case = f"{call} {error} {'from then on' if on else 'once'}"
         failed += end.returncode == 1
-        wrongs += [f"{case}: {wrong}" for wrong in wrongs_of(trial, end.returncode, end.stderr)]
+        wrongs += [f"{case}: {wrong}" for wrong in trial.wrongs_after_a_failure(end)]
     log.info("%s: %d of %d calls made it fail", name, failed, len(chosen))
     assert "\n".join(wrongs) == ""
-
-
-def wrongs_of(trial: Trial, status: int, said: str) -> Iterator[str]:
-    """What is not as it must be after a call has failed, and after one more try without that."""
-    if status in {0, 3}:
-        # What failed was tried again by whoever made the call, or was not needed.
-        if trial.differences():
-            yield f"it says nothing, but {trial.differences()} differ"
-        return
-    if status != 1 or "Traceback" in said:
-        yield f"it ends with {status}: {said[-600:]}"
-    elif str(trial.home.root) not in said or not any(advice in said for advice in ADVICE):
-        yield f"it says {said}"
-    yield from trial.wrongs()
-    rerun = hourtally(*trial.command)
-    if rerun.returncode not in {0, 3}:
-        yield f"a rerun says {rerun.stderr}"
-    if trial.differences():
-        yield f"a rerun leaves {trial.differences()}"
