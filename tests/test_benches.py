@@ -18,8 +18,9 @@ from tests.benches.bench import (
 )
 from tests.benches.check import differences
 from tests.benches.generator import Events, blocks, lines
+from tests.benches.lines import stages
 from tests.benches.measure import CommandFailed, run_once
-from tests.benches.report import Row
+from tests.benches.report import Row, verdict
 
 
 def frame(wanted: Events) -> pl.DataFrame:
@@ -110,6 +111,22 @@ def _line(customer: str, byoc_total: str) -> str:
 def test_a_command_that_fails_is_not_measured() -> None:
     with pytest.raises(CommandFailed, match="exit status 1 of false"):
         run_once(["false"], {"PATH": "/usr/bin:/bin"})
+
+
+def test_each_stage_has_its_seconds_and_the_whole_has_its_own(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, runs=1, scale=0.001, say=lambda _: None)
+    measured = {(one.command, one.stage): one.seconds for one in stages(bench)}
+    assert 0 < measured["ingest", "encode Parquet"] < measured["ingest", "whole"]
+    assert 0 < measured["build", "rating"] < measured["build", "whole"]
+
+
+def test_missed_bounds_are_named_and_met_ones_are_counted() -> None:
+    met = Row("build", "an hour", 3, 2, "(a):", limit=1.5)
+    assert verdict([met]) == "All 1 bounds that were measured are met."
+    missed = Row("ingest", "a file", 5, 2, "(c):", limit=2)
+    assert verdict([met, missed]) == (
+        "1 of 2 bounds are missed: ingest (a file: 2.50 (c), bound 2)."
+    )
 
 
 def test_a_bound_is_met_at_its_very_limit() -> None:

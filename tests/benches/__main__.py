@@ -10,22 +10,26 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.benches import report
 from tests.benches.bench import ROOT, Bench, backfill, hourtally, usual
-from tests.benches.lines import LINES, growth
+from tests.benches.lines import LINES, growth, stages
 from tests.benches.measure import CommandFailed
+from tests.benches.report import Growth, Row, Stage
 
 CORES = 2
 DISK_BYTES = 15 * 10**9
 GROWTH = "growth"
+STAGES = "stages"
+ALL = [*LINES, GROWTH, STAGES]
 
 
 def main() -> int:
-    """Measure, print, and write the page where everything was measured; the exit status."""
+    """Measure, print, and write the page where all of it was asked for; the exit status."""
     options = _options()
     console = Console(stderr=True, highlight=False)
     if hasattr(os, "sched_setaffinity"):
@@ -45,47 +49,92 @@ def main() -> int:
         )
         bench.scratch.mkdir(exist_ok=True)
         try:
-            tables = _measured(bench, options.only or [*LINES, GROWTH])
-        except CommandFailed as failure:
-            console.print(str(failure), markup=False)
-            return 1
+            return _measure(bench, options)
+        except KeyboardInterrupt:
+            console.print("interrupted; what was measured before is above")
+            return 130
         finally:
             shutil.rmtree(bench.scratch)
-    report.show(tables)
+
+
+def _measure(bench: Bench, options: argparse.Namespace) -> int:
+    """Measure line by line; after each one the page holds all that is known so far."""
+    # Once through everything, so that no run that counts compiles Python.
+    bench.do(*backfill(bench.home(usual(1_000))))
+    bench.do(*hourtally("--help"))
+    chosen = options.only or ALL
     whole = not options.only and options.scale == 1
     page = options.report or (ROOT / "docs/benchmarks.md" if whole else None)
-    if page:
-        report.write(page, tables, options.runs, options.scale)
-    return 0
+    results = Results()
+    for number, name in enumerate(chosen, 1):
+        try:
+            results.add(bench, name)
+        except CommandFailed as failure:
+            results.failed.append(f"{name} could not be measured: {failure}")
+            bench.say(results.failed[-1])
+        bench.say(f"{name} is done, {number} of {len(chosen)}")
+        notes = [*results.notes(), *_missing(chosen[number:])]
+        if page:
+            report.write(page, results.tables(bench), notes, options.runs, options.scale)
+    report.show(results.tables(bench))
+    sys.stdout.write("\n".join(("", *notes, "")))
+    return 1 if results.failed else 0
 
 
-def _measured(bench: Bench, chosen: list[str]) -> list[tuple[str, report.Table]]:
-    # Once through everything, so that no run that counts compiles Python.
-    home = bench.home(usual(1_000))
-    bench.do(*backfill(home))
-    bench.do(*hourtally("--help"))
-    rows = [row for name, line in LINES.items() if name in chosen for row in line(bench)]
-    tables = []
-    if rows:
-        tables.append(("Bounds", report.bounds_table(rows)))
-        tables.append(("Commands", report.commands_table(bench.measured)))
-    if GROWTH in chosen:
-        tables.append(("Growth of a build", report.growth_table(growth(bench))))
-    return tables
+def _missing(names: list[str]) -> list[str]:
+    return [f"The run was broken off: not measured were {', '.join(names)}."] if names else []
+
+
+@dataclass
+class Results:
+    """What was measured so far, and which lines could not be."""
+
+    rows: list[Row] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, bench: Bench, name: str) -> None:
+        """Measure one line more."""
+        if name == GROWTH:
+            self.growth = growth(bench)
+        elif name == STAGES:
+            self.stages = stages(bench)
+        else:
+            rows = LINES[name](bench)
+            self.rows += rows
+            report.show([(name, report.bounds_table(rows))])
+
+    def tables(self, bench: Bench) -> list[tuple[str, report.Table]]:
+        """Those that have rows, with their titles."""
+        return [
+            (title, table)
+            for title, table in (
+                ("Bounds", report.bounds_table(self.rows)),
+                ("Commands", report.commands_table(bench.measured)),
+                ("Growth of a build", report.growth_table(self.growth)),
+                ("Where the time goes: 1 M lines of NDJSON", report.stages_table(self.stages)),
+            )
+            if table.rows
+        ]
+
+    def notes(self) -> list[str]:
+        """What is to be said beside the tables."""
+        return [*([report.verdict(self.rows)] if self.rows else []), *self.failed]
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benches",
         description="Measure hourtally beside its yardsticks. A whole run at scale 1 takes about "
-        "an hour and 15 GB of disk, and is written to docs/benchmarks.md.",
+        "25 minutes and 15 GB of disk, and is written to docs/benchmarks.md.",
     )
     parser.add_argument("--runs", type=int, default=5, help="of each command; default: 5")
     parser.add_argument("--scale", type=float, default=1, help="size of the inputs; default: 1")
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*LINES, GROWTH],
+        choices=ALL,
         help="a line, may be repeated; default: all",
     )
     parser.add_argument("--keep", type=Path, help="folder in which the inputs stay, for later runs")

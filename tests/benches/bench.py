@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.benches.measure import Command, Measured, measure, run_once
+from tests.benches.measure import Command, Measured, measure, run_and_read, run_once
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -78,6 +78,10 @@ class Bench:
     def do(self, *arguments: str) -> None:
         """A process that is not measured."""
         run_once(arguments, self.environment)
+
+    def said(self, *arguments: str) -> str:
+        """What a Python process says."""
+        return run_and_read([sys.executable, *arguments], self.environment)[1]
 
     def lines(self, wanted: Input) -> Path:
         """An NDJSON file of these events."""

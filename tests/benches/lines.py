@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from tests.benches.bench import (
     FIRST_HOUR,
@@ -24,7 +25,7 @@ from tests.benches.bench import (
     usual,
 )
 from tests.benches.measure import Command, CommandFailed
-from tests.benches.report import Growth, Row
+from tests.benches.report import Growth, Row, Stage
 
 MILLION = 1_000_000
 
@@ -207,6 +208,23 @@ def growth(bench: Bench) -> list[Growth]:
             exponent = math.log(ratio) / math.log(times) if times > 1 else None
             rows.append(Growth(what, times, one, exponent))
     return rows
+
+
+def stages(bench: Bench) -> list[Stage]:
+    """An ingest and a build of a million lines: the seconds of each stage, by `stages.py`."""
+    lines = bench.lines(usual(bench.scaled(MILLION)))
+    found: list[dict[str, dict[str, float]]] = []
+    for number in range(min(bench.runs, 3)):
+        bench.say(f"measuring by stage, {number + 1}")
+        home = bench.scratch / "home"
+        fresh_home(home)
+        said = bench.said("-m", "tests.benches.stages", str(lines), str(home))
+        found.append(json.loads(said))
+    return [
+        Stage(command, stage, median(one[command][stage] for one in found))
+        for command in ("ingest", "build")
+        for stage in found[0][command]
+    ]
 
 
 LINES: dict[str, Callable[[Bench], list[Row]]] = {

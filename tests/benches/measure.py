@@ -15,6 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+# What takes longer than this is run three times at most: its median is steady enough.
+LONG_SECONDS = 20
+LONG_RUNS = 3
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1_024
 
 
@@ -74,6 +77,15 @@ def run_once(arguments: Sequence[str], environment: dict[str, str]) -> Run:
     Raises:
         CommandFailed: its exit status is not 0; the message has the end of what it said.
     """
+    return run_and_read(arguments, environment)[0]
+
+
+def run_and_read(arguments: Sequence[str], environment: dict[str, str]) -> tuple[Run, str]:
+    """The same, with what the process has said.
+
+    Raises:
+        CommandFailed: its exit status is not 0; the message has the end of what it said.
+    """
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -82,21 +94,22 @@ def run_once(arguments: Sequence[str], environment: dict[str, str]) -> Run:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            message = (
-                f"exit status {process.returncode} of {' '.join(arguments)}\n"
-                f"{said.read().decode(errors='replace')[-2_000:]}"
-            )
-            raise CommandFailed(message)
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_BYTES)
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    if process.returncode:
+        message = f"exit status {process.returncode} of {' '.join(arguments)}\n{text[-2_000:]}"
+        raise CommandFailed(message)
+    run = Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_BYTES)
+    return run, text
 
 
 def measure(commands: Sequence[Command], runs: int, environment: dict[str, str]) -> list[Measured]:
     """Each command `runs` times, in turn, so that a slow spell of the machine meets all."""
     taken: list[list[Run]] = [[] for _ in commands]
-    for _ in range(runs):
+    for number in range(runs):
         for command, own in zip(commands, taken, strict=True):
+            if number >= LONG_RUNS and own[0].seconds > LONG_SECONDS:
+                continue
             command.before()
             # What was written before must not be flushed at the expense of what is measured.
             os.sync()

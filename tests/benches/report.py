@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from tests.benches.measure import Measured
+from tests.benches.measure import LONG_RUNS, LONG_SECONDS, Measured
 
 _PACKAGES = ("polars", "duckdb", "pyarrow")
 
@@ -52,6 +52,15 @@ class Growth:
     factor: float
     measured: Measured
     exponent: float | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The seconds of one stage of a command; `whole` is all of it."""
+
+    command: str
+    stage: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,19 @@ def bounds_table(rows: Sequence[Row]) -> Table:
     )
 
 
+def verdict(rows: Sequence[Row]) -> str:
+    """Which bounds are missed, in a sentence."""
+    missed = [
+        f"{row.line} ({row.what}: {row.ratio:.2f} {row.against_what.rstrip(':')}, bound "
+        f"{row.limit:g})"
+        for row in rows
+        if not row.met
+    ]
+    if not missed:
+        return f"All {len(rows)} bounds that were measured are met."
+    return f"{len(missed)} of {len(rows)} bounds are missed: {'; '.join(missed)}."
+
+
 def commands_table(commands: Sequence[Measured]) -> Table:
     """One row a command, as often as it was measured."""
     return Table(
@@ -125,6 +147,23 @@ def growth_table(rows: Sequence[Growth]) -> Table:
                 f"{row.measured.seconds:.2f}",
                 f"{row.measured.peak_gb:.2f} GB",
                 "" if row.exponent is None else f"{row.exponent:.2f}",
+            )
+            for row in rows
+        ],
+    )
+
+
+def stages_table(rows: Sequence[Stage]) -> Table:
+    """One row a stage."""
+    whole = {row.command: row.seconds for row in rows if row.stage == "whole"}
+    return Table(
+        ("command", "stage", "<seconds", "<share of the whole"),
+        [
+            (
+                row.command,
+                row.stage,
+                f"{row.seconds:.2f}",
+                f"{100 * row.seconds / whole[row.command]:.0f} %",
             )
             for row in rows
         ],
@@ -160,14 +199,21 @@ def show(tables: Sequence[tuple[str, Table]]) -> None:
         console.print(f"\n{title}\n", table.rich(), markup=False)
 
 
-def write(path: Path, tables: Sequence[tuple[str, Table]], runs: int, scale: float) -> None:
-    """The tables as a page of documentation, with machine, versions and date."""
+def write(
+    path: Path, tables: Sequence[tuple[str, Table]], notes: Sequence[str], runs: int, scale: float
+) -> None:
+    """The tables as a page of documentation, with machine, versions and date.
+
+    notes: sentences of what the tables do not show, such as bounds that are missed.
+    """
     today = dt.datetime.now(dt.UTC).date()  # noqa: TID251 a report says when it was made
     scaled = "" if scale == 1 else f" At scale {scale:g}: the bounds are meant for scale 1."
     parts = [
         "# Benchmarks",
         "`make bench` has made this page. " + _ABOUT.strip(),
-        f"{today}. {machine()}. Medians of {runs} runs.{scaled}",
+        f"{today}. {machine()}. Medians of {runs} runs, of {min(runs, LONG_RUNS)} where one "
+        f"takes over {LONG_SECONDS} s.{scaled}",
+        *notes,
         *(f"## {title}\n\n{table.markdown()}".rstrip() for title, table in tables),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,127 @@
+"""Where the time of an ingest and of a build goes: seconds in each stage, in one process.
+
+python -m tests.benches.stages FILE HOME
+
+Ingests the file into the home, builds its hours, and prints what it measured as JSON. Stages
+that run beside each other add up to more than the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import polars as pl
+
+from hourtally import build, ingest, parsing, pipeline, runs, slices_file
+from hourtally import home as storage
+from hourtally.home import Home
+from hourtally.ratecard import load_rate_card
+from hourtally.settings import Settings
+
+NOW_MS = 1_900_000_000_000
+# What is looked up where, and the stage that it is.
+INGEST = {
+    (storage, "sha256_of"): "hash the file (and its slices)",
+    (ingest, "read_blocks"): "read the file in blocks",
+    (pl, "read_lines"): "blocks to lines",
+    (parsing, "read_plain"): "lines to events: plain ones",
+    (parsing, "matching"): "lines to events: patterns of the others",
+    (parsing, "read_matching"): "lines to events: those that match",
+    (ingest, "slices_of"): "events to slices",
+    (runs.Runs, "add"): "spill slices as runs",
+    (runs.Runs, "_portions"): "put an hour together from its runs",
+    (ingest, "_sorted"): "look for duplicates and sort",
+    (slices_file.SlicesWriter, "write"): "encode Parquet",
+    (storage, "fsync_file"): "fsync",
+}
+BUILD = {
+    (build, "check_slices"): "hash the slices (beside the rest)",
+    (build, "meter"): "metering: identities, usage",
+    (build, "rate"): "rating",
+    (build, "roll_up"): "rollup",
+    (build, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",
+    (build, "_write_documents"): "documents: text and digests, written",
+    (build, "_finish_file"): "fsync and hash files",
+}
+
+
+class Clock:
+    """Seconds by stage, of calls in any thread."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
+
+    def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The same call, timed; of a generator each step is."""
+
+        def add(start: float) -> None:
+            with self._lock:
+                self.seconds[stage] += time.perf_counter() - start
+
+        def steps(made: Iterator[Any]) -> Iterator[Any]:
+            while True:
+                start = time.perf_counter()
+                try:
+                    item = next(made)
+                except StopIteration:
+                    return
+                finally:
+                    add(start)
+                yield item
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            made = call(*args, **kwargs)
+            add(start)
+            return steps(made) if isinstance(made, Iterator) else made
+
+        return called
+
+
+def seconds_by_stage(
+    stages: dict[tuple[Any, str], str], work: Callable[[], Any]
+) -> dict[str, float]:
+    """Do the work; the seconds of each of its stages, and of the whole."""
+    clock = Clock()
+    patches = [
+        mock.patch.object(owner, name, clock.timed(stage, getattr(owner, name)))
+        for (owner, name), stage in stages.items()
+    ]
+    for patch in patches:
+        patch.start()
+    try:
+        clock.timed("whole", work)()
+    finally:
+        for patch in patches:
+            patch.stop()
+    return {stage: clock.seconds[stage] for stage in [*stages.values(), "whole"]}
+
+
+def main() -> None:
+    """Measure and print."""
+    file, root = (Path(argument) for argument in sys.argv[1:])
+    home, settings = Home(root), Settings()
+    card = load_rate_card(home.rates)
+    found = {
+        "ingest": seconds_by_stage(
+            INGEST, lambda: pipeline.ingest_paths(home, [file], NOW_MS, settings)
+        )
+    }
+    stale = pipeline.stale_hours(home, card, NOW_MS, settings)
+    found["build"] = seconds_by_stage(
+        BUILD, lambda: pipeline.build_hours(home, card, stale, NOW_MS, settings)
+    )
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
