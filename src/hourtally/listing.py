@@ -26,7 +26,7 @@ Granularity = Literal["hour", "day", "month", "total"]
 # How much of an hour's name, 2026-11-22T13, names the period that it lies in.
 _NAME_LENGTHS: Final = {"hour": 13, "day": 10, "month": 7, "total": 0}
 # An hour of 100 customers has 11 KB, one of 20,000 has 2 MB; two chunks are held at a time.
-_BYTES_A_CHUNK: Final = 8 << 20
+_BYTES_A_CHUNK: Final = 2 << 20
 
 
 class _Checked(NamedTuple):

@@ -62,7 +62,8 @@ def known_hours(home: Home) -> list[Hour]:
         for name in storage.list_names(folder)
         if (match := _HOUR_NAME.fullmatch(name))
     }
-    return sorted(Hour.parse(name) for name in names)
+    # Names sort as their hours do, and faster.
+    return [Hour.parse(name) for name in sorted(names)]
 
 
 def batches_by_hour(home: Home, hours: list[Hour]) -> Iterator[tuple[Hour, list[str]]]:
