@@ -177,6 +177,28 @@ def test_what_the_system_refuses_is_told_with_its_path_and_what_to_do() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "fail",
+    [
+        storage.fsync_file,
+        lambda path: storage.fsync_folder(path.parent),
+        lambda path: storage.replace_file(path, b"x"),
+    ],
+)
+def test_an_fsync_that_fails_is_told_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: Callable[[Path], None]
+) -> None:
+    (tmp_path / "file").touch()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageFault) as fault, storage.storage_faults(Path("/h"), "writing"):
+        fail(tmp_path / "file")
+    assert str(fault.value).startswith(str(tmp_path))
+
+
 def test_what_is_told_already_is_not_told_otherwise() -> None:
     told = NotFound("as it is")
     with pytest.raises(NotFound) as raised, storage.storage_faults(Path("/h"), "reading"):

@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,16 @@ def storage_faults(path: Path, doing: str) -> Iterator[None]:
         raise StorageFault(message) from error
 
 
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the path in what the system says of an open file: it names none itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it, each durably named by its parent.
 
@@ -169,18 +179,19 @@ def _undone_if_it_fails(undo: Callable[[], object]) -> Iterator[None]:
 
 def fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def fsync_file(path: Path) -> None:
     """Make a file's bytes durable that some writer has written in place."""
-    descriptor = os.open(path, os.O_RDONLY)
+    _fsync(path, os.O_RDONLY)
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
-        os.fsync(descriptor)
+        with _named(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -223,7 +234,8 @@ def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> b
 def _write_temporary(folder: Path, name: str, content: bytes, mode: int = 0o666) -> Path:
     temporary = folder / f".{name}.{secrets.token_hex(8)}.tmp"
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        opener = partial(os.open, mode=mode)
+        with _named(temporary), open(temporary, "xb", opener=opener) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -242,7 +254,7 @@ def remove_folder(folder: Path) -> None:
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
+    with _named(path), path.open("rb", buffering=0) as file:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -275,7 +287,8 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is none.
         Damaged: it is not such a record, or not as it was written.
     """
-    sealed = path.read_bytes()
+    with _named(path):
+        sealed = path.read_bytes()
     content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
     if sealed != _seal(content):
         raise Damaged(path, "its digest is not that of its content; restore the file from a copy")
