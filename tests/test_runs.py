@@ -13,8 +13,8 @@ from hourtally.concurrency import in_turn
 from hourtally.events import check_line
 from hourtally.parsing import events_frame
 from hourtally.runs import Runs
-from hourtally.schemas import RESOURCE_ORDER, SLICES
-from hourtally.slicing import in_order, slices_of
+from hourtally.schemas import SLICE_ORDER, SLICES
+from hourtally.slicing import in_order, slices_of, without_duplicates
 from tests.event_files import as_cloud_event
 from tests.statements import statement
 from tests.strategies import NOW_MS, Json, event_sets
@@ -39,15 +39,44 @@ def test_runs_give_back_by_hour_what_was_added(
             kept.add(slices.gather_every(pieces, piece))
         hours = {hour.timestamp: list(portions) for hour, portions in kept.by_hour()}
     assert list(hours) == sorted(set(slices["hour"]))
+    left_out = kept.left_out
     for hour, portions in hours.items():
-        expected = in_order(slices.filter(pl.col("hour") == hour).select(SLICES.keys()))
-        rows = [row for portion in portions for row in portion.rows()]
-        assert sorted(rows, key=repr) == sorted(expected.rows(), key=repr)
-        # Sorted portions, one after the other, are sorted: no resource is in two of them.
+        all_of_it = slices.filter(pl.col("hour") == hour).select(SLICES.keys())
+        expected, repeated = without_duplicates(all_of_it)
+        left_out -= repeated
+        # Sorted portions, one after the other, are sorted: what is equal is not in two of them.
         together = pl.concat([in_order(portion) for portion in portions])
         assert in_order(together).equals(together)
-        owners = [set(portion.select(RESOURCE_ORDER).rows()) for portion in portions]
+        told_apart_by = (*SLICE_ORDER, "identity")
+        owners = [set(portion.select(told_apart_by).rows()) for portion in portions]
         assert sum(map(len, owners)) == len(set().union(*owners))
+        once, repeated = without_duplicates(together)
+        left_out += repeated
+        assert sorted(once.rows(), key=repr) == sorted(expected.rows(), key=repr)
+    assert left_out == 0
+
+
+@pytest.mark.parametrize("event", ["one and the same", "one each"])
+def test_a_resource_of_more_than_a_portion_comes_in_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    monkeypatch.setattr(runs, "RUN_ROWS", 40)
+    monkeypatch.setattr(runs, "_PORTION_ROWS", 10)
+    monkeypatch.setattr(runs, "_BATCH_ROWS", 8)
+    is_same = event == "one and the same"
+    replicas = slices_of(judged_frame([statement(0 if is_same else n) for n in range(100)]))
+    kept = Runs(tmp_path)
+    for piece in replicas.iter_slices(20):
+        kept.add(piece)
+    [(_, given_back)] = kept.by_hour()
+    sizes = [len(portion) for portion in given_back]
+    if is_same:
+        # Once for each batch of 8: 5 of each two runs of 40, 3 of the last of 20.
+        assert (sizes, kept.left_out) == ([13], 87)
+    else:
+        assert (sum(sizes), kept.left_out) == (100, 0)
+        assert len(sizes) > 5
+        assert max(sizes) <= 40
 
 
 def judged_frame(events: list[Json]) -> pl.DataFrame:

@@ -226,6 +226,7 @@ def _read_file(
     for name, entry, left_out in in_turn(threads, write, runs.by_hour()):
         hours[name] = entry
         tally.duplicates += left_out
+    tally.duplicates += runs.left_out
     quarantined = tally.rules.total()
     accepted = tally.events - tally.duplicates
     if tally.lines != accepted + tally.duplicates + quarantined:

@@ -2,13 +2,15 @@
 
 Slices are held until there are `RUN_ROWS` of them, then written to disk as a run, by hour. An
 hour is put together from its part of every run. Where that is more than is to be held, it is
-divided once more, by resource, so that it comes in portions: no resource is in two of them,
-and they follow each other in the order of a slices file.
+divided once more, by resource, so that it comes in portions that follow each other in the order
+of a slices file. A resource that is more than a portion is divided by its slices, and what of
+them is said again is left out; equal slices are never in two portions.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ import pyarrow as pa
 
 from hourtally.hours import Hour
 from hourtally.schemas import SLICES
-from hourtally.slicing import sort_key
+from hourtally.slicing import slice_sort_key, sort_key, without_duplicates
 
 # A slice takes about 400 bytes while it is held.
 RUN_ROWS: Final = 200_000
@@ -30,9 +32,13 @@ _SAMPLES_PER_BATCH: Final = 100
 
 @dataclass
 class Runs:
-    """The slices of one file: added in any portions, given back by hour."""
+    """The slices of one file: added in any portions, given back by hour.
+
+    left_out: events that were left out as duplicates, once all that was added is given back.
+    """
 
     folder: Path
+    left_out: int = 0
     _held: list[pl.DataFrame] = field(default_factory=list)
     _held_rows: int = 0
     _spilled: bool = False
@@ -41,6 +47,7 @@ class Runs:
     # For each hour which batches of which files are its own, and how many rows they have.
     _batches: dict[int, list[tuple[Path, int]]] = field(default_factory=dict)
     _rows: dict[int, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, slices: pl.DataFrame) -> None:
         """Take slices (`schemas.SLICES` after `hour`)."""
@@ -87,11 +94,19 @@ class Runs:
         if rows <= _PORTION_ROWS:
             yield pl.concat(read_batches(batches))
             return
-        borders = _borders(read_batches(batches), -(-rows // _PORTION_ROWS))
+        key, wanted = sort_key(), -(-rows // _PORTION_ROWS)
+        borders = _borders(read_batches(batches), wanted, key)
+        is_crowded = borders.is_duplicated().any()
+        if is_crowded:
+            # Some resource would fill several portions, a replica a row or one row many times.
+            key = slice_sort_key()
+            borders = _borders(read_batches(batches), wanted, key)
+        borders = borders.unique().sort()
         paths = [self._new_file() for _ in range(len(borders) + 1)]
         writers = [RunWriter(path) for path in paths]
-        for slices in read_batches(batches):
-            portion = borders.search_sorted(slices.select(sort_key()).to_series(), side="right")
+        for read in read_batches(batches):
+            slices = self._without_duplicates(read) if is_crowded else read
+            portion = borders.search_sorted(slices.select(key).to_series(), side="right")
             divided = slices.with_columns(portion=portion).partition_by("portion", as_dict=True)
             for (number,), part in divided.items():
                 writers[int(number)].write(part)
@@ -102,15 +117,20 @@ class Runs:
                 yield pl.concat(read_batches(pieces))
             path.unlink()
 
+    def _without_duplicates(self, slices: pl.DataFrame) -> pl.DataFrame:
+        kept, left_out = without_duplicates(slices)
+        with self._lock:
+            self.left_out += left_out
+        return kept
 
-def _borders(parts: Iterable[pl.DataFrame], portions: int) -> pl.Series:
-    """Sort keys that divide the rows of the parts into about equal portions."""
+
+def _borders(parts: Iterable[pl.DataFrame], portions: int, key: pl.Expr) -> pl.Series:
+    """Keys that divide the rows of the parts into about equal portions, in order."""
     samples = pl.concat(
-        part.gather_every(max(1, len(part) // _SAMPLES_PER_BATCH)).select(sort_key())
-        for part in parts
+        part.gather_every(max(1, len(part) // _SAMPLES_PER_BATCH)).select(key) for part in parts
     ).to_series()
     places = [len(samples) * number // portions for number in range(1, portions)]
-    return samples.sort()[places].unique().sort()
+    return samples.sort()[places]
 
 
 class RunWriter:

@@ -58,6 +58,19 @@ def sort_key() -> pl.Expr:
     return pl.concat_str(*columns, separator="\0").alias("sort_key")
 
 
+def slice_sort_key() -> pl.Expr:
+    """One text by which slices sort as `in_order` has them; equal ones have equal ones.
+
+    Instants from year 1 on, in milliseconds, are above -2^46, and below 2^48.
+    """
+    extent = (
+        (pl.col(column) + 2**46).cast(pl.String).str.zfill(15)
+        for column in SLICE_ORDER[len(RESOURCE_ORDER) :]
+    )
+    identity = pl.col("identity").cast(pl.String).str.zfill(20)
+    return pl.concat_str(sort_key(), *extent, identity, separator="\0").alias("sort_key")
+
+
 def in_order(slices: pl.DataFrame) -> pl.DataFrame:
     """Slices of one hour, sorted as their file is; what is equal in all of that keeps its order.
 

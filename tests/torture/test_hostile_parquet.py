@@ -125,20 +125,16 @@ def test_a_row_group_of_ten_million_rows_is_read_in_bounded_memory(
     assert done.peak_mib < 2_500
 
 
-def test_a_file_of_very_many_row_groups_is_read_or_refused(tmp_path: Path, long: bool) -> None:
-    """Of a row each. pyarrow gives up on a footer of over a million of them, or of 100 MB."""
-    groups = 200_000 if long else 3_000
+def test_a_file_of_very_many_row_groups_is_read(tmp_path: Path, long: bool) -> None:
+    """Of a row each. A group takes 14 KB of the readers' memory, from 1.2 KB of the footer."""
+    groups = 100_000 if long else 3_000
     path = tmp_path / "e.parquet"
     table = clusters(groups)
     with pq.ParquetWriter(path, table.schema) as writer:
         writer.write_table(table, row_group_size=1)
     done = ingested(path)
-    if long:
-        assert done.status == 1
-        assert "it cannot be read to its end as Parquet" in done.err
-    else:
-        assert (done.status, "3000" in done.out) == (0, True)
-    assert done.peak_mib < 3_000
+    assert (done.status, str(groups) in done.out) == (0, True)
+    assert done.peak_mib < 2_000
 
 
 class _Keys(pe.KmsClient):  # type: ignore[misc]
