@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
+import re
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from tests.command_line import command, environment
+from tests.command_line import environment
 
 # What a defect may take of a machine before it is ended: address space, of which engines reserve
 # more than they use.
@@ -32,28 +33,36 @@ class Measured(NamedTuple):
     peak_mib: int
 
 
+# The system's own count would begin with what the process held that this one was forked from.
+_PROGRAM = """
+import atexit, pathlib, sys
+report, status = pathlib.Path(sys.argv.pop(1)), pathlib.Path("/proc/self/status")
+atexit.register(lambda: report.write_text(status.read_text()))
+from hourtally.cli import main
+main()
+"""
+
+
 def measured(*arguments: str | Path) -> Measured:
     """Run a command of hourtally to its end; it never prints a traceback."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
 
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.NamedTemporaryFile("r") as report:
         started = time.perf_counter()
-        with subprocess.Popen(
-            command(*arguments), stdout=out, stderr=err, env=environment(), preexec_fn=limit
-        ) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, report.name, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            preexec_fn=limit,
+            check=False,
+        )
         seconds = time.perf_counter() - started
-        said, complained = (_text_of(file) for file in (out, err))
-    assert "Traceback" not in complained, complained
-    peak_mib = usage.ru_maxrss >> 10
-    done = Measured(process.returncode, said, complained, seconds, peak_mib)
-    log.info("%s: %.1f s, %d MiB", " ".join(map(str, arguments))[:90], seconds, done.peak_mib)
-    return done
-
-
-def _text_of(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode()
+        peak = re.search(r"VmHWM:\s+(\d+) kB", report.read())
+    assert "Traceback" not in done.stderr, done.stderr
+    assert peak is not None, f"it was ended: {done.returncode}"
+    peak_mib = int(peak[1]) >> 10
+    log.info("%s: %.1f s, %d MiB", " ".join(map(str, arguments))[:90], seconds, peak_mib)
+    return Measured(done.returncode, done.stdout, done.stderr, seconds, peak_mib)
