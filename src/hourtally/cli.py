@@ -93,7 +93,9 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     except OSError as error:
         _drop_output()
         where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}; nothing more was done", 1)
+        return _say(
+            f"{where}{error.strerror or error}; mend that, then run the same command again", 1
+        )
     return status if isinstance(status, int) else 0
 
 

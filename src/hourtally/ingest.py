@@ -88,7 +88,7 @@ def ingest_file(
         if record := _record_of(home, path, batch, sha256):
             return _skip(home, staging, record)
     refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
-    with storage.storage_faults(home.root, "ingesting"), locked_folder(staging):
+    with storage.storage_faults(staging, "ingesting"), locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
             return _skip(home, staging, record)
         _clear_leftovers(home, batch, staging)

@@ -230,7 +230,7 @@ def test_a_flipped_bit_is_found_and_never_a_wrong_number(whole: Home, *, long: b
     assert verify(whole, HOURS) == []
     wrongs = []
     kept = held(whole)
-    flips = drawn(whole, 2_500 if long else 100, seed=20261122)
+    flips = drawn(whole, 2_500 if long else 80, seed=20261122)
     # A home so small is built in a moment but for the waits for the disk.
     with many_small_builds():
         for one in flips:
