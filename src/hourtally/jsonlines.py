@@ -9,7 +9,8 @@ from typing import Any, Final
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 512
 _SHOWN_CHARACTERS = 80
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+# One that does not end goes to the end of the text: else each quote in it would be tried anew.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 

@@ -78,6 +78,32 @@ def test_512_deep_is_json_and_deeper_is_none(opening: bytes, closing: bytes, dee
         assert rule_of(opening * depth + b"0" + closing * depth) == rule
 
 
+_DEEP = b"[" * 600
+_MOST = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        _DEEP + b'"' + b'\\"' * (_MOST // 2),
+        _DEEP + b'"' + b'\\"' * (_MOST // 2) + b"\\",
+        _DEEP + b'"' * (_MOST + 1),
+        _DEEP + b"\\" * _MOST,
+        b'["",' * (_MOST // 4),
+        b'{"a":' * (_MOST // 5),
+        b'{"a":1.' + b"9" * _MOST + b"}]",
+        b"[" + b"9" * _MOST,
+        b'{"' + b"\\ud83d" * (_MOST // 6),
+        b"{" + b'"a":1,' * (_MOST // 6),
+    ],
+    ids=range(10),
+)
+def test_no_line_takes_the_square_of_its_length(line: bytes) -> None:
+    """A MiB of it is judged at once; were each quote tried anew, it would take hours."""
+    assert len(line) <= 1 << 20
+    assert (rule_of(line), read_fast([line])) == ("not_json", ["not_json"])
+
+
 @pytest.mark.parametrize(("spelled", "rule"), QUANTITIES.items(), ids=lambda v: str(v)[:24])
 def test_a_quantity_is_an_integer_spelled_as_one(spelled: str, rule: str | None) -> None:
     line = PLAIN.line.replace(b'"memoryMiB":1024', b'"memoryMiB":' + spelled.encode())
