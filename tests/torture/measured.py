@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.command_line import environment
 
 # What a defect may take of a machine before it is ended: address space, of which engines reserve
@@ -43,8 +45,15 @@ main()
 """
 
 
+def needs_proc() -> None:
+    """Skip a test that looks into another process where Linux's way to do so is not there."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("there is no /proc to look into another process by")
+
+
 def measured(*arguments: str | Path) -> Measured:
     """Run a command of hourtally to its end; it never prints a traceback."""
+    needs_proc()
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))

@@ -21,6 +21,7 @@ from hourtally.hours import Hour
 from hourtally.tokens import add_token
 from tests.published import document, publish
 from tests.serving import WAIT_SECONDS, Served, received, serving
+from tests.torture.measured import needs_proc
 from tests.torture.mutating import mutated
 
 HOURS = (1795341600, 1795345200, 1795348800, 1795352400)
@@ -381,6 +382,7 @@ def test_who_never_ends_a_body_is_dropped(fleet: Fleet) -> None:
 
 def sockets_of(served: Served) -> int:
     """How many sockets the server holds."""
+    needs_proc()
     found = 0
     for descriptor in Path(f"/proc/{served.process.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
