@@ -161,12 +161,12 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-    with _undone_if_it_fails(folder.rmdir):
+    with undone_if_it_fails(folder.rmdir):
         fsync_folder(folder.parent)
 
 
 @contextlib.contextmanager
-def _undone_if_it_fails(undo: Callable[[], object]) -> Iterator[None]:
+def undone_if_it_fails(undo: Callable[[], object]) -> Iterator[None]:
     """Take a name back if it could not be made durable: the next fsync would say that it is."""
     try:
         yield
@@ -222,7 +222,7 @@ def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> b
     temporary = _write_temporary(staging or path.parent, path.name, content)
     try:
         os.link(temporary, path)
-        with _undone_if_it_fails(path.unlink):
+        with undone_if_it_fails(path.unlink):
             fsync_folder(path.parent)
     except FileExistsError:
         return False

@@ -47,13 +47,20 @@ class Fsync(NamedTuple):
     path: str
 
 
+class FailedFsync(NamedTuple):
+    """What this fsync was for may never be on the disk, whatever the next one says."""
+
+    node: int
+    path: str
+
+
 class Mark(NamedTuple):
     """A command has ended well: from now on its effect must last."""
 
     promises: tuple[str, ...]
 
 
-Step = Write | NewFolder | Rename | Fsync | Mark
+Step = Write | NewFolder | Rename | Fsync | FailedFsync | Mark
 DataLoss = Literal["none", "all", "torn", "zeros"]
 
 
@@ -61,6 +68,7 @@ DataLoss = Literal["none", "all", "torn", "zeros"]
 class _File:
     kept: bytes = b""
     written: list[bytes] = field(default_factory=list)
+    doomed: bool = False
 
     @property
     def now(self) -> bytes:
@@ -71,6 +79,10 @@ class _File:
 class _Folder:
     kept: dict[str, int] = field(default_factory=dict)
     renames: list[Rename] = field(default_factory=list)
+    # Of the renames, by `id`: those that no fsync reaches any more, and those that are safe
+    # though they come after one of these.
+    doomed: set[int] = field(default_factory=set)
+    safe: set[int] = field(default_factory=set)
 
     def entries(self, lost: Set[int] = frozenset()) -> dict[str, int]:
         """What it names; lost: by `id`, the renames that have not survived."""
@@ -112,14 +124,22 @@ class Disk:
                     self._keep(node)
             case Fsync(int(node), _):
                 self._keep(node)
+            case FailedFsync(node, _) if node in self.folders:
+                failed = self.folders[node]
+                failed.doomed |= {id(rename) for rename in failed.renames} - failed.safe
+            case FailedFsync(node, _):
+                self.files[node].doomed = True
             case Mark(promises):
                 self.promises |= set(promises)
 
     def _keep(self, node: int) -> None:
         if node in self.folders:
             folder = self.folders[node]
-            folder.kept, folder.renames = folder.entries(), []
-        else:
+            if folder.doomed:
+                folder.safe |= {id(rename) for rename in folder.renames} - folder.doomed
+            else:
+                folder.kept, folder.renames = folder.entries(), []
+        elif not self.files[node].doomed:
             file = self.files[node]
             file.kept, file.written = file.now, []
 
@@ -142,7 +162,9 @@ class Disk:
 
     def losses(self, chance: random.Random, at_random: int) -> Iterator[Tree]:
         """Trees that a loss of power may leave now: all regular ones, and some at random."""
-        pending = {id(r) for folder in self.folders.values() for r in folder.renames}
+        pending: set[int] = set()
+        for folder in self.folders.values():
+            pending |= {id(rename) for rename in folder.renames} - folder.safe
         named = set(self.paths().values())
         dirty = [node for node in named if node in self.files and self.files[node].written]
         kinds: tuple[DataLoss, ...] = ("none", "all", "torn", "zeros")

@@ -8,6 +8,7 @@ between two of these that anything could rely on.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -17,16 +18,30 @@ from typing import Any, Final
 
 import pytest
 
-from tests.torture.disk_model import ROOT, Disk, Fsync, Mark, NewFolder, Rename, Step, Write
+from tests.torture.disk_model import (
+    ROOT,
+    Disk,
+    FailedFsync,
+    Fsync,
+    Mark,
+    NewFolder,
+    Rename,
+    Step,
+    Write,
+)
 
 _NAMING: Final = ("rename", "replace", "link", "unlink", "remove", "mkdir", "rmdir")
 
 
 class Recorder:
-    """Looks at a folder and tells what has changed. ignored: names below it that are inputs."""
+    """Looks at a folder and tells what has changed. ignored: names below it that are inputs.
+
+    Attributes: steps, fsyncs_until_one_fails (None: none does).
+    """
 
     def __init__(self, folder: Path, disk: Disk, ignored: frozenset[str]) -> None:
         self.steps: list[Step] = []
+        self.fsyncs_until_one_fails: int | None = None
         self._folder = folder
         self._ignored = ignored
         self._lock = threading.RLock()
@@ -106,8 +121,15 @@ class Recorder:
             self.look()
             node = self._node_of.get(os.fstat(descriptor).st_ino)
             if node is not None:
-                path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-                self.steps.append(Fsync(node, os.path.relpath(path, self._folder)))
+                target = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+                path = os.path.relpath(target, self._folder)
+                if self.fsyncs_until_one_fails == 0:
+                    self.fsyncs_until_one_fails = None
+                    self.steps.append(FailedFsync(node, path))
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                if self.fsyncs_until_one_fails is not None:
+                    self.fsyncs_until_one_fails -= 1
+                self.steps.append(Fsync(node, path))
 
     def sync(self) -> None:
         """Stands for `os.sync`."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from hourtally.errors import StorageFault
 from hourtally.export import export_hours
 from hourtally.home import Home
 from hourtally.pipeline import build_hours, stale_hours
 from hourtally.verify import verify_hours
 from tests.small_homes import many_small_builds
 from tests.torture.committed import broken
-from tests.torture.disk_model import Disk, Fsync, Rename, Step, Tree
+from tests.torture.disk_model import Disk, Fsync, Mark, Rename, Step, Tree
 from tests.torture.recording import Recorder, recording
 from tests.torture.scenario import (
     HOURS,
@@ -159,6 +162,33 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
             found = list(wrongs(after, tree))
             assert not found, (steps[kill], number, recorder.steps[number], found)
     log.info("%d kills, %d different states after them", len(kills), len(seen))
+
+
+def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
+    steps: Sequence[Step], tmp_path: Path, *, long: bool
+) -> None:
+    """An fsync fails, the job ends with a sentence, the next one completes it; power is lost."""
+    first_job = takewhile(lambda step: not isinstance(step, Mark), steps)
+    fsyncs = sum(isinstance(step, Fsync) for step in first_job)
+    numbers = range(fsyncs) if long else range(7, fsyncs, fsyncs // 4)
+    seen, failed = set(), 0
+    for number in numbers:
+        home = fresh_home(tmp_path / f"home-{number}")
+        add_late_file(home)
+        with recording(home.root, Disk(), INPUTS) as recorder:
+            recorder.fsyncs_until_one_fails = number
+            with contextlib.suppress(StorageFault):
+                job(home)
+            failed += recorder.fsyncs_until_one_fails is None
+            recorder.fsyncs_until_one_fails = None
+            job(home)
+            recorder.mark(committed(home))
+        for at, after, tree in states(recorder.steps, 1 if long else 0):
+            seen.add(hash(frozenset(tree.items())))
+            found = list(wrongs(after, tree))
+            assert not found, (number, recorder.steps[at], found)
+    log.info("%d failed fsyncs, %d different states after them", failed, len(seen))
+    assert failed >= len(numbers) // 2
 
 
 def test_the_next_run_repairs_what_a_loss_of_power_left(

@@ -32,7 +32,8 @@ def keep_statement(home: Home, card: RateCard, hour: Hour, staging: Path) -> Non
     path = home.statement(digest)
     if _read(path, digest) is None:
         storage.make_folder(path.parent)
-        storage.replace_file(path, card.statement(hour), staging=staging)
+        with storage.undone_if_it_fails(path.unlink):
+            storage.replace_file(path, card.statement(hour), staging=staging)
     else:
         # Whoever wrote it may have been killed before its name was durable.
         storage.fsync_folder(path.parent)
