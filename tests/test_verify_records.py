@@ -94,6 +94,18 @@ def test_a_file_of_an_older_revision_is_held_to_its_manifest(home: Home, name: s
     assert difference.startswith(f"rev/{name}: its SHA-256: expected ")
 
 
+def test_the_rates_kept_beside_an_hour_are_held_to_their_name(home: Home) -> None:
+    [path] = home.statements.iterdir()
+    flip_middle(path)
+    [difference] = found(home)
+    assert difference.startswith(f"rates/{path.name}: its SHA-256: expected '{path.stem}', got ")
+
+    path.unlink()
+    assert found(home) == [
+        f"rates/{path.name}: the rates of published hours: expected a file, got none"
+    ]
+
+
 def ingest_nothing_but_quarantine(home: Home) -> str:
     """A batch that no hour has anything of."""
     wrong = home.root / "wrong.ndjson"

@@ -71,6 +71,7 @@ def _verify_hour(
         return
     whole = check_files(manifest, findings)
     check_index(manifest, whole, findings)
+    batches.check_statement(str(manifest.inputs["rates"]))
     inputs = manifest.inputs["batches"]
     are_whole = [batches.check_slices(hour, batch) for batch in inputs]
     if reasons := _inputs_of_another_build(card, manifest):

@@ -108,12 +108,16 @@ def check_index(manifest: Manifest, whole: set[str], findings: Findings) -> None
 
 
 class Batches:
-    """The ingest records, each read and checked once however many hours it touches."""
+    """The ingest records, each read and checked once however many hours it touches.
+
+    And the rates statements, which hours share too.
+    """
 
     def __init__(self, home: Home, findings: Findings) -> None:
         self._home = home
         self._findings = findings
         self._known: dict[str, dict[str, Any] | None] = {}
+        self._statements: set[str] = set()
 
     def check_slices(self, hour: Hour, batch: str) -> bool:
         """Check the slices of a batch in an hour by its record; whether they are whole."""
@@ -137,6 +141,19 @@ class Batches:
             self._findings.add(path, "its rows", PARQUET, str(error))
             return False
         return self._findings.compare(path, "its rows", field_of(entry, "rows"), rows)
+
+    def check_statement(self, digest: str) -> None:
+        """Check the rates that a home has kept under their digest."""
+        if digest in self._statements:
+            return
+        self._statements.add(digest)
+        path = self._home.statement(digest)
+        try:
+            held = storage.sha256_of(path)
+        except FileNotFoundError:
+            self._findings.add(path, "the rates of published hours", "a file", "none")
+        else:
+            self._findings.compare(path, "its SHA-256", digest, held)
 
     def check_others(self) -> None:
         """Check the records that no hour has asked for: of hours to be built, or of none."""
