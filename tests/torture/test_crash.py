@@ -28,7 +28,7 @@ def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
 ) -> None:
     trial = Trial(tmp_path, name, OPENING | WRITING)
     calls = telling(trial.calls)
-    chosen = calls if long else sampled(calls, 6)
+    chosen = calls if long else sampled(calls, 5)
     killed = 0
     for number, call in enumerate(chosen):
         trial.start_over()

@@ -34,7 +34,7 @@ def test_any_call_that_fails_is_told_and_a_rerun_completes_the_job(
 ) -> None:
     trial = Trial(tmp_path, name, OPENING | WRITING | READING)
     calls = telling(trial.calls)
-    chosen = calls if long else sampled(calls, 6)
+    chosen = calls if long else sampled(calls, 5)
     failed, wrongs = 0, []
     for number, call in enumerate(chosen):
         trial.start_over()
