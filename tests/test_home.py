@@ -324,6 +324,21 @@ def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_folder_that_cannot_be_removed_is_named_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+
+    def broken(path: str, **_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, "unlink", broken)
+    with pytest.raises(OSError, match="Input/output error") as fault:
+        storage.remove_folder(tmp_path / "folder")
+    assert fault.value.filename.startswith(str(tmp_path / "folder"))
+
+
 def test_a_file_is_described_by_its_size_and_digest(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc")
     # The first example of FIPS 180-2, appendix B.

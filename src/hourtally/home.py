@@ -139,11 +139,12 @@ def storage_faults(path: Path, doing: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name the path in what the system says of an open file: it names none itself."""
+    """Name the path where the system names none, or only the last part of one inside it."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if not str(error.filename).startswith(str(path)):
+            error.filename = str(path)
         raise
 
 
@@ -247,7 +248,7 @@ def _write_temporary(folder: Path, name: str, content: bytes, mode: int = 0o666)
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all that is in it, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), _named(folder):
         shutil.rmtree(folder)
 
 

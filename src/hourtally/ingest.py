@@ -115,6 +115,7 @@ def ingest_file(
 def _skip(home: Home, staging: Path, record: dict[str, Any]) -> IngestReceipt:
     """Leave a batch that exists as it is, and finish what its ingest, if killed, has not done."""
     storage.fsync_folder(home.batches)
+    refuse_links(home, staging)
     storage.remove_folder(staging)
     return _receipt(record, skipped=True)
 

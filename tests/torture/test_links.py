@@ -71,6 +71,20 @@ def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
     assert (home / "hours" / FIRST / "000001.json").is_file()
 
 
+def test_staging_of_a_batch_that_exists_is_not_removed_through_a_link(
+    home: Path, outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(home) in {0, 3}
+    shutil.rmtree(home / ".inbox")
+    shutil.rmtree(home / ".staging")
+    (outside / BATCH).mkdir()
+    (home / ".staging").symlink_to(outside)
+
+    assert run(home) == 1
+    assert f"{home / '.staging'}: a symbolic link stands where" in capsys.readouterr().err
+    assert (outside / BATCH).is_dir()
+
+
 @pytest.mark.parametrize("name", [f"batches/{BATCH}.json", f"hours/{FIRST}/000001.json"])
 def test_a_link_in_place_of_a_record_is_neither_written_through_nor_believed(
     home: Path, outside: Path, capsys: pytest.CaptureFixture[str], name: str
