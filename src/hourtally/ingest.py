@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -265,14 +265,11 @@ def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any])
     """Give staged files their names, durably; the record still decides whether they count."""
     (staging / "naming").touch()
     storage.fsync_folder(staging)
-    storage.make_folder(home.events)
-    folders = {home.events, home.quarantine(batch).parent}
-    for name in record["hours"]:
-        target = home.slices(Hour.parse(name), batch)
-        refuse_links(home, target.parent)
-        target.parent.mkdir(exist_ok=True)
+    targets = {name: home.slices(Hour.parse(name), batch) for name in record["hours"]}
+    folders = {home.quarantine(batch).parent, *(path.parent for path in targets.values())}
+    _make_hours(home, sorted({path.parent for path in targets.values()}))
+    for name, target in targets.items():
         (staging / f"{name}.parquet").rename(target)
-        folders.add(target.parent)
     storage.make_folder(home.quarantine(batch).parent)
     if record["quarantined"]:
         staged = staging / "quarantine.ndjson"
@@ -281,3 +278,21 @@ def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any])
     for folder in sorted(folders):
         storage.fsync_folder(folder)
     storage.make_folder(home.batches)
+
+
+def _make_hours(home: Home, folders: Sequence[Path]) -> None:
+    """Make the folders of hours, with one fsync for the names of all of them."""
+    storage.make_folder(home.events)
+    made = []
+    for folder in folders:
+        refuse_links(home, folder)
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+
+    def remove() -> None:
+        for folder in made:
+            folder.rmdir()
+
+    with storage.undone_if_it_fails(remove):
+        storage.fsync_folder(home.events)
