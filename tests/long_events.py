@@ -1,4 +1,4 @@
-"""A home with work for a while: one event that touches thirty hours."""
+"""A home with work for a while: one event that touches twenty hours."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 
 from hourtally.home import Home
+from hourtally.hours import parse_instant_ms
+from hourtally.pipeline import ingest_inbox
 from hourtally.sample import write_sample
+from hourtally.settings import Settings
+from tests.command_line import NOW
 
-HOURS = 30
-RANGE = ("--from", "2026-11-03T00", "--to", "2026-11-04T06")
+HOURS = 20
+RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-04T12")
 
 
 def home_of_long_event(folder: Path) -> Home:
@@ -29,12 +33,19 @@ def home_of_long_event(folder: Path) -> Home:
             "projectId": "shop",
             "resourceId": "api",
             "resourceType": "service",
-            "start": "2026-11-03T00:00:00Z",
-            "end": "2026-11-04T06:00:00Z",
+            "start": "2026-11-03T16:00:00Z",
+            "end": "2026-11-04T12:00:00Z",
             "cpuMillicores": 1000,
         },
     }
     (home.inbox / "long.ndjson").write_text(json.dumps(event) + "\n")
+    return home
+
+
+def ingested(home: Home) -> Home:
+    """The same home with its event ingested."""
+    report = ingest_inbox(home, parse_instant_ms(NOW), Settings(threads=1))
+    assert (len(report.files), report.refused) == (1, [])
     return home
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.command_line import environment
@@ -140,6 +142,14 @@ class PrefectServer:
     def client(self) -> SyncPrefectClient:
         with temporary_settings({PREFECT_API_URL: self.url}):
             return get_client(sync_client=True)
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Flows of this process are recorded in it."""
+        with temporary_settings({PREFECT_API_URL: self.url}):
+            yield
+            # While it is there.
+            APILogHandler().flush()
 
     def final_state(self, told: State[Any]) -> State[Any]:
         """What the server has as the state of the run that told its caller this one."""

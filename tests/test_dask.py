@@ -15,14 +15,13 @@ import cloudpickle
 import pytest
 from dask.config import set as set_config
 from distributed import Client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.backfill import run_backfill
 from hourtally.errors import HourtallyError
 from hourtally.home import Home
 from hourtally.interrupts import Stop
 from tests.command_line import hourtally
-from tests.long_events import HOURS, RANGE, home_of_long_event, manifests
+from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.prefect_server import PrefectServer, until
 
 
@@ -61,9 +60,7 @@ def published(home: Home) -> dict[str, Any]:
 def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
     tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, many = (home_of_long_event(tmp_path / name) for name in ("one", "many"))
-    for home in (one, many):
-        assert hourtally("ingest", home.inbox, "--home", home.root).returncode == 0
+    one, many = (ingested(home_of_long_event(tmp_path / name)) for name in ("one", "many"))
     assert hourtally("backfill", *RANGE, "--home", one.root).returncode == 0
 
     sent = []
@@ -78,7 +75,7 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
     monkeypatch.setattr(Client, "submit", watched)
 
     with (
-        temporary_settings({PREFECT_API_URL: prefect_server.url}),
+        prefect_server.recording(),
         dask(prefect_server, tmp_path) as (address, workers),
     ):
         left_at_the_kill = []
@@ -107,7 +104,7 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
     assert report.built.failed == []
     assert published(many) == published(one)
     assert len(published(many)) == HOURS
-    # 15 hours a task at most, and no task across the end of a day: 15, 9 and 6.
+    # 10 hours a task at most, and no task across the end of a day: 8, 10 and 2.
     assert len(sent) == 3
     assert max(own for own, _ in sent) < 8_000
     assert max(whole for _, whole in sent) < 100_000
@@ -118,7 +115,7 @@ def test_a_dask_scheduler_that_is_not_there_is_a_sentence(
 ) -> None:
     home = home_of_long_event(tmp_path)
     with (
-        temporary_settings({PREFECT_API_URL: prefect_server.url}),
+        prefect_server.recording(),
         set_config({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(HourtallyError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
     ):

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from prefect import State
 from prefect.logging import disable_run_logger
-from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import flows.backfill
 import flows.hourly
@@ -41,10 +39,8 @@ STALE = [StaleHour(hour, ("never built",)) for hour in SAMPLE_HOURS]
 @pytest.fixture
 def recorded(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
     """Flows of this process are recorded in the server."""
-    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+    with prefect_server.recording():
         yield prefect_server
-        # While the server is there.
-        APILogHandler().flush()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from hourtally.home import Home
 from tests.command_line import command, environment, hourtally
-from tests.long_events import HOURS, RANGE, home_of_long_event, manifests
+from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.prefect_server import PrefectServer, until
 
 INTERRUPTED = re.compile(
@@ -25,9 +25,7 @@ INTERRUPTED = re.compile(
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    home = home_of_long_event(tmp_path)
-    assert hourtally("ingest", home.inbox, "--home", tmp_path).returncode == 0
-    return home
+    return ingested(home_of_long_event(tmp_path))
 
 
 def interrupted_backfill(
@@ -94,7 +92,9 @@ def test_an_interrupt_of_the_flow_does_the_same(home: Home, prefect_server: Pref
     goes_on(home)
 
 
-def test_a_terminal_is_shown_how_far_how_fast_and_how_long_it_takes(home: Home) -> None:
+def test_a_terminal_is_shown_how_long_it_takes_and_a_dry_run_estimates_by_that(home: Home) -> None:
+    dry_run = ("backfill", *RANGE, "--home", home.root, "--force", "--dry-run")
+    before = hourtally(*dry_run).stdout.splitlines()
     terminal, standard_error = pty.openpty()
     with subprocess.Popen(
         command("backfill", *RANGE, "--home", home.root),
@@ -115,24 +115,16 @@ def test_a_terminal_is_shown_how_far_how_fast_and_how_long_it_takes(home: Home) 
     assert process.returncode == 0
     plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
     assert re.search(
-        r"building 2026-11-0\dT\d\d .* \d+/30 \d+\.\d (hours/s|s/hour) 0:00:\d\d", plain
+        rf"building 2026-11-0\dT\d\d .* \d+/{HOURS} \d+\.\d (hours/s|s/hour) 0:00:\d\d", plain
     )
 
-
-def test_a_dry_run_estimates_by_the_last_builds(home: Home) -> None:
-    dry_run = ("backfill", *RANGE, "--home", home.root, "--force", "--dry-run")
-
-    before = hourtally(*dry_run)
-    assert hourtally("backfill", *RANGE, "--home", home.root).returncode == 0
-    after = hourtally(*dry_run)
-
-    lines = before.stdout.splitlines()
-    assert lines[1].split(maxsplit=1) == ["2026-11-03T00", "never built"]
-    unknown = "30 hours would be built, how long it would take is not known before the first build."
-    assert lines[-1] == unknown
-    last = after.stdout.splitlines()[-1]
+    after = hourtally(*dry_run).stdout.splitlines()
+    assert before[1].split(maxsplit=1) == ["2026-11-03T16", "never built"]
+    unknown = "how long it would take is not known before the first build."
+    assert before[-1] == f"{HOURS} hours would be built, {unknown}"
+    assert after[1].split(maxsplit=1) == ["2026-11-03T16", "forced"]
     assert re.fullmatch(
-        r"30 hours would be built, in about \d+\.\d (seconds|minutes) "
-        r"at the pace of the last 24 builds\.",
-        last,
+        rf"{HOURS} hours would be built, in about \d+\.\d (seconds|minutes) "
+        rf"at the pace of the last {HOURS} builds\.",
+        after[-1],
     )
