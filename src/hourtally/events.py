@@ -25,6 +25,8 @@ from hourtally.schemas import RESOURCE_TYPES
 MAX_ATTRIBUTE_BYTES: Final = 512
 MAX_ID_BYTES: Final = 256
 MAX_NAME_BYTES: Final = 1_024
+# The contract names no limit for them; without one they may fill all memory.
+MAX_SELECTOR_BYTES: Final = 2_048
 MAX_QUANTITY: Final = 10**10
 MAX_INTERVAL_MS: Final = 31 * DAY_MS
 MAX_AHEAD_MS: Final = HOUR_MS
@@ -196,9 +198,9 @@ def _check_presence(data: dict[str, Any], kind: EventKind) -> None:
 
 
 def _check_types(data: dict[str, Any], kind: EventKind, time: object) -> None:
-    texts = [*kind.ids, *kind.names, "region"]
+    texts = [*kind.ids, *kind.names, *kind.selectors]
     if kind is RESOURCE_KIND:
-        texts += ["resourceType", "gpuModel"]
+        texts.append("resourceType")
     for field in texts:
         value = data.get(field)
         if value is not None and not isinstance(value, str):
@@ -231,10 +233,12 @@ def _check_texts(data: dict[str, Any], kind: EventKind) -> None:
         if _CONTROL.search(value):
             sentence = f"{field} is {shown(value)}: it has a control character"
             raise Rejection("bad_identifier", sentence)
-    for field in kind.names:
+    most = dict.fromkeys(kind.names, MAX_NAME_BYTES)
+    most |= dict.fromkeys(kind.selectors, MAX_SELECTOR_BYTES)
+    for field, most_bytes in most.items():
         size = len((data.get(field) or "").encode())
-        if size > MAX_NAME_BYTES:
-            sentence = f"{field} has {size} bytes, more than {MAX_NAME_BYTES}"
+        if size > most_bytes:
+            sentence = f"{field} has {size} bytes, more than {most_bytes}"
             raise Rejection("bad_identifier", sentence)
 
 

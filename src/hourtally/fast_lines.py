@@ -24,6 +24,7 @@ from hourtally.events import (
     MAX_INTERVAL_MS,
     MAX_NAME_BYTES,
     MAX_QUANTITY,
+    MAX_SELECTOR_BYTES,
 )
 from hourtally.jsonlines import MAX_LINE_BYTES
 from hourtally.kinds import RESOURCE_KIND, EventKind
@@ -85,11 +86,10 @@ def _events(read: pl.DataFrame) -> pl.DataFrame:
 @cache
 def _query(kind: EventKind, now_ms: int, form: PlainForm | None) -> str:
     """The SQL that reads one kind of event; `sql/read_lines.sql` with its fields filled in."""
-    texts = [*kind.ids, *kind.names, "region", "start", "end"]
-    fields = {**kind.ids, **kind.names, "region": "region"}
+    fields = {**kind.ids, **kind.names, **kind.selectors}
     if kind is RESOURCE_KIND:
-        texts += ["resourceType", "gpuModel"]
-        fields |= {"resourceType": "resource_type", "gpuModel": "gpu_model"}
+        fields["resourceType"] = "resource_type"
+    texts = [*fields, "start", "end"]
     columns = dict.fromkeys(EVENTS, "NULL")
     columns["event_type"] = f"'{kind.type}'"
     columns |= {column: f'"{field}"' for field, column in fields.items()}
@@ -105,7 +105,9 @@ def _query(kind: EventKind, now_ms: int, form: PlainForm | None) -> str:
     types = dict.fromkeys([*texts, *inner], "VARCHAR") | dict.fromkeys(kind.quantities, "BIGINT")
     structure = dict.fromkeys(["source", "id", "time", *outer], "VARCHAR") | {"data": types}
     rules = [f'strlen("{field}") BETWEEN 1 AND {MAX_ID_BYTES}' for field in kind.ids]
-    rules += [f'coalesce(strlen("{field}"), 0) <= {MAX_NAME_BYTES}' for field in kind.names]
+    most = dict.fromkeys(kind.names, MAX_NAME_BYTES)
+    most |= dict.fromkeys(kind.selectors, MAX_SELECTOR_BYTES)
+    rules += [f'coalesce(strlen("{field}"), 0) <= {size}' for field, size in most.items()]
     rules += [f'coalesce("{field}", 0) BETWEEN 0 AND {MAX_QUANTITY}' for field in kind.quantities]
     if kind is RESOURCE_KIND:
         listed = ", ".join(f"'{one}'" for one in RESOURCE_TYPES)

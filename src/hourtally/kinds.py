@@ -11,11 +11,15 @@ from hourtally.schemas import CLUSTER_EVENT, RESOURCE_EVENT
 
 @dataclass(frozen=True, eq=False)
 class EventKind:
-    """The data fields of one type of event, each with the column that it fills."""
+    """The data fields of one type of event, each with the column that it fills.
+
+    selectors: texts that do nothing but choose a rate.
+    """
 
     type: str
     ids: dict[str, str]
     names: dict[str, str]
+    selectors: dict[str, str]
     quantities: dict[str, str]
     defaults: dict[str, int]
 
@@ -33,6 +37,7 @@ RESOURCE_KIND: Final = EventKind(
         "projectName": "project_name",
         "resourceName": "resource_name",
     },
+    selectors={"region": "region", "gpuModel": "gpu_model"},
     quantities={
         "cpuMillicores": "cpu_millicores",
         "memoryMiB": "memory_mib",
@@ -45,6 +50,7 @@ CLUSTER_KIND: Final = EventKind(
     type=CLUSTER_EVENT,
     ids={"customerId": "customer_id", "clusterId": "resource_id"},
     names={"clusterName": "resource_name"},
+    selectors={"region": "region"},
     quantities={
         "vcpuMillicores": "vcpu_millicores",
         "memoryMiB": "memory_mib",

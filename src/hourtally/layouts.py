@@ -91,12 +91,11 @@ def layout_of(event: JsonObject, line: str) -> Layout | None:
 def _data_patterns(kind: EventKind) -> dict[str, str]:
     optional_text = rf"(?:{_TEXT}|null)"
     patterns = dict.fromkeys(kind.ids, _PLAIN)
-    patterns |= dict.fromkeys([*kind.names, "region"], optional_text)
+    patterns |= dict.fromkeys([*kind.names, *kind.selectors], optional_text)
     patterns |= dict.fromkeys(kind.quantities, rf"(?:{_QUANTITY}|null)")
     patterns |= {"start": f'"{INSTANT}"', "end": f'"{INSTANT}"'}
     if kind is RESOURCE_KIND:
         patterns["resourceType"] = '"(?:' + "|".join(RESOURCE_TYPES) + ')"'
-        patterns["gpuModel"] = optional_text
     return patterns
 
 

@@ -20,13 +20,14 @@ from hourtally.events import (
     MAX_INTERVAL_MS,
     MAX_NAME_BYTES,
     MAX_QUANTITY,
+    MAX_SELECTOR_BYTES,
     Instant,
     check_attribute_bytes,
     check_data,
     kind_of,
 )
 from hourtally.jsonlines import Rejection
-from hourtally.kinds import KINDS, Event
+from hourtally.kinds import KINDS, RESOURCE_KIND, Event
 from hourtally.parquet_columns import (
     BY_TYPE,
     INSTANTS,
@@ -172,8 +173,8 @@ def _is_good(now_ms: int) -> pl.Expr:
         clean = ~pl.col(name).str.contains(r"[\x00-\x1f\x7f-\x{9f}]")
         return size.is_between(1, MAX_ID_BYTES) & clean
 
-    def name_is_good(name: str) -> pl.Expr:
-        return pl.col(name).is_null() | (pl.col(name).str.len_bytes() <= MAX_NAME_BYTES)
+    def is_within(name: str, most_bytes: int) -> pl.Expr:
+        return pl.col(name).is_null() | (pl.col(name).str.len_bytes() <= most_bytes)
 
     attributes = pl.all_horizontal(
         pl.col(name).str.len_bytes().is_between(1, MAX_ATTRIBUTE_BYTES)
@@ -195,17 +196,18 @@ def _is_good(now_ms: int) -> pl.Expr:
     resource = (
         (pl.col("event_type") == RESOURCE_EVENT)
         & pl.all_horizontal(id_is_good(n) for n in ("team_id", "project_id", "resource_id"))
-        & pl.all_horizontal(name_is_good(n) for n in ("team_name", "project_name"))
-        & name_is_good("resource_name")
+        & pl.all_horizontal(is_within(n, MAX_NAME_BYTES) for n in RESOURCE_KIND.names.values())
+        & is_within("gpu_model", MAX_SELECTOR_BYTES)
         & pl.col("resource_type").is_in(RESOURCE_TYPES)
         & gpu
     )
     cluster = (
         (pl.col("event_type") == CLUSTER_EVENT)
         & id_is_good("cluster_id")
-        & name_is_good("cluster_name")
+        & is_within("cluster_name", MAX_NAME_BYTES)
     )
     common = attributes & id_is_good("customer_id") & times & quantities
+    common &= is_within("region", MAX_SELECTOR_BYTES)
     return common & (resource.fill_null(value=False) | cluster.fill_null(value=False))
 
 
