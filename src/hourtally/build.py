@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from hourtally import home as storage
 from hourtally.batches import check_slices
 from hourtally.changes import in_short
 from hourtally.documents import DocumentBlock, documents
+from hourtally.engine import connected
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.links import refuse_links
@@ -160,7 +160,7 @@ def _write_revision(
     """Run the stages and write the revision's files; what its manifest says of them."""
     periods = card.periods(hour)
     paths = [home.slices(hour, batch) for batch in inputs["batches"]]
-    with _duckdb(folder / "spill", settings) as connection:
+    with connected(folder / "spill", settings) as connection:
         metered = meter(connection, paths, periods)
     rated = rate(hour, metered.usage, card.in_force(hour), periods)
     rollup = roll_up(rated.charges, rated.clusters, metered.usage)
@@ -245,21 +245,3 @@ def _totals(customers: pl.DataFrame) -> dict[str, Any]:
     byoc_keys = ("total", *BYOC_COMPONENTS)
     byoc = {key: total(f"byoc_{c}") for key, c in zip(byoc_keys, BYOC_COLUMNS, strict=True)}
     return {"total": paas["total"] + byoc["total"], "paas": paas, "byoc": byoc}
-
-
-@contextlib.contextmanager
-def _duckdb(spill: Path, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of bounded memory; what a killed build has spilled goes with its revision."""
-    connection = duckdb.connect(
-        config={
-            "threads": settings.threads,
-            "memory_limit": f"{settings.memory_mib}MiB",
-            "temp_directory": str(spill),
-            "preserve_insertion_order": False,
-        }
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-        storage.remove_folder(spill)

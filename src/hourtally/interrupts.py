@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Final
 
 from hourtally.errors import HourtallyError
+from hourtally.settings import limit_polars
 
 _INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -69,10 +70,13 @@ def _handle(stop: Stop, ask: Callable[[], None]) -> dict[signal.Signals, signal.
 
 
 @contextlib.contextmanager
-def worker_processes(workers: int, stop: Stop | None) -> Iterator[ProcessPoolExecutor]:
+def worker_processes(
+    workers: int, stop: Stop | None, threads: int
+) -> Iterator[ProcessPoolExecutor]:
     """Processes that are asked to stop together with the caller; `stop_of_this_worker` there.
 
     A terminal interrupts them as well, so a second Ctrl-C abandons what they have in hand.
+    Each has so many threads.
 
     Raises:
         HourtallyError: one of them was ended from outside.
@@ -83,7 +87,7 @@ def worker_processes(workers: int, stop: Stop | None) -> Iterator[ProcessPoolExe
     if stop is not None:
         stop.also.append(asked)
     try:
-        with ProcessPoolExecutor(workers, context, _begin_worker, (asked,)) as pool:
+        with ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool:
             try:
                 yield pool
             except BaseException:
@@ -114,7 +118,8 @@ class _WorkerStop(Stop):
 _of_this_worker: list[Stop] = []
 
 
-def _begin_worker(asked: SharedEvent) -> None:
+def _begin_worker(asked: SharedEvent, threads: int) -> None:
+    limit_polars(threads)
     # The handlers do not look at `asked`: its lock may be held by the code they interrupt.
     own = Stop()
     _handle(own, own.set)

@@ -58,6 +58,9 @@ class Decided:
     conflicts: pl.DataFrame
 
 
+_NOTHING_DECIDED: Final = Decided(pl.DataFrame(schema=SLICES), 0, 0, pl.DataFrame(schema=CONFLICTS))
+
+
 def meter(
     connection: duckdb.DuckDBPyConnection,
     paths: list[Path],
@@ -77,7 +80,7 @@ def meter(
     rows = len(sorted_identities)
     suspects = sorted_identities.filter(sorted_identities == sorted_identities.shift()).unique()
     del sorted_identities
-    decided = decide(slices_with(paths, suspects))
+    decided = decide(slices_with(paths, suspects)) if len(suspects) else _NOTHING_DECIDED
     usage = connection.sql(_usage_query(connection, paths, periods, suspects, decided))
     return Metered(
         usage=_as_usage(pl.DataFrame(usage.to_arrow_table())),

@@ -251,7 +251,7 @@ def build_hours_with_workers(
     report = BuildReport()
     done = 0
     # All of them are started at once, also those that would find no hour left.
-    with worker_processes(min(workers, len(stale)), stop) as pool:
+    with worker_processes(min(workers, len(stale)), stop, share.threads) as pool:
         tasks = {
             pool.submit(_build_group, home, card, group, now_ms, share, force=force): group
             for group in _groups(stale, workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,3 +33,11 @@ def default_home(environment: Mapping[str, str] = os.environ) -> Path:
 def prefect_api_url(environment: Mapping[str, str] = os.environ) -> str | None:
     """The Prefect server that runs are to be recorded in, if one is configured."""
     return environment.get("PREFECT_API_URL") or None
+
+
+def limit_polars(threads: int, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have Polars, which is not imported yet, work with so many threads in this process.
+
+    It takes as many as there are cores, which processes that share them would fight for.
+    """
+    environment.setdefault("POLARS_MAX_THREADS", str(threads))
