@@ -173,14 +173,15 @@ def _write_revision(
     }
     if len(metered.conflicts):
         tables["conflicts"] = metered.conflicts
-    # Writing and fsyncing take one core and the disk, the documents' text the other core.
+    # Writing and fsyncing wait for the disk; the documents' text has what is left of the cores.
     with ThreadPoolExecutor(1) as writer:
         written = [
             writer.submit(_write_table, folder / f"{name}.parquet", table)
             for name, table in tables.items()
         ]
         path = folder / "documents.ndjson"
-        tables["customers"] = _write_documents(path, documents(hour, rated.charges, rollup))
+        blocks = documents(hour, rated.charges, rollup, settings.threads)
+        tables["customers"] = _write_documents(path, blocks)
         written += [
             writer.submit(_write_table, folder / "customers.parquet", tables["customers"]),
             writer.submit(_finish_file, path),

@@ -15,13 +15,14 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.concurrency import in_turn
 from hourtally.hours import Hour
 from hourtally.money_columns import format_cents_expr
 from hourtally.rollup import Rollup, parent_numbers
 from hourtally.schemas import BYOC_COMPONENTS, BYOC_PRICES, CUSTOMERS, PAAS_PRICES, conform
 
 # Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
-_BLOCK_RESOURCES: Final = 250_000
+_BLOCK_RESOURCES: Final = 50_000
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 
@@ -33,37 +34,46 @@ class DocumentBlock:
     customers: pl.DataFrame
 
 
-def documents(hour: Hour, charges: pl.DataFrame, rollup: Rollup) -> Iterator[DocumentBlock]:
+def documents(
+    hour: Hour, charges: pl.DataFrame, rollup: Rollup, threads: int = 1
+) -> Iterator[DocumentBlock]:
     """The hour's documents, one line a customer, by customer id, some customers at a time."""
+    work = ((hour, charges, rollup, customers) for customers in _blocks(charges, rollup.customers))
     offset = 0
-    for customers in _blocks(charges, rollup.customers):
-        first, last = customers["customer_id"][0], customers["customer_id"][-1]
-
-        def within(frame: pl.DataFrame, first: str = first, last: str = last) -> pl.DataFrame:
-            return frame.filter(pl.col("customer_id").is_between(pl.lit(first), pl.lit(last)))
-
-        texts = _teams_text(
-            within(charges), within(rollup.types), within(rollup.projects), within(rollup.teams)
-        )
-        lines = customers.join(
-            texts, on="customer_id", how="left", validate="1:1", maintain_order="left"
-        ).select(
-            pl.concat_str(
-                pl.lit('{"customerId":'), _quoted("customer_id"), pl.lit(',"document":')
-            ).alias("head"),
-            pl.concat_str(
-                pl.lit(f'{{"data":{{"timestamp":{hour.timestamp},"paasUsage":{{"price":'),
-                _price(PAAS_PRICES, PAAS_PRICES, "paas_"),
-                pl.lit(',"teams":['),
-                pl.col("inner").fill_null(""),
-                pl.lit(']},"byocUsage":{"price":'),
-                _price(("total", *BYOC_COMPONENTS), BYOC_PRICES, "byoc_"),
-                pl.lit("}}}"),
-            ).alias("document"),
-        )
-        block = _block(customers, lines, offset)
+    for block in in_turn(threads, _documents_of, work):
+        yield DocumentBlock(block.lines, block.customers.with_columns(pl.col("offset") + offset))
         offset += len(block.lines)
-        yield block
+
+
+def _documents_of(
+    hour: Hour, charges: pl.DataFrame, rollup: Rollup, customers: pl.DataFrame
+) -> DocumentBlock:
+    """The documents of a run of customers, with offsets as if nothing were before them."""
+    first, last = customers["customer_id"][0], customers["customer_id"][-1]
+
+    def within(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.col("customer_id").is_between(pl.lit(first), pl.lit(last)))
+
+    texts = _teams_text(
+        within(charges), within(rollup.types), within(rollup.projects), within(rollup.teams)
+    )
+    lines = customers.join(
+        texts, on="customer_id", how="left", validate="1:1", maintain_order="left"
+    ).select(
+        pl.concat_str(
+            pl.lit('{"customerId":'), _quoted("customer_id"), pl.lit(',"document":')
+        ).alias("head"),
+        pl.concat_str(
+            pl.lit(f'{{"data":{{"timestamp":{hour.timestamp},"paasUsage":{{"price":'),
+            _price(PAAS_PRICES, PAAS_PRICES, "paas_"),
+            pl.lit(',"teams":['),
+            pl.col("inner").fill_null(""),
+            pl.lit(']},"byocUsage":{"price":'),
+            _price(("total", *BYOC_COMPONENTS), BYOC_PRICES, "byoc_"),
+            pl.lit("}}}"),
+        ).alias("document"),
+    )
+    return _block(customers, lines)
 
 
 def _blocks(charges: pl.DataFrame, customers: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -169,8 +179,9 @@ def _escape(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, values, dtype=pl.String)
 
 
-def _block(customers: pl.DataFrame, lines: pl.DataFrame, offset: int) -> DocumentBlock:
+def _block(customers: pl.DataFrame, lines: pl.DataFrame) -> DocumentBlock:
     """Join heads and documents to lines; where each document lies, and its digest."""
+    offset = 0
     pieces: list[bytes] = []
     offsets: list[int] = []
     lengths: list[int] = []

@@ -43,7 +43,7 @@ INGEST = {
     (storage, "fsync_file"): "fsync",
 }
 BUILD = {
-    (build, "check_slices"): "hash the slices (beside the rest)",
+    (build, "check_slices"): "hash the slices",
     (build, "meter"): "metering: identities, usage",
     (build, "rate"): "rating",
     (build, "roll_up"): "rollup",
