@@ -8,6 +8,7 @@ paths and small values travels.
 
 # No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
 # itself, which in a served run fails for names that come from another module.
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -124,6 +125,6 @@ def _runner(dask_scheduler: str | None) -> Iterator[TaskRunner[Any]]:
 
 def run_backfill(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
     """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), waiting(Caller(shown, stop)):
+    with recorded(), waiting(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
         report: JobReport = outcome(backfill(**parameters, return_state=True))
     return report

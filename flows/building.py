@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -31,7 +32,10 @@ def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
         steps: they fill the report that they are given.
     """
     report = JobReport()
-    with waiting():
+    with waiting() as caller:
+        if caller.at_sigterm is not None:
+            # In the place of the engine's handler, until the engine puts back what it found.
+            signal.signal(signal.SIGTERM, caller.at_sigterm)
         try:
             steps(report)
         except HourtallyError as error:

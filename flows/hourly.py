@@ -9,6 +9,7 @@ everywhere; `hourtally schedule` does so too, and takes options.
 
 # No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
 # itself, which in a served run fails for names that come from another module.
+import signal
 import sys
 from typing import Any
 
@@ -76,7 +77,7 @@ def hourly(
 
 def run_hourly(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
     """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), waiting(Caller(shown, stop)):
+    with recorded(), waiting(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
         report: JobReport = outcome(hourly(**parameters, return_state=True))
     return report
 

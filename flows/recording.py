@@ -34,7 +34,9 @@ def recorded() -> Iterator[None]:
         raise HourtallyError(message)
     try:
         yield
-    except httpx.TransportError as error:
+    except (httpx.TransportError, httpx.HTTPStatusError) as error:
+        if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
+            raise
         message = (
             f"the Prefect server at {PREFECT_API_URL.value()} went away ({error}). What was "
             f"published is whole. Start it {otherwise}."

@@ -12,6 +12,7 @@ an artifact takes 26 ms: a tenth of the time of an hour of 20,000 events.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,7 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
+from flows.recording import server_answers
 from flows.summary import day_rows, hour_rows, summary_of
 from flows.work import who_waits
 from hourtally.errors import HourtallyError
@@ -35,6 +37,7 @@ from hourtally.pipeline import BuildReport, JobReport
 
 # What a request to a server that is away, restarting or full ends with.
 _NOT_SHOWN: Final = (httpx.HTTPError, PrefectException)
+_gone_away: Final = threading.Event()
 
 
 @dataclass
@@ -84,8 +87,13 @@ def _show_table(key: str, rows: list[dict[str, Any]], text: str) -> None:
 
 
 def _shown(show: Callable[[], Any]) -> Any:
+    # A request waits a minute for a server that comes back; those after it do not, each anew.
+    if _gone_away.is_set() and not server_answers():
+        return None
+    _gone_away.clear()
     try:
         return show()
     except _NOT_SHOWN as error:
+        _gone_away.set()
         get_run_logger().warning("an artifact could not be shown: %s", error)
         return None

@@ -8,6 +8,7 @@ paths and small values only; the rate card is read where it is used.
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -58,10 +59,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who waits for a flow in its own process: shown its progress, and able to stop it."""
+    """Who waits for a flow in its own process: shown its progress, and able to stop it.
+
+    at_sigterm: what is done at a SIGTERM; None leaves that to Prefect, which ends the flow.
+    """
 
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
+    at_sigterm: signal._HANDLER = None
 
 
 # Prefect hands it on to the threads of tasks; on other machines nobody waits.

@@ -29,7 +29,11 @@ def home(tmp_path: Path) -> Home:
 
 
 def interrupted_backfill(
-    home: Home, *options: str, times: int = 1, environment: dict[str, str]
+    home: Home,
+    *options: str,
+    times: int = 1,
+    by: signal.Signals = signal.SIGINT,
+    environment: dict[str, str],
 ) -> tuple[int, str]:
     """A backfill that is interrupted after some hours; its exit status and what it said."""
     with subprocess.Popen(
@@ -41,7 +45,7 @@ def interrupted_backfill(
     ) as process:
         until("some hours are built", lambda: manifests(home)[1:])
         for _ in range(times):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
         assert process.stderr is not None
         said = process.stderr.read()
     assert "Traceback" not in said, said
@@ -82,10 +86,14 @@ def test_a_second_interrupt_abandons_the_hour_in_hand(home: Home) -> None:
     goes_on(home)
 
 
-def test_an_interrupt_of_the_flow_does_the_same(home: Home, prefect_server: PrefectServer) -> None:
-    status, said = interrupted_backfill(home, environment=prefect_server.environment)
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_of_the_flow_does_the_same(
+    home: Home, prefect_server: PrefectServer, by: signal.Signals
+) -> None:
+    status, said = interrupted_backfill(home, by=by, environment=prefect_server.environment)
 
     assert status == 130
+    assert "Crash" not in said
     counts = INTERRUPTED.search(said)
     assert counts is not None, said
     assert int(counts[1]) == len(manifests(home))

@@ -18,8 +18,8 @@ from prefect.client.schemas.schedules import IntervalSchedule
 
 from hourtally.home import Home
 from hourtally.sample import write_sample
-from tests.command_line import NOW, ROOT, documents, hourtally
-from tests.long_events import HOURS, home_of_long_event, manifests
+from tests.command_line import NOW, ROOT, command, documents, hourtally
+from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.prefect_server import PrefectServer, until
 
 SECOND = dt.timedelta(seconds=1)
@@ -93,6 +93,28 @@ def test_a_served_schedule_creates_runs_and_executes_them(
     assert not deployment.paused
 
 
+@contextlib.contextmanager
+def recorded_while_its_server_goes_away(server: PrefectServer, home: Home) -> Iterator[None]:
+    """Around what ends the server, in the middle of a backfill, which still does its work."""
+    with subprocess.Popen(
+        command("backfill", *RANGE, "--home", home.root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # It gives up at once, and not after a minute for each of its last requests.
+        env=server.environment | {"PREFECT_CLIENT_MAX_RETRIES": "0"},
+    ) as process:
+        until("the recorded one has begun", lambda: manifests(home))
+        assert process.poll() is None
+        yield
+        _, said = process.communicate()
+
+    assert process.returncode == 1
+    assert "Traceback" not in said, said
+    assert f"the Prefect server at {server.url} went away" in said
+    assert len(manifests(home)) == len(list(home.hours.glob("*/rev-*"))) == HOURS
+
+
 def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing(
     server: PrefectServer, tmp_path: Path
 ) -> None:
@@ -100,8 +122,9 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     with served(server, tmp_path):
         until("some hours are built", lambda: manifests(home)[2:])
     # Its processes are gone in the middle of their work; now the server's too.
-    server.kill()
-    cut = dt.datetime.now(dt.UTC)
+    with recorded_while_its_server_goes_away(server, ingested(home_of_long_event(tmp_path / "r"))):
+        server.kill()
+        cut = dt.datetime.now(dt.UTC)
 
     # No hour is half-built: what is published is whole, the others are not there.
     published = len(manifests(home))

@@ -217,7 +217,7 @@ def build_hours(
         except StorageFault:
             raise
         except HourtallyError as error:
-            report.failed.append((one.hour.name, error))
+            report.failed.append((one.hour.name, _without_frames(error)))
         except KeyboardInterrupt:
             if stop is None:
                 raise
@@ -230,6 +230,12 @@ def build_hours(
         if progress:
             progress(number, len(stale), one.hour.name)
     return report
+
+
+def _without_frames(error: HourtallyError) -> HourtallyError:
+    """The error for its message only: its trace would keep the hour's engine and tables alive."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def build_hours_with_workers(

@@ -20,6 +20,8 @@ def quiet_environment(home: Home) -> dict[str, str]:
         # The server is sent what the flows say; whoever looks on is shown only warnings.
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        # Not every event that a server which went away was not told, each in 2,000 characters.
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         # Telemetry: of the client, and of a server that it starts.
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
