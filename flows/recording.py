@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
 
 from hourtally.errors import HourtallyError
@@ -32,6 +34,8 @@ def recorded() -> Iterator[None]:
             f"Start it {otherwise}."
         )
         raise HourtallyError(message)
+    of_flows = get_logger("prefect.flow_runs")
+    of_flows.addFilter(_is_no_failed_request)
     try:
         yield
     except (httpx.TransportError, httpx.HTTPStatusError) as error:
@@ -42,3 +46,10 @@ def recorded() -> Iterator[None]:
             f"published is whole. Start it {otherwise}."
         )
         raise HourtallyError(message) from error
+    finally:
+        of_flows.removeFilter(_is_no_failed_request)
+
+
+def _is_no_failed_request(record: logging.LogRecord) -> bool:
+    """Leaves out the trace of a request to a server that went away; a sentence tells of it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], httpx.HTTPError))
