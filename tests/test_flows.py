@@ -184,6 +184,8 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
     assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
     assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
+    # Prefect keeps what a run gave back; an hour's tables and engine are not to be kept with it.
+    assert [error.__traceback__ for _, error in built.failed] == [None, None]
 
 
 def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: PrefectServer) -> None:
