@@ -89,7 +89,7 @@ def build_all(
         HourtallyError: what ended a task; the others have ended when it is raised.
     """
     running: deque[tuple[Sequence[StaleHour], PrefectFuture[Any]]] = deque()
-    done = 0
+    done = left = 0
 
     def collect() -> None:
         nonlocal done
@@ -106,11 +106,16 @@ def build_all(
         for group in _groups(stale, work.workers):
             if len(running) == work.workers:
                 collect()
+            if who_waits().stop.is_set():
+                # Tasks on other machines do not see it, so they are not begun.
+                left += len(group)
+                continue
             # All that travels to the machine that builds these hours.
             given = {"work": work, "stale": group, "report": BuildReport()}
             running.append((group, runner.submit(build, given)))
         while running:
             collect()
+        built.undone += left
     except BaseException:
         who_waits().stop.set()
         for _, future in running:

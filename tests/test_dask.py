@@ -99,13 +99,28 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
         killer.join()
         assert workers[0].wait() == -signal.SIGKILL
         assert workers[1].poll() is None
+        after_the_kill = published(many)
 
+        # Asked to stop when the first task has ended, it begins no other.
+        stop = Stop()
+        interrupted = run_backfill(
+            lambda *_: stop.set(),
+            stop,
+            from_=RANGE[1],
+            to=RANGE[3],
+            home=str(many.root),
+            force=True,
+            dask_scheduler=address,
+        )
+
+    # The hours of the first day, 16 to 23, and those of the second, 0 to 11.
+    assert (len(interrupted.built.built), interrupted.built.undone) == (8, 12)
     assert left_at_the_kill[0] > 0
     assert report.built.failed == []
-    assert published(many) == published(one)
-    assert len(published(many)) == HOURS
-    # 10 hours a task at most, and no task across the end of a day: 8, 10 and 2.
-    assert len(sent) == 3
+    assert after_the_kill == published(one)
+    assert len(after_the_kill) == HOURS
+    # 10 hours a task at most, and no task across the end of a day: 8, 10 and 2. Then one of 8.
+    assert len(sent) == 4
     assert max(own for own, _ in sent) < 8_000
     assert max(whole for _, whole in sent) < 100_000
 
