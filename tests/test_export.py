@@ -333,7 +333,7 @@ def test_files_are_not_removed_through_a_symbolic_link(
     assert (outside / "1793610000.json").read_bytes() == b"mine"
 
 
-def test_what_the_system_refuses_names_the_folder(
+def test_what_the_system_refuses_names_the_file(
     home: Home, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(home, NINE, {"acme": ACME})
@@ -343,6 +343,17 @@ def test_what_the_system_refuses_names_the_folder(
 
     monkeypatch.setattr(os, "rename", full)
 
-    with pytest.raises(StorageFault, match="tree/acme: exporting failed: No space left"):
+    refused = "tree/acme/1793610000.json: exporting failed: No space left"
+    with pytest.raises(StorageFault, match=refused):
         export_hours(home, tree, [NINE])
     assert files_of(tree) == {}
+
+
+def test_a_marker_that_cannot_be_opened_is_named_whole(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    marker(tree, NINE).unlink()
+    marker(tree, NINE).symlink_to("nowhere")
+
+    with pytest.raises(StorageFault, match=f"^{marker(tree, NINE)}: exporting failed: "):
+        export_hours(home, tree, [NINE])

@@ -108,20 +108,21 @@ class ExportTree:
     def is_in_step(self, hour: Hour, documents: str) -> bool:
         """Whether the hour's files are those of the documents with this SHA-256."""
         flags = os.O_RDONLY | os.O_NOFOLLOW
-        try:
-            descriptor = os.open(f"{hour.name}.json", flags, dir_fd=self.markers)
-        except FileNotFoundError:
-            return False
-        with os.fdopen(descriptor, "rb") as file:
+        with _faults_named(self.path / _MARKERS):
             try:
-                return bool(json.load(file)["documents"] == documents)
-            except (ValueError, KeyError, TypeError):
+                descriptor = os.open(f"{hour.name}.json", flags, dir_fd=self.markers)
+            except FileNotFoundError:
                 return False
+            with os.fdopen(descriptor, "rb") as file:
+                try:
+                    return bool(json.load(file)["documents"] == documents)
+                except (ValueError, KeyError, TypeError):
+                    return False
 
     def remove_marker(self, hour: Hour) -> None:
         """Say that the hour's files are in no known state."""
         self.pending.pop(hour.name, None)
-        with contextlib.suppress(FileNotFoundError):
+        with _faults_named(self.path / _MARKERS), contextlib.suppress(FileNotFoundError):
             os.unlink(f"{hour.name}.json", dir_fd=self.markers)
 
     def mark(self, hour: Hour, documents: str, files: int) -> None:
@@ -149,7 +150,7 @@ class ExportTree:
 def open_tree(directory: Path) -> Iterator[ExportTree]:
     """Open an export folder and hold its lock, so that two exports take turns."""
     storage.make_folder(directory)
-    with contextlib.ExitStack() as stack:
+    with _faults_named(directory), contextlib.ExitStack() as stack:
         root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, root)
         fcntl.flock(root, fcntl.LOCK_EX)
@@ -165,11 +166,13 @@ def open_tree(directory: Path) -> Iterator[ExportTree]:
 
 @contextlib.contextmanager
 def _faults_named(folder: Path) -> Iterator[None]:
-    """Name the folder in what the system says: of itself it names the last part of a path."""
+    """Name what is in the folder whole: of an open one the system names what is inside alone."""
     try:
         yield
     except OSError as error:
-        error.filename = str(folder)
+        name = error.filename if isinstance(error.filename, str) else ""
+        if os.sep not in name and name != str(folder):
+            error.filename = str(folder / name)
         raise
 
 
