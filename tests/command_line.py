@@ -24,7 +24,7 @@ def environment() -> dict[str, str]:
 def hourtally(
     *arguments: str | Path, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; it never prints a traceback."""
+    """Run a command to its end; it never prints a traceback, nor what an engine left behind."""
     done = subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -33,6 +33,7 @@ def hourtally(
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
+    assert "nanobind: leaked" not in done.stderr, done.stderr
     return done
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from hourtally.build import BuildReceipt, build_hour
 from hourtally.errors import Damaged, FileRefused, HourtallyError, StorageFault
@@ -29,6 +29,7 @@ from hourtally.staleness import stale_hours as find_stale_hours
 # Enough that handing them over costs nothing, few enough that all workers end together.
 _MOST_HOURS_A_TASK: Final = 24
 
+_Error = TypeVar("_Error", bound=HourtallyError)
 Progress = Callable[[int, int, str], None]
 """Called with what is done, of how much, and what it was (`bytes` of a file, or hours)."""
 
@@ -140,7 +141,7 @@ def _event_files(path: Path, report: IngestReport) -> list[Path]:
     try:
         files = event_files(path)
     except FileRefused as refusal:
-        report.refused.append(refusal)
+        report.refused.append(_without_frames(refusal))
         return []
     # Whoever may put a link into a folder could have any file read that a run may read.
     links = [file for file in files if file != path and file.is_symlink()]
@@ -166,7 +167,7 @@ def _ingest(
             (lambda done, size: progress(done, size, file.name)) if progress else None,
         )
     except (FileRefused, Damaged) as refusal:
-        report.refused.append(refusal)
+        report.refused.append(_without_frames(refusal))
         return None
     report.files.append(receipt)
     return receipt
@@ -232,8 +233,8 @@ def build_hours(
     return report
 
 
-def _without_frames(error: HourtallyError) -> HourtallyError:
-    """The error for its message only: its trace would keep the hour's engine and tables alive."""
+def _without_frames(error: _Error) -> _Error:
+    """The error for its message only: its trace would keep an engine and tables alive."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
