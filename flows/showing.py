@@ -87,7 +87,7 @@ def _show_table(key: str, rows: list[dict[str, Any]], text: str) -> None:
 
 
 def _shown(show: Callable[[], Any]) -> Any:
-    # A request waits a minute for a server that comes back; those after it do not, each anew.
+    # A request waits a while for a server that comes back; those after it do not, each anew.
     if _gone_away.is_set() and not server_answers():
         return None
     _gone_away.clear()
