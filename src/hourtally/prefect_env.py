@@ -23,7 +23,7 @@ def quiet_environment(home: Home) -> dict[str, str]:
         # Not every event that a server which went away was not told, each in 2,000 characters.
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         # A request waits half a minute for a server to come back (2, 4, 8 and 16 s), not a whole
-        # one: the last of a run are made three times over.
+        # one: a run whose server is gone makes several of them before it ends.
         "PREFECT_CLIENT_MAX_RETRIES": "4",
         # Telemetry: of the client, and of a server that it starts.
         "DO_NOT_TRACK": "1",
