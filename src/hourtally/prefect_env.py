@@ -22,9 +22,9 @@ def quiet_environment(home: Home) -> dict[str, str]:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         # Not every event that a server which went away was not told, each in 2,000 characters.
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-        # A request waits half a minute for a server to come back (2, 4, 8 and 16 s), not a whole
-        # one: a run whose server is gone makes several of them before it ends.
-        "PREFECT_CLIENT_MAX_RETRIES": "4",
+        # A request waits 14 s for a server to come back (2, 4 and 8 s), which a restart takes, and
+        # not a minute: a run whose server is gone makes a dozen of them before it ends.
+        "PREFECT_CLIENT_MAX_RETRIES": "3",
         # Telemetry: of the client, and of a server that it starts.
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
