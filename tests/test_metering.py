@@ -192,7 +192,8 @@ def test_identities_that_only_share_a_digest_both_count(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = batch(tmp_path / "a.parquet", statement(0), statement(1))
-    twins = pl.read_parquet(path).with_columns(identity=pl.lit(7, dtype=pl.UInt64))
+    slices = pl.read_parquet(path).select(SLICES.keys())
+    twins = slices.with_columns(identity=pl.lit(7, dtype=pl.UInt64))
     metered = meter(connection, [written(tmp_path / "b.parquet", twins)], WHOLE)
     assert (metered.slices, metered.duplicates, len(metered.conflicts)) == (2, 0, 0)
     assert len(metered.usage) == 2

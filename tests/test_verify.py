@@ -17,7 +17,7 @@ from hourtally import metering
 from hourtally import verify as verification
 from hourtally.home import Home
 from hourtally.ratecard import parse_rate_card
-from hourtally.schemas import SLICES
+from hourtally.schemas import USAGE_KEY
 from hourtally.verify import verify_hours
 from tests.card_strategies import rate_cards
 from tests.command_line import everything
@@ -34,6 +34,7 @@ from tests.damaging import (
     rewrite_cell,
     rewrite_document,
     rewrite_record,
+    rewrite_slices,
     rewrite_table,
     set_in,
     slices_of,
@@ -88,7 +89,7 @@ def swap_winner(home: Home) -> None:
     def decide(shared: pl.DataFrame) -> metering.Decided:
         decided = right(shared)
         c1 = pl.col("event_id") == "c1"
-        later = shared.filter(c1).sort("event_time_us").tail(1).select(SLICES.keys())
+        later = shared.filter(c1).sort("event_time_us").tail(1).select(decided.slices.columns)
         slices = pl.concat([decided.slices.filter(~c1), later])
         return dataclasses.replace(decided, slices=slices)
 
@@ -97,6 +98,22 @@ def swap_winner(home: Home) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metering, "decide", decide)
         build_golden(home)
+
+
+def share_a_key(home: Home) -> None:
+    """Publish the hour with the usage key of a2, of api, at a5, of vol-1; its record fits."""
+
+    def share(rows: pl.DataFrame) -> pl.DataFrame:
+        of_api = rows.filter(pl.col("event_id") == "a2").row(0, named=True)
+        is_volume = pl.col("event_id") == "a5"
+        return rows.with_columns(
+            pl.when(is_volume).then(pl.lit(of_api[half], pl.UInt64)).otherwise(half).alias(half)
+            for half in USAGE_KEY
+        )
+
+    rewrite_slices(home, "a5", share)
+    shutil.rmtree(home.hours)
+    build_golden(home)
 
 
 Damage = Callable[[Home], object]
@@ -243,6 +260,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda home: flip_middle(slices_of(home, "a1")[1]),
         "batches/",
     ),
+    "a usage key": (
+        share_a_key,
+        # 1 MiB for 3,600,000 ms.
+        "rev/charges.parquet: storage_mib_ms of acme/web/shop/service/api: expected 0, got 3600000",
+    ),
     "the counterfeit of a conflict": (
         swap_winner,
         "rev/charges.parquet: cpu_nanocents of globex/web/shop/service/api: "
@@ -269,7 +291,7 @@ def test_a_verification_leaves_the_home_as_it_is(home: Home) -> None:
 
 def test_the_independent_path_shares_no_stage_with_a_build() -> None:
     stages = "build documents events ingest metering money money_columns names pipeline rating"
-    stages += " rollup slices_file slicing views"
+    stages += " rollup slices_file slicing usage_keys views"
     sources = sorted(Path(str(verification.__file__)).parent.glob("*.py"))
     imported = set()
     for source in sources:

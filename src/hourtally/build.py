@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from hourtally import home as storage
-from hourtally.batches import check_slices
+from hourtally.batches import check_keys, check_slices
 from hourtally.changes import in_short
 from hourtally.documents import DocumentBlock, documents
 from hourtally.engine import connected
@@ -109,6 +109,7 @@ def _publish(
     folder.mkdir()
     try:
         check_slices(home, hour, inputs["batches"], settings.threads)
+        check_keys(home, hour, inputs["batches"])
         try:
             facts = _write_revision(home, card, hour, settings, parent, inputs, folder)
         except _ENGINE_FAULTS as error:

@@ -1,9 +1,10 @@
 """Slices of an hour to usage: each identity counted once, quantities times milliseconds summed.
 
 Duplicates and conflicts are rare, and to look for them in whole rows would take most of a
-build. So only the identities' 64-bit digests are compared, for all slices of the hour; the
-slices that share one are read whole and decided, and usage is summed over the others and
-over those that stand.
+build. So only the identities' 64-bit digests are compared, for all slices of the hour; those
+that share one are compared by identity, numbers and usage key, and only where one identity has
+several contents are they read whole and decided. Usage is summed by usage key over the slices
+that count, and the texts of each key are read from one slice that has it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +20,21 @@ import duckdb
 import polars as pl
 
 from hourtally.hours import format_instant
-from hourtally.schemas import CONTENT, SLICES, USAGE, Schema, conform
+from hourtally.schemas import (
+    CONTENT,
+    QUANTITIES,
+    SLICES,
+    USAGE,
+    USAGE_KEY,
+    USAGE_TEXTS,
+    Schema,
+    conform,
+)
 
 _IDENTITY: Final = ("event_source", "event_id")
 _EXTENT: Final = ("slice_start_ms", "slice_end_ms")
+# What is equal in these, beside the identity, is equal in `CONTENT`: the key stands for all texts.
+_SHORT_CONTENT: Final = (*USAGE_KEY, "start_ms", "end_ms", *QUANTITIES)
 # Of a conflict's contents the manifest tells these of the one that counts.
 _TOLD: Final = ("event_type", "customer_id", "project_id", "resource_id")
 
@@ -50,15 +63,22 @@ class Metered:
 
 @dataclass(frozen=True)
 class Decided:
-    """The slices that stand of those that share an identity. read: how many there were."""
+    """The slices that stand of those that share an identity; each with its `slice_row`."""
 
     slices: pl.DataFrame
-    read: int
+    conflicts: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Of slices that share a digest, the rows that do not count, and why."""
+
+    left_out: pl.Series
     duplicates: int
     conflicts: pl.DataFrame
 
 
-_NOTHING_DECIDED: Final = Decided(pl.DataFrame(schema=SLICES), 0, 0, pl.DataFrame(schema=CONFLICTS))
+_NOTHING_SHARED: Final = _Shared(pl.Series(dtype=pl.Int64), 0, pl.DataFrame(schema=CONFLICTS))
 
 
 def meter(
@@ -73,32 +93,69 @@ def meter(
         paths: the slices files of the hour's committed batches.
         periods: the hour cut where a rate starts or ends, `(start_ms, end_ms)` each.
     """
-    if not paths:
+    identities = pl.collect_all([_scan([path]).select("identity") for path in paths])
+    first_rows = [0, *accumulate(map(len, identities))]
+    if not first_rows[-1]:
         return Metered(pl.DataFrame(schema=USAGE), 0, 0, pl.DataFrame(schema=CONFLICTS))
-    identities = pl.scan_parquet(paths, glob=False, hive_partitioning=False).select("identity")
-    sorted_identities = identities.collect().to_series().sort()
-    rows = len(sorted_identities)
+    sorted_identities = pl.concat(identities).to_series().sort()
     suspects = sorted_identities.filter(sorted_identities == sorted_identities.shift()).unique()
-    del sorted_identities
-    decided = decide(slices_with(paths, suspects)) if len(suspects) else _NOTHING_DECIDED
-    usage = connection.sql(_usage_query(connection, paths, periods, suspects, decided))
+    del identities, sorted_identities
+    shared = _compare(paths, suspects) if len(suspects) else _NOTHING_SHARED
+    query = _usage_query(connection, paths, first_rows, periods, shared.left_out)
+    summed = pl.DataFrame(connection.sql(query).to_arrow_table())
     return Metered(
-        usage=_as_usage(pl.DataFrame(usage.to_arrow_table())),
-        slices=rows - decided.read + len(decided.slices),
-        duplicates=decided.duplicates,
-        conflicts=decided.conflicts,
+        usage=_as_usage(_with_texts(summed, paths, first_rows)),
+        slices=first_rows[-1] - len(shared.left_out),
+        duplicates=shared.duplicates,
+        conflicts=shared.conflicts,
     )
 
 
-def slices_with(paths: list[Path], suspects: pl.Series) -> pl.DataFrame:
-    """The slices of these identities' digests, `schemas.SLICES`; `path` says of which file."""
-    if not len(suspects):
-        return pl.DataFrame(schema={**SLICES, "path": pl.String})
-    return (
-        pl.scan_parquet(paths, glob=False, hive_partitioning=False, include_file_paths="path")
-        .filter(pl.col("identity").is_in(suspects.implode()))
-        .select(*SLICES, "path")
-        .collect()
+def _scan(paths: list[Path]) -> pl.LazyFrame:
+    """Slices files, their rows numbered through all of them."""
+    return pl.scan_parquet(
+        paths,
+        glob=False,
+        hive_partitioning=False,
+        include_file_paths="path",
+        row_index_name="slice_row",
+    )
+
+
+def _slices_with(paths: list[Path], digests: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+    shares = pl.col("identity").is_in(digests.implode())
+    return _scan(paths).filter(shares).select(*columns, "slice_row").collect()
+
+
+def slices_with(paths: list[Path], digests: pl.Series) -> pl.DataFrame:
+    """The slices of these identities' digests, `schemas.SLICES` and `slice_row`, their number.
+
+    `path` says of which file.
+    """
+    if not len(digests):
+        return pl.DataFrame(schema={**SLICES, "path": pl.String, "slice_row": pl.UInt32})
+    return _slices_with(paths, digests, (*SLICES, "path"))
+
+
+def _compare(paths: list[Path], suspects: pl.Series) -> _Shared:
+    """Find what is said again, or contradicted, among the slices of digests that several have."""
+    columns = (*_IDENTITY, "identity", *_SHORT_CONTENT)
+    slices = _slices_with(paths, suspects, columns)
+    contents = slices.group_by(columns).agg(pl.col("slice_row").min())
+    several = contents.group_by(*_IDENTITY, "identity").len().filter(pl.col("len") > 1)
+    contested = several["identity"].unique()
+    is_contested = pl.col("identity").is_in(contested.implode())
+    standing = [contents.filter(~is_contested).get_column("slice_row")]
+    conflicts = _NOTHING_SHARED.conflicts
+    if len(contested):
+        decided = decide(slices_with(paths, contested))
+        standing.append(decided.slices["slice_row"])
+        conflicts = decided.conflicts
+    rows = slices["slice_row"]
+    return _Shared(
+        left_out=rows.filter(~rows.is_in(pl.concat(standing).implode())),
+        duplicates=len(slices) - len(contents),
+        conflicts=conflicts,
     )
 
 
@@ -109,7 +166,7 @@ def decide(shared: pl.DataFrame) -> Decided:
     earliest time counts, absent last, then the smallest (contract, section 2).
     """
     contents = shared.group_by(*_IDENTITY, *CONTENT, *_EXTENT, "identity").agg(
-        pl.col("event_time_us").min()
+        pl.col("event_time_us").min(), pl.col("slice_row").min()
     )
     ranked = contents.sort(
         *_IDENTITY,
@@ -126,9 +183,7 @@ def decide(shared: pl.DataFrame) -> Decided:
         .sort(_IDENTITY)
     )
     return Decided(
-        slices=standing.select(SLICES.keys()),
-        read=len(shared),
-        duplicates=len(shared) - len(contents),
+        slices=standing.select(*SLICES, "slice_row"),
         conflicts=conform(conflicts, CONFLICTS),
     )
 
@@ -146,9 +201,9 @@ def describe_conflicts(conflicts: pl.DataFrame, most: int) -> list[dict[str, Any
 def _usage_query(
     connection: duckdb.DuckDBPyConnection,
     paths: list[Path],
+    first_rows: list[int],
     periods: Sequence[tuple[int, int]],
-    suspects: pl.Series,
-    decided: Decided,
+    left_out: pl.Series,
 ) -> str:
     """`sql/usage.sql` over the slices that count and the periods there are.
 
@@ -156,18 +211,36 @@ def _usage_query(
     changes: the general one would cost half as much again on every hour.
     """
     quoted = ", ".join(quoted_path(path) for path in paths)
-    if len(suspects):
-        connection.register("suspects", pl.DataFrame({"identity": suspects}).to_arrow())
-        connection.register("decided", decided.slices.to_arrow())
-    slices = _sql("slices_once" if len(suspects) else "slices_all").format(
-        files=f"[{quoted}]", columns=", ".join(SLICES)
-    )
+    slices = _sql("slices_all").format(files=f"[{quoted}]", first_rows=first_rows)
+    if len(left_out):
+        numbers = pl.DataFrame({"slice_row": left_out.cast(pl.Int64)})
+        connection.register("left_out", numbers.to_arrow())
+        slices = _sql("slices_once").format(slices=slices)
     if len(periods) > 1:
         rows = [(number, *period) for number, period in enumerate(periods)]
         names = ["period", "period_start_ms", "period_end_ms"]
         connection.register("periods", pl.DataFrame(rows, names, orient="row").to_arrow())
     pieces = _sql("pieces_cut" if len(periods) > 1 else "pieces_whole")
     return _sql("usage").format(slices=slices, pieces=pieces)
+
+
+def _with_texts(summed: pl.DataFrame, paths: list[Path], first_rows: list[int]) -> pl.DataFrame:
+    """Rows of `sql/usage.sql` with the texts that their keys stand for, sorted by `first_row`."""
+    summed = summed.sort("first_row")
+    row = pl.col("first_row")
+    of_files = []
+    for path, (begins, ends) in zip(paths, pairwise(first_rows), strict=True):
+        wanted = summed.filter(row.is_between(begins, ends - 1)).select(row - begins).to_series()
+        if len(wanted):
+            here = pl.col("slice_row").is_in(wanted.implode())
+            first_row = (pl.col("slice_row") + pl.lit(begins, pl.Int64)).alias("first_row")
+            of_files.append(_scan([path]).filter(here).select(first_row, *USAGE_KEY, *USAGE_TEXTS))
+    texts = pl.concat(pl.collect_all(of_files))
+    usage = summed.join(texts, on=("first_row", *USAGE_KEY), validate="m:1", maintain_order="left")
+    if len(usage) != len(summed):
+        message = f"{len(summed) - len(usage)} rows of usage have a slice with another key"
+        raise AssertionError(message)
+    return usage
 
 
 def _sql(name: str) -> str:

@@ -126,17 +126,27 @@ SLICE_ORDER: Final = (*RESOURCE_ORDER, "slice_start_ms", "slice_end_ms")
 
 RESOURCE_KEY: Final = ("customer_id", "team_id", "project_id", "resource_type", "resource_id")
 
+# What tells one row of usage from another, beside the rate period.
+USAGE_TEXTS: Final = (
+    "event_type",
+    *RESOURCE_KEY,
+    "team_name",
+    "project_name",
+    "resource_name",
+    "region",
+    "gpu_model",
+)
+# The same as a number of 128 bits in two halves; `usage_keys.py` makes it.
+USAGE_KEY: Final = ("usage_key_high", "usage_key_low")
+
+# Grain: one slice as a slices file holds it.
+STORED_SLICES: Final[Schema] = {**SLICES, **dict.fromkeys(USAGE_KEY, pl.UInt64)}
+
 # Grain: one resource or cluster (event_type tells) x names x region x gpu_model x rate period
 # of the hour (counted from 0). Usage: sum of quantity x milliseconds; exact, 128 bits.
 # last_end_ms: the latest end of the slices in it, which decides between names.
 USAGE: Final[Schema] = {
-    "event_type": pl.String,
-    **dict.fromkeys(RESOURCE_KEY, pl.String),
-    "team_name": pl.String,
-    "project_name": pl.String,
-    "resource_name": pl.String,
-    "region": pl.String,
-    "gpu_model": pl.String,
+    **dict.fromkeys(USAGE_TEXTS, pl.String),
     "period": pl.Int32,
     "last_end_ms": pl.Int64,
     **{quantity + "_ms": pl.Int128 for quantity in QUANTITIES},

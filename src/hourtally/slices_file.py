@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.schemas import SLICES, conform
+from hourtally.schemas import SLICES, STORED_SLICES, conform
+from hourtally.usage_keys import with_usage_keys
 
 # Small enough to be read by several threads, large enough for dictionaries to pay.
 _ROW_GROUP_ROWS: Final = 131_072
@@ -24,7 +25,7 @@ _SCHEMA: Final = pa.schema(
             if dtype == pl.UInt64
             else pa.int64(),
         )
-        for name, dtype in SLICES.items()
+        for name, dtype in STORED_SLICES.items()
     ]
 )
 # Values that hardly repeat; a dictionary of them would only be built to be given up.
@@ -41,7 +42,7 @@ class SlicesWriter:
             _SCHEMA,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[name for name in SLICES if name not in _DISTINCT],
+            use_dictionary=[name for name in STORED_SLICES if name not in _DISTINCT],
             write_page_checksum=True,
             store_schema=False,
         )
@@ -66,5 +67,6 @@ class SlicesWriter:
 
 
 def to_table(slices: pl.DataFrame) -> pa.Table:
-    """Slices (`schemas.SLICES`) as they are written."""
-    return conform(slices, SLICES).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SCHEMA)
+    """Slices (`schemas.SLICES`) as they are written: `schemas.STORED_SLICES`."""
+    stored = conform(with_usage_keys(conform(slices, SLICES)), STORED_SLICES)
+    return stored.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SCHEMA)

@@ -1,5 +1,3 @@
--- Grain: one slice; where an identity is there several times, the one that was decided.
-SELECT {columns} FROM read_parquet({files}, hive_partitioning = false)
-ANTI JOIN suspects USING (identity)
-UNION ALL
-SELECT {columns} FROM decided
+-- Grain: one slice that counts: not one of those that repeat it or contradict it.
+SELECT * FROM ({slices})
+ANTI JOIN left_out USING (slice_row)

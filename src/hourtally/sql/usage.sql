@@ -1,4 +1,5 @@
--- Grain: one resource or cluster x its names x region x gpu_model x rate period of the hour.
+-- Grain: one usage key (it stands for the texts of a row of usage) x rate period of the hour.
+-- first_row is the number of one slice with that key: its texts are those of the usage.
 -- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
 WITH
 -- every slice of the hour that counts
@@ -8,18 +9,10 @@ slices AS ({slices}),
 pieces AS ({pieces})
 
 SELECT
-    event_type,
-    customer_id,
-    team_id,
-    project_id,
-    resource_type,
-    resource_id,
-    team_name,
-    project_name,
-    resource_name,
-    region,
-    gpu_model,
+    usage_key_high,
+    usage_key_low,
     period,
+    min(slice_row) AS first_row,
     max(slice_end_ms) AS last_end_ms,
     sum(cpu_millicores * piece_ms) AS cpu_millicores_ms,
     sum(memory_mib * piece_ms) AS memory_mib_ms,

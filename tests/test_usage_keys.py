@@ -1,0 +1,157 @@
+"""Usage keys: what has one key has the same texts, and usage by keys is usage by texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from hourtally.events import check_line
+from hourtally.metering import decide, meter
+from hourtally.parsing import events_frame
+from hourtally.schemas import QUANTITIES, SLICES, USAGE, USAGE_KEY, USAGE_TEXTS
+from hourtally.slices_file import SlicesWriter, to_table
+from hourtally.slicing import in_order, slices_of, without_duplicates
+from hourtally.usage_keys import usage_keys, with_usage_keys
+from tests.command_line import documents, hourtally
+from tests.damaging import golden_home, rewrite_slices
+from tests.damaging import slices_of as slices_file_of
+from tests.event_files import as_cloud_event
+from tests.golden_hour import HOUR
+from tests.strategies import HOUR as MIDDLE
+from tests.strategies import HOUR_START_MS, NOW_MS, Json, event_sets
+
+# What lengths, marks and ends could be taken for.
+_CONFUSING = ("", "-", ":", "1", "1:", "0:", "-0:", "a", "\0", "a\0b", "é", "\U0001f600")
+texts = st.none() | st.sampled_from(_CONFUSING) | st.text(st.sampled_from("01:-\0é"), max_size=4)
+
+
+def frame(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(rows, dict.fromkeys(USAGE_TEXTS, pl.String))
+
+
+@given(st.lists(st.tuples(*(texts for _ in USAGE_TEXTS)), min_size=1, max_size=20))
+def test_keys_are_equal_where_all_texts_are_and_nowhere_else(rows: list[tuple[Any, ...]]) -> None:
+    table = pl.DataFrame(rows, dict.fromkeys(USAGE_TEXTS, pl.String), orient="row")
+    keys = usage_keys(table).rows()
+    assert len(set(keys)) == len(set(rows)) == len(set(zip(keys, rows, strict=True)))
+    # Of runs of rows, too.
+    assert with_usage_keys(table).select(USAGE_KEY).rows() == keys
+
+
+def test_a_key_is_the_blake2b_digest_of_the_texts_behind_their_lengths() -> None:
+    table = frame(
+        {"event_type": "é", "customer_id": "12", "team_id": "", "team_name": "a\0b"},
+        {"gpu_model": "-"},
+    )
+    # In the order of `USAGE_TEXTS`: type, customer, team, project, type, id, three names, two more.
+    encoded = (b"2:\xc3\xa92:120:---3:a\0b----", b"-" * 10 + b"1:-")
+    expected = []
+    for text in encoded:
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        expected.append((int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")))
+    assert usage_keys(table).rows() == expected
+
+
+def test_no_slices_have_no_keys() -> None:
+    assert with_usage_keys(pl.DataFrame(schema=SLICES)).columns == [*SLICES, *USAGE_KEY]
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 2}) as connection:
+        yield connection
+
+
+BY_TEXTS = """
+    SELECT {texts}, period, max(slice_end_ms) AS last_end_ms, {sums}
+    FROM (
+        SELECT *, least(slice_end_ms, until_ms) - greatest(slice_start_ms, from_ms) AS piece_ms
+        FROM standing, periods
+    )
+    WHERE piece_ms > 0
+    GROUP BY ALL
+"""
+
+
+def usage_by_texts(
+    connection: duckdb.DuckDBPyConnection, slices: pl.DataFrame, periods: list[tuple[int, int]]
+) -> pl.DataFrame:
+    """Whole rows decided, whole texts grouped."""
+    rows = [(number, *period) for number, period in enumerate(periods)]
+    named = pl.DataFrame(rows, ["period", "from_ms", "until_ms"], orient="row")
+    connection.register("periods", named.to_arrow())
+    standing = decide(slices.with_row_index("slice_row")).slices
+    connection.register("standing", standing.to_arrow())
+    sums = ", ".join(f"sum({name} * piece_ms) AS {name}_ms" for name in QUANTITIES)
+    found = connection.sql(BY_TEXTS.format(texts=", ".join(USAGE_TEXTS), sums=sums))
+    return pl.DataFrame(found.to_arrow_table()).cast(pl.Schema(USAGE))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(event_sets(), min_size=1, max_size=3),
+    st.sets(st.integers(1, 3_599_999), max_size=2),
+    st.data(),
+)
+def test_usage_by_keys_is_usage_by_texts(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[list[Json]],
+    changes: set[int],
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("usage")
+    paths, stored = [], []
+    for number, events in enumerate(files):
+        # What another file says, too; and names that could be taken for two.
+        again = data.draw(st.lists(st.sampled_from(files[0]), max_size=3))
+        for event in events:
+            event["data"] |= data.draw(st.sampled_from(({}, {}, {"teamName": "a\0b"})))
+        lines = (json.dumps(as_cloud_event(event)).encode() for event in (*events, *again))
+        cut = slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
+        once, _ = without_duplicates(cut.filter(hour=MIDDLE).select(SLICES.keys()))
+        paths.append(folder / f"{number}.parquet")
+        stored.append(once)
+        with SlicesWriter(paths[-1]) as writer:
+            writer.write(to_table(in_order(once)))
+    instants = [HOUR_START_MS + ms for ms in (0, *sorted(changes), 3_600_000)]
+    periods = list(pairwise(instants))
+
+    metered = meter(connection, paths, periods)
+    expected = usage_by_texts(connection, pl.concat(stored), periods)
+    assert_frame_equal(metered.usage, expected, check_row_order=False)
+
+
+def test_slices_of_an_earlier_version_are_refused_and_ingested_again(tmp_path: Path) -> None:
+    home = golden_home(tmp_path)
+    before = documents(home.root)
+    rewrite_slices(home, "a1", lambda rows: rows.drop(USAGE_KEY))
+    slices, record = slices_file_of(home, "a1")
+    build = ("backfill", "--from", HOUR, "--to", "2026-11-22T14", "--force", "--home", home.root)
+    now = ("--now", "2026-11-22T16:00:00Z")
+
+    refused = hourtally(*build, *now)
+    assert refused.returncode == 1
+    file = home.root / "first.ndjson"
+    assert f"{slices}: damaged: it has no usage keys" in refused.stderr
+    named = re.search(r"remove (\S+) and ingest (\S+) again", refused.stderr)
+    assert named is not None
+    assert Path(named[1]) == record
+    assert Path(named[2]).name == file.name
+
+    Path(named[1]).unlink()
+    assert hourtally("ingest", file, "--home", home.root, *now).returncode in (0, 3)
+    assert hourtally(*build, *now).returncode == 0
+    assert documents(home.root) == before
