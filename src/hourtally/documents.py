@@ -23,6 +23,8 @@ from hourtally.schemas import BYOC_COMPONENTS, BYOC_PRICES, CUSTOMERS, PAAS_PRIC
 
 # Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
 _BLOCK_RESOURCES: Final = 50_000
+# Of a line, behind its document.
+_END: Final = "}\n"
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 
@@ -30,7 +32,7 @@ _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 class DocumentBlock:
     """Lines of `documents.ndjson`. customers: `schemas.CUSTOMERS`, one row a line."""
 
-    lines: bytes
+    lines: memoryview
     customers: pl.DataFrame
 
 
@@ -57,7 +59,7 @@ def _documents_of(
     texts = _teams_text(
         within(charges), within(rollup.types), within(rollup.projects), within(rollup.teams)
     )
-    lines = customers.join(
+    texts = customers.join(
         texts, on="customer_id", how="left", validate="1:1", maintain_order="left"
     ).select(
         pl.concat_str(
@@ -73,7 +75,7 @@ def _documents_of(
             pl.lit("}}}"),
         ).alias("document"),
     )
-    return _block(customers, lines)
+    return _block(customers, texts)
 
 
 def _blocks(charges: pl.DataFrame, customers: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -143,7 +145,9 @@ def _joined(texts: pl.DataFrame, children: pl.DataFrame, key: list[str]) -> pl.S
     """
     return (
         texts.group_by(parent_numbers(children, key), maintain_order=True)
-        .agg(pl.col("text").str.join(",").alias("inner"))
+        .agg("text")
+        # A list's texts are joined in a quarter of the time that the same as an aggregate takes.
+        .select(pl.col("text").list.join(",").alias("inner"))
         .get_column("inner")
     )
 
@@ -179,23 +183,22 @@ def _escape(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, values, dtype=pl.String)
 
 
-def _block(customers: pl.DataFrame, lines: pl.DataFrame) -> DocumentBlock:
-    """Join heads and documents to lines; where each document lies, and its digest."""
-    offset = 0
-    pieces: list[bytes] = []
-    offsets: list[int] = []
-    lengths: list[int] = []
-    digests: list[str] = []
-    for head, document in lines.iter_rows():
-        head_bytes, document_bytes = head.encode(), document.encode()
-        offsets.append(offset + len(head_bytes))
-        lengths.append(len(document_bytes))
-        digests.append(hashlib.sha256(document_bytes).hexdigest())
-        pieces += (head_bytes, document_bytes, b"}\n")
-        offset += len(head_bytes) + len(document_bytes) + 2
-    located = customers.with_columns(
-        pl.Series("offset", offsets, dtype=pl.Int64),
-        pl.Series("length", lengths, dtype=pl.Int64),
-        pl.Series("sha256", digests, dtype=pl.String),
+def _block(customers: pl.DataFrame, texts: pl.DataFrame) -> DocumentBlock:
+    """Join `head` and `document` to lines; where each document lies, and its digest."""
+    line = pl.concat_str("head", "document", pl.lit(_END)).alias("line")
+    length = pl.col("document").str.len_bytes().cast(pl.Int64).alias("length")
+    written = texts.select(line, length).with_columns(
+        end=pl.col("line").str.len_bytes().cast(pl.Int64).cum_sum()
     )
-    return DocumentBlock(b"".join(pieces), conform(located.select(CUSTOMERS.keys()), CUSTOMERS))
+    # In this form of a column its texts lie one behind the other.
+    column = written["line"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    lines = memoryview(column.buffers()[2])[: written["end"][-1]]
+    places = written.select(
+        (pl.col("end") - len(_END) - pl.col("length")).alias("offset"), "length"
+    )
+    digests = [
+        hashlib.sha256(lines[offset : offset + length]).hexdigest()
+        for offset, length in places.iter_rows()
+    ]
+    located = customers.with_columns(*places, pl.Series("sha256", digests, dtype=pl.String))
+    return DocumentBlock(lines, conform(located.select(CUSTOMERS.keys()), CUSTOMERS))

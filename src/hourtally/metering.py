@@ -23,6 +23,7 @@ from hourtally.hours import format_instant
 from hourtally.schemas import (
     CONTENT,
     QUANTITIES,
+    RESOURCE_ORDER,
     SLICES,
     USAGE,
     USAGE_KEY,
@@ -51,8 +52,8 @@ CONFLICTS: Final[Schema] = {
 class Metered:
     """The usage of an hour, and what was left out on the way to it.
 
-    usage: `schemas.USAGE`, in no order. slices: how many count. duplicates: how many equal one
-    that is kept. conflicts: `CONFLICTS`, sorted by identity.
+    usage: `schemas.USAGE`, sorted by `RESOURCE_ORDER`. slices: how many count. duplicates: how
+    many equal one that is kept. conflicts: `CONFLICTS`, sorted by identity.
     """
 
     usage: pl.DataFrame
@@ -255,4 +256,5 @@ def quoted_path(path: Path) -> str:
 
 def _as_usage(usage: pl.DataFrame) -> pl.DataFrame:
     """DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be."""
-    return conform(usage.select(pl.col(c).cast(t) for c, t in USAGE.items()), USAGE)
+    exact = usage.select(pl.col(c).cast(t) for c, t in USAGE.items())
+    return conform(exact.sort(RESOURCE_ORDER), USAGE)

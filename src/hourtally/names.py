@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 
-def latest_names(
-    usage: pl.DataFrame, key: Sequence[str], name: str, id_column: str
-) -> pl.DataFrame:
+def latest_names(usage: pl.DataFrame, ids: pl.Series, name: str, id_column: str) -> pl.Series:
     """The name of every id: the non-empty one with the latest end, ties by its bytes, else the id.
 
     Args:
         usage: `schemas.USAGE`, where `last_end_ms` is the latest end of a row's slices.
-        key: what identifies what is named.
+        ids: for each row the number of what is named, from 0 on, none left out.
         name: the column of the names.
-        id_column: the one of `key` that stands in where no slice carries a name.
+        id_column: what stands in where no slice carries a name.
 
     Returns:
-        `key` and `name`, one row a key.
+        `name`, a row a number.
     """
-    named = pl.col(name).is_not_null() & (pl.col(name) != "")
-    return (
-        usage.group_by(*key, name)
-        .agg(pl.col("last_end_ms").max())
-        .with_columns(rank=pl.when(named).then("last_end_ms"))
-        .sort("rank", name, nulls_last=False)
-        .unique(key, keep="last")
-        .with_columns(pl.when(named).then(name).otherwise(id_column).alias(name))
-        .select(*key, name)
+    is_name = pl.col(name).is_not_null() & (pl.col(name) != "")
+    latest_last = (
+        usage.select(ids.alias("id"), id_column, name, pl.when(is_name).then("last_end_ms"))
+        .sort("id", "last_end_ms", name, nulls_last=False)
+        .filter((pl.col("id") != pl.col("id").shift(-1)).fill_null(value=True))
     )
+    return latest_last.select(
+        pl.when(is_name).then(name).otherwise(id_column).alias(name)
+    ).to_series()

@@ -21,6 +21,7 @@ from hourtally.money import MAX_NANOCENTS, MAX_NUMERATOR, round_half_even
 from hourtally.money_columns import round_half_even_expr
 from hourtally.names import latest_names
 from hourtally.ratecard import Rate, RatesInForce
+from hourtally.rollup import parent_numbers
 from hourtally.schemas import (
     BYOC_COMPONENTS,
     BYOC_PRICES,
@@ -67,10 +68,14 @@ def rate(
     priced: list[pl.DataFrame] = []
     gaps: list[RateGap] = []
     for event_type, components, prices in _KINDS:
-        rows = usage.filter(pl.col("event_type") == event_type).with_columns(
-            pl.when(pl.col("customer_id").is_in(list(index.customers)))
-            .then("customer_id")
-            .alias("rate_customer")
+        rows = (
+            usage.filter(pl.col("event_type") == event_type)
+            .sort(RESOURCE_KEY)
+            .with_columns(
+                pl.when(pl.col("customer_id").is_in(list(index.customers)))
+                .then("customer_id")
+                .alias("rate_customer")
+            )
         )
         cases = rows.select(_SELECTED_BY).unique()
         pricings = []
@@ -175,12 +180,16 @@ class _Pricing:
 
 
 def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) -> pl.DataFrame:
-    """Charges, their total, the usage behind them and the name; one row a resource, sorted."""
+    """Charges, their total, the usage behind them and the name; one row a resource, sorted.
+
+    rows: sorted by resource, so that each has a number, which groups faster than its key.
+    """
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
         pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128)
         for pricing in bounded
     ]
+    numbers = parent_numbers(rows, RESOURCE_KEY)
     table = (
         rows.join(
             cases.with_columns(multipliers),
@@ -188,9 +197,11 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
             how="left",
             nulls_equal=True,
             validate="m:1",
+            maintain_order="left",
         )
-        .group_by(RESOURCE_KEY)
+        .group_by(numbers, maintain_order=True)
         .agg(
+            pl.col(RESOURCE_KEY).first(),
             *(pl.col(p.usage).sum().cast(pl.Decimal(38, 0)) for p in pricings),
             *(
                 (pl.col(p.usage) * pl.col(f"{p.usage}_multiplier")).sum().alias(p.charge)
@@ -201,37 +212,33 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
             round_half_even_expr(pl.col(p.charge), pl.lit(p.denominator, dtype=pl.Int128))
             for p in bounded
         )
+        .with_columns(
+            _charges_unbounded(rows, numbers, cases, p) for p in pricings if p not in bounded
+        )
     )
-    for pricing in pricings:
-        if pricing not in bounded:
-            charges = _charges_unbounded(rows, cases, pricing)
-            table = table.join(charges, on=RESOURCE_KEY, validate="1:1", nulls_equal=True)
     parts = [pricing.charge for pricing in pricings]
     # The parts first: four below 2^126 may wrap when they are added, four that fit do not.
     _check_fits(table, parts)
     table = table.with_columns(pl.sum_horizontal(parts).alias("total_nanocents"))
     _check_fits(table, ["total_nanocents"])
-    names = latest_names(rows, RESOURCE_KEY, "resource_name", "resource_id")
-    return (
-        table.with_columns(pl.col("total_nanocents", *parts).cast(pl.Int64))
-        .join(names, on=RESOURCE_KEY, validate="1:1", nulls_equal=True)
-        .sort(RESOURCE_KEY)
+    return table.with_columns(
+        pl.col("total_nanocents", *parts).cast(pl.Int64),
+        latest_names(rows, numbers, "resource_name", "resource_id"),
     )
 
 
-def _charges_unbounded(rows: pl.DataFrame, cases: pl.DataFrame, pricing: _Pricing) -> pl.DataFrame:
+def _charges_unbounded(
+    rows: pl.DataFrame, numbers: pl.Series, cases: pl.DataFrame, pricing: _Pricing
+) -> pl.Series:
     """One component in Python's integers, for prices or usage beyond 126 bits."""
     factor_of = dict(zip(cases.iter_rows(), pricing.factors, strict=True))
-    exact: dict[tuple[str, ...], Fraction] = {}
-    for row in rows.iter_rows(named=True):
-        key = tuple(row[column] for column in RESOURCE_KEY)
-        factor = factor_of[tuple(row[column] for column in _SELECTED_BY)]
-        exact[key] = exact.get(key, Fraction(0)) + row[pricing.usage] * factor
+    exact: dict[int, Fraction] = {}
+    for number, used, *case in rows.select(numbers, pricing.usage, *_SELECTED_BY).iter_rows():
+        exact[number] = exact.get(number, Fraction(0)) + used * factor_of[tuple(case)]
     charges = [round_half_even(charge) for charge in exact.values()]
     if max(charges, default=0) > MAX_NANOCENTS:
         raise _too_large(pricing.charge)
-    keys = pl.DataFrame(list(exact), dict.fromkeys(RESOURCE_KEY, pl.String), orient="row")
-    return keys.with_columns(pl.Series(pricing.charge, charges, dtype=pl.Int128))
+    return pl.Series(pricing.charge, charges, dtype=pl.Int128)
 
 
 def _check_fits(table: pl.DataFrame, columns: list[str]) -> None:

@@ -59,17 +59,16 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     customers = _customers(charges, clusters)
     levels: dict[str, pl.DataFrame] = {}
     below = charges
-    resources = usage.filter(pl.col("team_id").is_not_null())
+    # Every resource has its charge, so what is above them has the same numbers in both.
+    resources = usage.filter(pl.col("team_id").is_not_null()).sort(RESOURCE_KEY)
     for level, depth, name, id_column, schema in _LEVELS:
         key = RESOURCE_KEY[:depth]
-        summed = (
-            below.group_by(parent_numbers(below, key), maintain_order=True)
-            .agg(pl.col(key).first(), pl.col(PAAS_COLUMNS).sum())
-            .drop("parent")
+        summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(
+            pl.col(key).first(), pl.col(PAAS_COLUMNS).sum()
         )
         if name is not None:
-            names = latest_names(resources, key, name, id_column)
-            summed = summed.join(names, on=key, validate="1:1", maintain_order="left")
+            numbers = parent_numbers(resources, key)
+            summed = summed.with_columns(latest_names(resources, numbers, name, id_column))
         below = conform(summed.select(schema.keys()), schema)
         levels[level] = below
     return Rollup(customers=customers, **levels)

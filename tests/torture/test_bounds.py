@@ -282,7 +282,7 @@ def test_a_numerator_or_divisor_beyond_126_bits_is_priced_in_unbounded_integers(
     calls = []
     original = rating._charges_unbounded
 
-    def counted(*arguments: object) -> pl.DataFrame:
+    def counted(*arguments: object) -> pl.Series:
         calls.append(arguments)
         return original(*arguments)  # type: ignore[arg-type]
 
