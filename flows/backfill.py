@@ -1,15 +1,16 @@
 """A backfill as a flow: the stale closed hours of a range, many hours a task.
 
-Tasks run on threads, as Prefect does by default: the engines do the work, and they release
-the interpreter. Where a Dask scheduler is named they run on its workers (the extra `dask`),
-each of which has this package and mounts the home folder under the same path: nothing but
-paths and small values travels.
+Tasks run on threads of the flow's process, as Prefect does by default. With one worker they
+build their hours there; with several they have them built by as many processes, which know no
+Prefect. Where a Dask scheduler is named they run on its workers (the extra `dask`), each of
+which has this package and mounts the home folder under the same path: nothing but paths and
+small values travels.
 """
 
 # No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
 # itself, which in a served run fails for names that come from another module.
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.task_runners import TaskRunner
 
-from flows.building import build_all, carried_out, export_all
+from flows.building import build_all, carried_out, export_all, processes_of
 from flows.recording import recorded
 from flows.showing import ProgressArtifact
 from flows.work import (
@@ -25,6 +26,7 @@ from flows.work import (
     Caller,
     Count,
     Minutes,
+    Work,
     outcome,
     runner_of_this_flow,
     waiting,
@@ -36,6 +38,7 @@ from hourtally.interrupts import Stop
 from hourtally.pipeline import JobReport, Progress, stale_hours
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import DEFAULT_MEMORY_MIB
+from hourtally.staleness import StaleHour
 
 _KEY = "hourtally-backfill"
 
@@ -71,7 +74,7 @@ def backfill(
         memory_mib: Memory for the engine of each worker, in MiB.
         export: Folder of one JSON file a customer and hour, to be kept in step.
         dask_scheduler: Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers
-            build the hours; threads of this process where it is not given.
+            build the hours; this machine where it is not given.
     """
 
     def steps(report: JobReport) -> None:
@@ -88,7 +91,7 @@ def backfill(
         card = load_rate_card(work.rates)
         stale = stale_hours(work.home, card, work.now_ms, work.settings, first, end, force=force)
         progress = ProgressArtifact(f"{_KEY}-progress")
-        with _runner(dask_scheduler) as runner:
+        with _runner(dask_scheduler, work, stale) as runner:
             build_all(work, stale, runner, progress, report.built)
         export_all(work, report)
 
@@ -96,14 +99,17 @@ def backfill(
 
 
 @contextmanager
-def _runner(dask_scheduler: str | None) -> Iterator[TaskRunner[Any]]:
+def _runner(
+    dask_scheduler: str | None, work: Work, stale: Sequence[StaleHour]
+) -> Iterator[TaskRunner[Any]]:
     """What runs the tasks of this flow.
 
     Raises:
         HourtallyError: there is no Dask here, or no scheduler at the address.
     """
     if dask_scheduler is None:
-        yield runner_of_this_flow()
+        with processes_of(work, stale):
+            yield runner_of_this_flow()
         return
     try:
         from prefect_dask.task_runners import DaskTaskRunner

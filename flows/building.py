@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +18,7 @@ from flows.showing import ProgressArtifact, show_days, show_report
 from flows.tasks import build, export, ingest
 from flows.work import Work, failed, final_state, outcome, waiting, who_waits
 from hourtally.errors import HourtallyError
+from hourtally.interrupts import worker_processes
 from hourtally.pipeline import BuildReport, IngestReport, JobReport, new_files
 from hourtally.staleness import StaleHour
 
@@ -70,6 +73,27 @@ def export_all(work: Work, report: JobReport) -> None:
         report.exported = error
 
 
+@contextmanager
+def processes_of(work: Work, stale: Sequence[StaleHour]) -> Iterator[None]:
+    """Have these hours built by processes of their own, if by several workers, on this machine.
+
+    Threads of one process would wait for each other, and for Prefect's.
+
+    Raises:
+        HourtallyError: a process was ended from outside.
+    """
+    workers = min(work.workers, len(stale))
+    caller = who_waits()
+    if workers < 2:
+        yield
+        return
+    with (
+        worker_processes(workers, caller.stop, work.settings.threads) as processes,
+        waiting(replace(caller, processes=processes)),
+    ):
+        yield
+
+
 def build_all(
     work: Work,
     stale: Sequence[StaleHour],
@@ -88,42 +112,58 @@ def build_all(
     Raises:
         HourtallyError: what ended a task; the others have ended when it is raised.
     """
+    caller = who_waits()
+    # Processes take their hours from all tasks: one more, and none waits while a task begins.
+    tasks = work.workers + (caller.processes is not None)
     running: deque[tuple[Sequence[StaleHour], PrefectFuture[Any]]] = deque()
     done = left = 0
 
-    def collect() -> None:
+    def collect() -> tuple[BuildReport, str]:
         nonlocal done
-        group, future = running.popleft()
+        group, future = running[0]
         future.wait()
+        running.popleft()
         part: BuildReport = outcome(future.state)
         built.add(part)
         done += len(group)
+        last = group[-1].hour.name
+        if caller.progress is not None:
+            caller.progress(done - built.undone, len(stale), last)
+        return part, last
+
+    def show(part: BuildReport, last: str) -> None:
         show_days(work.home, part)
-        progress.show(done - built.undone, len(stale), group[-1].hour.name)
+        progress.show(done - built.undone, len(stale), last)
 
     progress.begin(len(stale))
     try:
         for group in _groups(stale, work.workers):
-            if len(running) == work.workers:
-                collect()
-            if who_waits().stop.is_set():
+            ended = [collect()] if len(running) == tasks else []
+            if caller.stop.is_set():
                 # Tasks on other machines do not see it, so they are not begun.
                 left += len(group)
-                continue
-            # All that travels to the machine that builds these hours.
-            given = {"work": work, "stale": group, "report": BuildReport()}
-            running.append((group, runner.submit(build, given)))
+            else:
+                # All that travels to the machine that builds these hours.
+                given = {"work": work, "stale": group, "report": BuildReport()}
+                running.append((group, runner.submit(build, given)))
+            # After that, so that nothing waits for the server.
+            for one in ended:
+                show(*one)
         while running:
-            collect()
+            show(*collect())
         built.undone += left
     except BaseException:
-        who_waits().stop.set()
+        caller.stop.set()
         for _, future in running:
-            future.wait()
-            part = future.state.result(raise_on_failure=False)
-            if isinstance(part, BuildReport):
-                built.add(part)
+            _add_ended(future, built)
         raise
+
+
+def _add_ended(future: PrefectFuture[Any], built: BuildReport) -> None:
+    future.wait()
+    part = future.state.result(raise_on_failure=False)
+    if isinstance(part, BuildReport):
+        built.add(part)
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

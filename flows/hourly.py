@@ -15,7 +15,7 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.building import build_all, carried_out, export_all, ingest_all
+from flows.building import build_all, carried_out, export_all, ingest_all, processes_of
 from flows.recording import recorded
 from flows.showing import ProgressArtifact
 from flows.summary import summary_of
@@ -67,9 +67,9 @@ def hourly(
         card = load_rate_card(work.rates)
         ingest_all(work, report.ingested)
         stale = stale_hours(work.home, card, work.now_ms, work.settings)
-        build_all(
-            work, stale, runner_of_this_flow(), ProgressArtifact(f"{_KEY}-progress"), report.built
-        )
+        progress = ProgressArtifact(f"{_KEY}-progress")
+        with processes_of(work, stale):
+            build_all(work, stale, runner_of_this_flow(), progress, report.built)
         export_all(work, report)
 
     return carried_out(_KEY, steps)

@@ -30,7 +30,6 @@ from prefect.logging import get_run_logger
 
 from flows.recording import server_answers
 from flows.summary import day_rows, hour_rows, summary_of
-from flows.work import who_waits
 from hourtally.errors import HourtallyError
 from hourtally.home import Home
 from hourtally.pipeline import BuildReport, JobReport
@@ -42,7 +41,7 @@ _gone_away: Final = threading.Event()
 
 @dataclass
 class ProgressArtifact:
-    """The progress artifact of a run; also what the caller in the same process is shown."""
+    """The progress artifact of a run."""
 
     key: str
     artifact: UUID | None = None
@@ -60,9 +59,6 @@ class ProgressArtifact:
         artifact = self.artifact
         if artifact is not None:
             _shown(lambda: update_progress_artifact(artifact, 100 * done / total, text))
-        progress = who_waits().progress
-        if progress is not None:
-            progress(done, total, hour)
 
 
 def show_days(home: Home, built: BuildReport) -> None:

@@ -27,8 +27,9 @@ from flows.work import Work, failed, who_waits
 from hourtally import pipeline
 from hourtally.errors import HourtallyError, StorageFault
 from hourtally.export import ExportReport, export_hours
+from hourtally.interrupts import told_of_lost_workers
 from hourtally.pipeline import BuildReport, IngestReport
-from hourtally.ratecard import load_rate_card
+from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.staleness import StaleHour
 from hourtally.visible import escaped
@@ -122,18 +123,26 @@ def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> 
     handled = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
     for number, one in enumerate(stale):
         if stop.is_set():
-            report.undone = len(stale) - number
+            report.undone += len(stale) - number
             return
         if one.hour.name in handled:
             continue
-        part = pipeline.build_hours(
-            work.home, card, [one], work.now_ms, work.settings, None, stop, force=work.force
-        )
+        part = _build_one(work, card, one)
         report.add(part)
         for receipt in part.built:
             get_run_logger().info("hour %s: %s", one.hour, receipt)
         for _, error in part.failed:
             get_run_logger().error("%s", error)
+
+
+def _build_one(work: Work, card: RateCard, one: StaleHour) -> BuildReport:
+    caller = who_waits()
+    where = (work.home, card, [one], work.now_ms, work.settings)
+    if caller.processes is None:
+        return pipeline.build_hours(*where, None, caller.stop, force=work.force)
+    with told_of_lost_workers():
+        built = caller.processes.submit(pipeline.build_in_worker, *where, force=work.force)
+        return built.result()
 
 
 @task(

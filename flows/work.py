@@ -11,6 +11,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,11 +63,13 @@ class Caller:
     """Who waits for a flow in its own process: shown its progress, and able to stop it.
 
     at_sigterm: what is done at a SIGTERM; None leaves that to Prefect, which ends the flow.
+    processes: those that build hours for the tasks; None where each builds its own.
     """
 
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
     at_sigterm: signal._HANDLER = None
+    processes: ProcessPoolExecutor | None = None
 
 
 # Prefect hands it on to the threads of tasks; on other machines nobody waits.

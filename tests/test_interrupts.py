@@ -1,12 +1,14 @@
-"""Ctrl-C in the middle of a backfill, what it says, and the same command again."""
+"""A backfill that is ended in its middle, what it says, and the same command again."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,20 +38,59 @@ def interrupted_backfill(
     environment: dict[str, str],
 ) -> tuple[int, str]:
     """A backfill that is interrupted after some hours; its exit status and what it said."""
+    with begun_backfill(home, *options, environment=environment) as process:
+        for _ in range(times):
+            process.send_signal(by)
+        said = last_words(process)
+    return process.returncode, said
+
+
+@contextlib.contextmanager
+def begun_backfill(
+    home: Home, *options: str, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A backfill that has built some hours, in a process group of its own."""
     with subprocess.Popen(
         command("backfill", *RANGE, "--home", home.root, *options),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        process_group=0,
     ) as process:
         until("some hours are built", lambda: manifests(home)[1:])
-        for _ in range(times):
-            process.send_signal(by)
-        assert process.stderr is not None
-        said = process.stderr.read()
+        yield process
+
+
+def last_words(process: subprocess.Popen[str]) -> str:
+    """What it said until it and all that it had started were gone."""
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.wait()
+    until("all its processes are gone", lambda: not group_of(process))
     assert "Traceback" not in said, said
-    return process.returncode, said
+    return said
+
+
+def group_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that live in its group."""
+    alive = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # After the name, which may hold anything: state, parent, group.
+            state, _, group, *_ = status.read_text().rpartition(")")[2].split()
+            if int(group) == process.pid and state != "Z":
+                alive.append(int(status.parent.name))
+    return alive
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Its worker processes."""
+    return [
+        one
+        for one in group_of(process)
+        if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
 
 
 def goes_on(home: Home) -> None:
@@ -86,17 +127,43 @@ def test_a_second_interrupt_abandons_the_hour_in_hand(home: Home) -> None:
     goes_on(home)
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("by", "workers"), [(signal.SIGINT, "2"), (signal.SIGTERM, "1")])
 def test_an_interrupt_of_the_flow_does_the_same(
-    home: Home, prefect_server: PrefectServer, by: signal.Signals
+    home: Home, prefect_server: PrefectServer, by: signal.Signals, workers: str
 ) -> None:
-    status, said = interrupted_backfill(home, by=by, environment=prefect_server.environment)
+    status, said = interrupted_backfill(
+        home, "--workers", workers, by=by, environment=prefect_server.environment
+    )
 
     assert status == 130
     assert "Crash" not in said
     counts = INTERRUPTED.search(said)
     assert counts is not None, said
     assert int(counts[1]) == len(manifests(home))
+    goes_on(home)
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_worker_process_that_is_killed_ends_its_job_with_a_sentence(
+    home: Home, prefect_server: PrefectServer, *, is_recorded: bool
+) -> None:
+    variables = prefect_server.environment if is_recorded else environment()
+    with begun_backfill(home, "--workers", "2", environment=variables) as process:
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        said = last_words(process)
+
+    assert process.returncode == 1
+    assert "hourtally: a worker process was ended from outside" in said
+    goes_on(home)
+
+
+def test_worker_processes_end_with_a_job_that_is_killed(home: Home) -> None:
+    with begun_backfill(home, "--workers", "2", environment=environment()) as process:
+        assert len(workers_of(process)) == 2
+        process.kill()
+        process.wait()
+        until("its workers are gone", lambda: not group_of(process))
+
     goes_on(home)
 
 

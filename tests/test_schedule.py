@@ -27,9 +27,10 @@ EVERY = 4 * SECOND
 
 
 @contextlib.contextmanager
-def served(server: PrefectServer, home: Path) -> Iterator[subprocess.Popen[str]]:
+def served(server: PrefectServer, home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """`hourtally schedule`, when its deployment is there and due every few seconds."""
-    serving = server.spawn("-m", "hourtally.cli", "schedule", "--home", home, log="schedule.log")
+    schedule = command("schedule", "--home", home, *options)[1:]
+    serving = server.spawn(*schedule, log="schedule.log")
 
     def deployed() -> bool:
         assert serving.poll() is None, (server.home / "schedule.log").read_text()
@@ -75,7 +76,7 @@ def test_a_served_schedule_creates_runs_and_executes_them(
     server: PrefectServer, tmp_path: Path
 ) -> None:
     write_sample(tmp_path)
-    with served(server, tmp_path) as serving:
+    with served(server, tmp_path, "--workers", "2") as serving:
         run = until("a scheduled run has ended", lambda: ended(server, tmp_path))[0]
         serving.send_signal(signal.SIGTERM)
         # Ended by a service manager it ends well.
@@ -167,7 +168,8 @@ def test_run_recorded_in_a_server_does_and_says_what_it_does_without_one(
         write_sample(home)
         # Hours 10 and 11 close while nothing runs; the next run makes up for both.
         for now in ("2026-11-02T10:15:00Z", "2026-11-02T12:15:00Z"):
-            done = hourtally("run", "--home", home, "--now", now, variables=variables)
+            twofold = ("--now", now, "--workers", "2")
+            done = hourtally("run", "--home", home, *twofold, variables=variables)
             # Before that come the files, and which of them are read again is a matter of time.
             said.append((done.returncode, done.stdout[done.stdout.index("hour  ") :]))
 

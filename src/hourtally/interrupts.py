@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event as SharedEvent
 from types import FrameType
 from typing import Final
@@ -69,6 +72,24 @@ def _handle(stop: Stop, ask: Callable[[], None]) -> dict[signal.Signals, signal.
     return {number: signal.signal(number, interrupted) for number in _INTERRUPTS}
 
 
+class _WorkerProcess(SpawnProcess):
+    """A process that the pool can get rid of.
+
+    It terminates all where one has died, because that one may have died with a lock that the
+    others wait for; but a worker takes a SIGTERM for a request.
+    """
+
+    def terminate(self) -> None:
+        """End it at once."""
+        self.kill()
+
+
+class _WorkerContext(SpawnContext):
+    """How workers are started: a forked one would inherit the engines' threads half-alive."""
+
+    Process = _WorkerProcess
+
+
 @contextlib.contextmanager
 def worker_processes(
     workers: int, stop: Stop | None, threads: int
@@ -81,19 +102,31 @@ def worker_processes(
     Raises:
         HourtallyError: one of them was ended from outside.
     """
-    # A forked process would inherit the engines' threads half-alive.
-    context = multiprocessing.get_context("spawn")
+    context = _WorkerContext()
     asked = context.Event()
     if stop is not None:
         stop.also.append(asked)
+    with (
+        told_of_lost_workers(),
+        ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool,
+    ):
+        try:
+            yield pool
+        except BaseException:
+            asked.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+@contextlib.contextmanager
+def told_of_lost_workers() -> Iterator[None]:
+    """Around what waits for worker processes.
+
+    Raises:
+        HourtallyError: one of them was ended from outside.
+    """
     try:
-        with ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool:
-            try:
-                yield pool
-            except BaseException:
-                asked.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        yield
     except BrokenProcessPool as error:
         message = (
             "a worker process was ended from outside, by a lack of memory perhaps; the hours "
@@ -119,11 +152,20 @@ _of_this_worker: list[Stop] = []
 
 
 def _begin_worker(asked: SharedEvent, threads: int) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_polars(threads)
     # The handlers do not look at `asked`: its lock may be held by the code they interrupt.
     own = Stop()
     _handle(own, own.set)
     _of_this_worker.append(_WorkerStop(own, asked))
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """End as the parent does that is killed; else this one would wait for work for ever."""
+    parent.join()
+    os._exit(1)
 
 
 def stop_of_this_worker() -> Stop:

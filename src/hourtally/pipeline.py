@@ -260,7 +260,7 @@ def build_hours_with_workers(
     # All of them are started at once, also those that would find no hour left.
     with worker_processes(min(workers, len(stale)), stop, share.threads) as pool:
         tasks = {
-            pool.submit(_build_group, home, card, group, now_ms, share, force=force): group
+            pool.submit(build_in_worker, home, card, group, now_ms, share, force=force): group
             for group in _groups(stale, workers)
         }
         for task in as_completed(tasks):
@@ -273,7 +273,7 @@ def build_hours_with_workers(
     return report
 
 
-def _build_group(
+def build_in_worker(
     home: Home,
     card: RateCard,
     group: Sequence[StaleHour],
