@@ -13,9 +13,9 @@ from hourtally.events import check_line
 from hourtally.metering import Metered, describe_conflicts, meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import SLICES, USAGE
-from hourtally.slices_file import SlicesWriter, to_table
-from hourtally.slicing import in_order, slices_of, without_duplicates
+from hourtally.slicing import slices_of
 from tests.event_files import as_cloud_event
+from tests.labelling import write_slices
 from tests.oracle_events import CLUSTER
 from tests.statements import statement
 from tests.strategies import HOUR, HOUR_START_MS, NOW_MS, Json
@@ -34,14 +34,7 @@ def batch(path: Path, *events: Json) -> Path:
     """The slices file of a batch of these events, in the middle hour."""
     lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
     slices = slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
-    once, _ = without_duplicates(slices.filter(hour=HOUR).select(SLICES.keys()))
-    return written(path, once)
-
-
-def written(path: Path, slices: pl.DataFrame) -> Path:
-    with SlicesWriter(path) as writer:
-        writer.write(to_table(in_order(slices)))
-    return path
+    return write_slices(path, slices.filter(hour=HOUR))
 
 
 def usage_of(metered: Metered, *columns: str) -> list[tuple[Any, ...]]:
@@ -193,8 +186,8 @@ def test_identities_that_only_share_a_digest_both_count(
 ) -> None:
     path = batch(tmp_path / "a.parquet", statement(0), statement(1))
     slices = pl.read_parquet(path).select(SLICES.keys())
-    twins = slices.with_columns(identity=pl.lit(7, dtype=pl.UInt64))
-    metered = meter(connection, [written(tmp_path / "b.parquet", twins)], WHOLE)
+    twins = slices.with_columns(hour=HOUR, identity=pl.lit(7, dtype=pl.UInt64))
+    metered = meter(connection, [write_slices(tmp_path / "b.parquet", twins)], WHOLE)
     assert (metered.slices, metered.duplicates, len(metered.conflicts)) == (2, 0, 0)
     assert len(metered.usage) == 2
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -8,32 +10,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally import runs
+from hourtally import runs, spill
 from hourtally.concurrency import in_turn
 from hourtally.events import check_line
+from hourtally.labels import merged
 from hourtally.parsing import events_frame
 from hourtally.runs import Runs
-from hourtally.schemas import SLICE_ORDER, SLICES
-from hourtally.slicing import in_order, slices_of, without_duplicates
+from hourtally.slicing import slices_of
 from tests.event_files import as_cloud_event
+from tests.labelling import in_order, told
 from tests.statements import statement
 from tests.strategies import NOW_MS, Json, event_sets
 
 
 @settings(max_examples=100)
-@given(event_sets(), st.integers(1, 30), st.integers(1, 20), st.integers(1, 4))
+@given(
+    event_sets(),
+    st.integers(1, 30),
+    st.integers(1, 20),
+    st.integers(1, 4),
+    st.sampled_from([0, 2**20]),
+)
 def test_runs_give_back_by_hour_what_was_added(
     tmp_path_factory: pytest.TempPathFactory,
     events: list[Json],
     run_rows: int,
     portion_rows: int,
     pieces: int,
+    held_bytes: int,
 ) -> None:
     slices = slices_of(judged_frame(events))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "RUN_ROWS", run_rows)
-        patch.setattr(runs, "_PORTION_ROWS", portion_rows)
-        patch.setattr(runs, "_BATCH_ROWS", 3)
+    with small_runs(run_rows, portion_rows, held_bytes):
         kept = Runs(tmp_path_factory.mktemp("runs"))
         for piece in range(pieces):
             kept.add(slices.gather_every(pieces, piece))
@@ -41,42 +48,56 @@ def test_runs_give_back_by_hour_what_was_added(
     assert list(hours) == sorted(set(slices["hour"]))
     left_out = kept.left_out
     for hour, portions in hours.items():
-        all_of_it = slices.filter(pl.col("hour") == hour).select(SLICES.keys())
-        expected, repeated = without_duplicates(all_of_it)
+        whole = [merged(portion) for portion in portions if portion]
+        left_out += sum(more for _, more in whole)
+        # One after the other they are what all of it at once would be: sorted, each slice once.
+        expected, repeated = in_order(slices.filter(pl.col("hour") == hour))
         left_out -= repeated
-        # Sorted portions, one after the other, are sorted: what is equal is not in two of them.
-        together = pl.concat([in_order(portion) for portion in portions])
-        assert in_order(together).equals(together)
-        told_apart_by = (*SLICE_ORDER, "identity")
-        owners = [set(portion.select(told_apart_by).rows()) for portion in portions]
-        assert sum(map(len, owners)) == len(set().union(*owners))
-        once, repeated = without_duplicates(together)
-        left_out += repeated
-        assert sorted(once.rows(), key=repr) == sorted(expected.rows(), key=repr)
+        assert pl.concat(told(portion) for portion, _ in whole).equals(expected)
     assert left_out == 0
 
 
+@contextmanager
+def small_runs(run_rows: int, portion_rows: int, held_bytes: int = 0) -> Iterator[None]:
+    """Runs of few slices, on disk where `held_bytes` is 0."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "RUN_ROWS", run_rows)
+        patch.setattr(runs, "_PORTION_ROWS", portion_rows)
+        patch.setattr(runs, "_ROWS_A_SAMPLE", 2)
+        patch.setattr(runs, "_MOST_HELD_BYTES", held_bytes)
+        patch.setattr(spill, "_BATCH_ROWS", 3)
+        yield
+
+
 @pytest.mark.parametrize("event", ["one and the same", "one each"])
-def test_a_resource_of_more_than_a_portion_comes_in_several(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
-) -> None:
-    monkeypatch.setattr(runs, "RUN_ROWS", 40)
-    monkeypatch.setattr(runs, "_PORTION_ROWS", 10)
-    monkeypatch.setattr(runs, "_BATCH_ROWS", 8)
+def test_a_resource_of_more_than_a_portion_comes_in_several(tmp_path: Path, event: str) -> None:
     is_same = event == "one and the same"
-    replicas = slices_of(judged_frame([statement(0 if is_same else n) for n in range(100)]))
-    kept = Runs(tmp_path)
-    for piece in replicas.iter_slices(20):
-        kept.add(piece)
-    [(_, given_back)] = kept.by_hour()
-    sizes = [len(portion) for portion in given_back]
+    # Four instants, so that they are told apart by start, end and identity.
+    replicas = slices_of(
+        judged_frame(
+            [
+                statement(0) if is_same else {**statement(0, start=n % 4), "id": f"replica {n}"}
+                for n in range(100)
+            ]
+        )
+    )
+    with small_runs(40, 10):
+        kept = Runs(tmp_path)
+        for piece in replicas.iter_slices(20):
+            kept.add(piece)
+        [(_, portions)] = kept.by_hour()
+        merged_portions = [merged(portion) for portion in portions if portion]
+    sizes = [len(portion.slices) for portion, _ in merged_portions]
+    left_out = kept.left_out + sum(more for _, more in merged_portions)
     if is_same:
-        # Once for each batch of 8: 5 of each two runs of 40, 3 of the last of 20.
-        assert (sizes, kept.left_out) == ([13], 87)
+        # Three runs, of each of which one is left: never are all held at once.
+        assert (sizes, kept.left_out, left_out) == ([1], 97, 99)
     else:
-        assert (sum(sizes), kept.left_out) == (100, 0)
+        assert (sum(sizes), left_out) == (100, 0)
         assert len(sizes) > 5
         assert max(sizes) <= 40
+    expected, _ = in_order(replicas)
+    assert pl.concat(told(portion) for portion, _ in merged_portions).equals(expected)
 
 
 def judged_frame(events: list[Json]) -> pl.DataFrame:
@@ -85,11 +106,7 @@ def judged_frame(events: list[Json]) -> pl.DataFrame:
     return events_frame(check_line(line, NOW_MS) for line in lines)
 
 
-def test_hours_put_together_at_once_do_not_mix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "RUN_ROWS", 40)
-    monkeypatch.setattr(runs, "_PORTION_ROWS", 2)
+def test_hours_put_together_at_once_do_not_mix(tmp_path: Path) -> None:
     # Thirty hours of twelve resources each.
     events = [
         {**statement(n, start=60 * hour, end=60 * hour + 60), "id": f"{hour} {n}"}
@@ -97,19 +114,21 @@ def test_hours_put_together_at_once_do_not_mix(
         for n in range(12)
     ]
     slices = slices_of(judged_frame(events))
-    kept = Runs(tmp_path)
-    kept.add(slices)
-    together = list(in_turn(4, lambda hour, parts: (hour, list(parts)), kept.by_hour()))
+    with small_runs(40, 2):
+        kept = Runs(tmp_path)
+        kept.add(slices)
+        together = list(in_turn(4, lambda hour, parts: (hour, list(parts)), kept.by_hour()))
     assert [hour.timestamp for hour, _ in together] == sorted(set(slices["hour"]))
     for hour, portions in together:
-        ids = sorted(pl.concat(portions)["event_id"])
-        assert ids == sorted(slices.filter(hour=hour.timestamp)["event_id"])
+        whole = pl.concat(told(merged(portion)[0]) for portion in portions if portion)
+        assert sorted(whole["event_id"]) == sorted(slices.filter(hour=hour.timestamp)["event_id"])
 
 
 def test_few_slices_are_never_written(tmp_path: Path) -> None:
     kept = Runs(tmp_path)
     kept.add(slices_of(judged_frame([statement(0, start=0, end=90)])))
-    assert [len(pl.concat(portions)) for _, portions in kept.by_hour()] == [1, 1]
+    sizes = [[len(merged(p)[0].slices) for p in portions] for _, portions in kept.by_hour()]
+    assert sizes == [[1], [1]]
     assert list(tmp_path.iterdir()) == []
 
 

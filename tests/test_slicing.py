@@ -5,14 +5,13 @@ import json
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from hourtally import slicing
 from hourtally.events import check_line
 from hourtally.hours import HOUR_MS, parse_instant_ms
 from hourtally.parsing import events_frame
-from hourtally.schemas import EVENTS, RESOURCE_ORDER, SLICE_ORDER, SLICES
-from hourtally.slicing import in_order, portions_of, slices_of, without_duplicates
+from hourtally.schemas import EVENTS
+from hourtally.slicing import portions_of, slices_of
 from tests.event_files import as_cloud_event
 from tests.statements import statement
 from tests.strategies import HOUR_START_MS, NOW_MS, Json, event_sets
@@ -106,87 +105,3 @@ def test_few_events_are_one_portion_and_none_are_none() -> None:
     [portion] = portions_of(events)
     assert portion.equals(events)
     assert list(portions_of(events.clear())) == []
-
-
-@given(event_sets())
-def test_slices_are_sorted_by_resource_then_instant(events: list[Json]) -> None:
-    cut = slices_of(frame(*events)).select(SLICES.keys())
-
-    def key(row: Json) -> list[object]:
-        # UTF-8 bytes; null before every text.
-        texts = [(row[column] or "").encode() for column in RESOURCE_ORDER]
-        return [*texts, row["slice_start_ms"], row["slice_end_ms"], row["identity"]]
-
-    found = in_order(cut)
-    assert found.rows() == [tuple(row.values()) for row in sorted(cut.to_dicts(), key=key)]
-    assert found.select(SLICE_ORDER).equals(cut.sort(SLICE_ORDER).select(SLICE_ORDER))
-
-
-@pytest.mark.parametrize("ids", [("a", "a "), ("a", "a!b"), ("A", "a"), ("\uff5e", "\U0001f600")])
-def test_an_id_sorts_before_those_that_it_begins_and_by_its_bytes(ids: tuple[str, str]) -> None:
-    # The field after it would have it the other way round.
-    events = [
-        statement(0, customerId=ids[0], teamId="z"),
-        {**statement(0, customerId=ids[1], teamId="b"), "id": "another"},
-    ]
-    cut = slices_of(frame(*reversed(events))).select(SLICES.keys())
-    assert in_order(cut)["customer_id"].to_list() == list(ids)
-
-
-def only_of_thirteen(*events: Json) -> pl.DataFrame:
-    return slices_of(frame(*events)).filter(hour=HOUR).select(SLICES.keys())
-
-
-def test_equal_content_is_kept_once_with_its_earliest_time() -> None:
-    kept, left_out = without_duplicates(
-        only_of_thirteen(statement(0, time=5), statement(0), statement(0, time=2), statement(1))
-    )
-    assert left_out == 2
-    # HOUR_START_MS + 2 microseconds; the other identity has no time.
-    assert sorted(kept.select("event_id", "event_time_us").rows()) == [
-        ("identity 0", HOUR_START_MS * 1_000 + 2),
-        ("identity 1", None),
-    ]
-
-
-@pytest.mark.parametrize(
-    "changed", [{"end": 31}, {"teamName": "A"}, {"region": ""}, {"gpuMilli": 0}]
-)
-def test_other_content_of_one_identity_is_kept_beside_it(changed: Json) -> None:
-    kept, left_out = without_duplicates(only_of_thirteen(statement(0), statement(0, **changed)))
-    # An absent quantity is 0: the last of these is no other content.
-    assert (len(kept), left_out) == ((1, 1) if changed == {"gpuMilli": 0} else (2, 0))
-
-
-def test_a_duplicate_counts_in_its_first_hour_only() -> None:
-    both = slices_of(frame(statement(0, end=90), statement(0, end=90)))
-    left_out = {
-        hour: without_duplicates(both.filter(hour=hour).select(SLICES.keys()))[1]
-        for hour in (HOUR, HOUR + 3_600)
-    }
-    assert left_out == {HOUR: 1, HOUR + 3_600: 0}
-
-
-def test_contents_of_one_identity_are_kept_in_the_order_of_the_file() -> None:
-    # Else a file that is ingested once more, after a crash, would give other bytes.
-    quantities = [*range(20, 40), *range(20)]
-    statements = (statement(0, memoryMiB=quantity) for quantity in quantities)
-    kept, _ = without_duplicates(only_of_thirteen(*statements))
-    assert kept["memory_mib"].to_list() == quantities
-
-
-def test_identities_that_only_share_a_digest_are_two() -> None:
-    twins = only_of_thirteen(statement(0), statement(1)).with_columns(
-        identity=pl.lit(7, dtype=pl.UInt64)
-    )
-    # Even where all else is equal.
-    twins = twins.with_columns(customer_id=pl.lit("c"))
-    assert without_duplicates(twins)[1] == 0
-    assert sorted(without_duplicates(twins)[0]["event_id"]) == ["identity 0", "identity 1"]
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
-def test_what_is_kept_and_what_is_left_out_are_all_there_was(numbers: list[int]) -> None:
-    kept, left_out = without_duplicates(only_of_thirteen(*(statement(n) for n in numbers)))
-    assert len(kept) + left_out == len(numbers)
-    assert kept["event_id"].n_unique() == len(kept) == len(set(numbers))

@@ -20,15 +20,15 @@ from polars.testing import assert_frame_equal
 from hourtally.events import check_line
 from hourtally.metering import decide, meter
 from hourtally.parsing import events_frame
-from hourtally.schemas import QUANTITIES, SLICES, USAGE, USAGE_KEY, USAGE_TEXTS
-from hourtally.slices_file import SlicesWriter, to_table
-from hourtally.slicing import in_order, slices_of, without_duplicates
-from hourtally.usage_keys import usage_keys, with_usage_keys
+from hourtally.schemas import QUANTITIES, USAGE, USAGE_KEY, USAGE_TEXTS
+from hourtally.slicing import slices_of
+from hourtally.usage_keys import usage_keys
 from tests.command_line import documents, hourtally
 from tests.damaging import golden_home, rewrite_slices
 from tests.damaging import slices_of as slices_file_of
 from tests.event_files import as_cloud_event
 from tests.golden_hour import HOUR
+from tests.labelling import in_order, write_slices
 from tests.strategies import HOUR as MIDDLE
 from tests.strategies import HOUR_START_MS, NOW_MS, Json, event_sets
 
@@ -46,8 +46,6 @@ def test_keys_are_equal_where_all_texts_are_and_nowhere_else(rows: list[tuple[An
     table = pl.DataFrame(rows, dict.fromkeys(USAGE_TEXTS, pl.String), orient="row")
     keys = usage_keys(table).rows()
     assert len(set(keys)) == len(set(rows)) == len(set(zip(keys, rows, strict=True)))
-    # Of runs of rows, too.
-    assert with_usage_keys(table).select(USAGE_KEY).rows() == keys
 
 
 def test_a_key_is_the_blake2b_digest_of_the_texts_behind_their_lengths() -> None:
@@ -64,8 +62,8 @@ def test_a_key_is_the_blake2b_digest_of_the_texts_behind_their_lengths() -> None
     assert usage_keys(table).rows() == expected
 
 
-def test_no_slices_have_no_keys() -> None:
-    assert with_usage_keys(pl.DataFrame(schema=SLICES)).columns == [*SLICES, *USAGE_KEY]
+def test_no_texts_have_no_keys() -> None:
+    assert usage_keys(frame()).schema == dict.fromkeys(USAGE_KEY, pl.UInt64)
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +119,9 @@ def test_usage_by_keys_is_usage_by_texts(
             event["data"] |= data.draw(st.sampled_from(({}, {}, {"teamName": "a\0b"})))
         lines = (json.dumps(as_cloud_event(event)).encode() for event in (*events, *again))
         cut = slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
-        once, _ = without_duplicates(cut.filter(hour=MIDDLE).select(SLICES.keys()))
-        paths.append(folder / f"{number}.parquet")
-        stored.append(once)
-        with SlicesWriter(paths[-1]) as writer:
-            writer.write(to_table(in_order(once)))
+        of_hour = cut.filter(hour=MIDDLE)
+        paths.append(write_slices(folder / f"{number}.parquet", of_hour))
+        stored.append(in_order(of_hour)[0])
     instants = [HOUR_START_MS + ms for ms in (0, *sorted(changes), 3_600_000)]
     periods = list(pairwise(instants))
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
 import pyarrow as pa
 
 from hourtally import home as storage
@@ -23,13 +22,14 @@ from hourtally.concurrency import in_turn
 from hourtally.errors import Damaged, FileRefused
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.labels import Labelled, merged
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter, to_table
-from hourtally.slicing import in_order, portions_of, slices_of, without_duplicates
+from hourtally.slicing import portions_of, slices_of
 from hourtally.sources import PARQUET_SUFFIX, is_event_file, read_blocks
 
 BATCH_DIGITS: Final = 16
@@ -213,12 +213,12 @@ def _read_file(
                 progress(parsed.read_bytes, size)
     hours: dict[str, Any] = {}
 
-    def write(hour: Hour, portions: Iterator[pl.DataFrame]) -> tuple[str, dict[str, Any], int]:
+    def write(hour: Hour, portions: Iterator[list[Labelled]]) -> tuple[str, dict[str, Any], int]:
         left_out = 0
         staged = staging / f"{hour.name}.parquet"
         with SlicesWriter(staged) as writer:
-            # While one portion is encoded, the next one is sorted.
-            for table, duplicates in in_turn(1, _sorted, ((portion,) for portion in portions)):
+            # While one portion is encoded, the next one is put together.
+            for table, duplicates in in_turn(1, _together, ((portion,) for portion in portions)):
                 left_out += duplicates
                 writer.write(table)
         storage.fsync_file(staged)
@@ -246,10 +246,10 @@ def _read_file(
     }
 
 
-def _sorted(portion: pl.DataFrame) -> tuple[pa.Table, int]:
+def _together(parts: list[Labelled]) -> tuple[pa.Table, int]:
     """A portion of an hour as it is to be written, and how many duplicates it had."""
-    slices, duplicates = without_duplicates(portion)
-    return to_table(in_order(slices)), duplicates
+    portion, duplicates = merged(parts)
+    return to_table(portion), duplicates
 
 
 def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:

@@ -1,177 +1,212 @@
 """Slices on their way from a file to its hours, in bounded memory for a file of any size.
 
-Slices are held until there are `RUN_ROWS` of them, then written to disk as a run, by hour. An
-hour is put together from its part of every run. Where that is more than is to be held, it is
-divided once more, by resource, so that it comes in portions that follow each other in the order
-of a slices file. A resource that is more than a portion is divided by its slices, and what of
-them is said again is left out; equal slices are never in two portions.
+Slices are held until there are `RUN_ROWS` of them; then they become a run, labelled and sorted,
+hour by hour. Runs stay in memory while they are few and go to disk otherwise. An hour is put
+together from its part of every run. Where that is more than is to be held, it is divided by
+resource, so that it comes in portions that follow each other in the order of a slices file: each
+takes from every run the stretch that is its own. A resource that is more than a portion is
+divided by its slices; equal slices are never in two portions.
 """
 
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
-import pyarrow as pa
 
 from hourtally.hours import Hour
-from hourtally.schemas import SLICES
-from hourtally.slicing import slice_sort_key, sort_key, without_duplicates
+from hourtally.labels import Labelled, extent, labelled, resource_text
+from hourtally.spill import SpilledFrames, compact
 
-# A slice takes about 400 bytes while it is held.
 RUN_ROWS: Final = 200_000
-_BATCH_ROWS: Final = 65_536
+_MOST_HELD_BYTES: Final = 256 << 20
 _PORTION_ROWS: Final = 131_072
-_SAMPLES_PER_BATCH: Final = 100
+_ROWS_A_SAMPLE: Final = 1_000
+_BY: Final = ("resource_text", "extent", "identity")
+
+
+class _Kept(Protocol):
+    """A frame, wherever it lies."""
+
+    def read(self, first: int, end: int) -> pl.DataFrame:
+        """Rows [first, end)."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    frame: pl.DataFrame
+
+    def read(self, first: int, end: int) -> pl.DataFrame:
+        return self.frame.slice(first, end - first)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An hour in a run. Ranges: of the run's labels and slices, end exclusive."""
+
+    labels: _Kept
+    slices: _Kept
+    label_range: tuple[int, int]
+    slice_range: tuple[int, int]
+    samples: pl.DataFrame
+
+    def between(self, first: _Cut, end: _Cut) -> Labelled:
+        """What lies between two cuts."""
+        slices = self.slices.read(first.slice, end.slice)
+        return Labelled(
+            self.labels.read(first.label_from, end.label_until),
+            slices.with_columns(pl.col("label") - first.label_from),
+        )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Where a part is cut: labels before and after, slices. A label cut in two is on both sides."""
+
+    label_until: int
+    label_from: int
+    slice: int
 
 
 @dataclass
 class Runs:
-    """The slices of one file: added in any portions, given back by hour.
+    """The slices of one file: added in the order of the file, given back by hour.
 
-    left_out: events that were left out as duplicates, once all that was added is given back.
+    left_out: events that were left out as duplicates when runs were made.
     """
 
     folder: Path
     left_out: int = 0
-    _held: list[pl.DataFrame] = field(default_factory=list)
-    _held_rows: int = 0
-    _spilled: bool = False
-    # Hours are put together in several threads; to count by hand would name two files alike.
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    # For each hour which batches of which files are its own, and how many rows they have.
-    _batches: dict[int, list[tuple[Path, int]]] = field(default_factory=dict)
-    _rows: dict[int, int] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _waiting: list[pl.DataFrame] = field(default_factory=list)
+    _waiting_rows: int = 0
+    _held_bytes: int = 0
+    _parts: dict[int, list[_Part]] = field(default_factory=dict)
+    _spilled: tuple[SpilledFrames, SpilledFrames] | None = None
 
     def add(self, slices: pl.DataFrame) -> None:
         """Take slices (`schemas.SLICES` after `hour`)."""
-        self._held.append(slices)
-        self._held_rows += len(slices)
-        if self._held_rows >= RUN_ROWS:
-            self._spill()
+        self._waiting.append(slices)
+        self._waiting_rows += len(slices)
+        if self._waiting_rows >= RUN_ROWS:
+            self._make_run()
 
-    def by_hour(self) -> Iterator[tuple[Hour, Iterator[pl.DataFrame]]]:
-        """Each hour with its portions, in order; their rows are in no order."""
-        if not self._spilled:
-            for timestamp, slices in sorted(self._held_by_hour()):
-                yield Hour(timestamp), iter((slices,))
-            return
-        if self._held_rows:
-            self._spill()
-        for timestamp, batches in sorted(self._batches.items()):
-            yield Hour(timestamp), self._portions(batches, self._rows[timestamp])
+    def by_hour(self) -> Iterator[tuple[Hour, Iterator[list[Labelled]]]]:
+        """Each hour with its portions, in order; the parts of a portion are to be merged."""
+        if self._waiting_rows:
+            self._make_run()
+        for frames in self._spilled or ():
+            frames.close()
+        for timestamp, parts in sorted(self._parts.items()):
+            yield Hour(timestamp), _portions(parts)
 
-    def _held_by_hour(self) -> list[tuple[int, pl.DataFrame]]:
-        if not self._held:
-            return []
-        held = pl.concat(self._held)
-        self._held, self._held_rows = [], 0
-        if held["hour"].n_unique() == 1:
-            return [(int(held["hour"][0]), held.drop("hour"))]
-        hours = held.partition_by("hour", as_dict=True, include_key=False)
-        return [(int(hour), slices) for (hour,), slices in hours.items()]
+    def _make_run(self) -> None:
+        run, left_out = labelled(pl.concat(self._waiting))
+        self._waiting, self._waiting_rows = [], 0
+        self.left_out += left_out
+        hours = run.labels.group_by("hour", maintain_order=True).agg(
+            pl.len().alias("labels"), pl.col("slices").sum()
+        )
+        places = [list(_sampled(*stretch)) for stretch in _stretches(hours["slices"])]
+        samples = _samples(run, [place for of_hour in places for place in of_hour])
+        labels, slices = self._keep(run)
+        sample = 0
+        for timestamp, label_range, slice_range, of_hour in zip(
+            hours["hour"],
+            _stretches(hours["labels"]),
+            _stretches(hours["slices"]),
+            places,
+            strict=True,
+        ):
+            own = samples.slice(sample, len(of_hour))
+            sample += len(of_hour)
+            part = _Part(labels, slices, label_range, slice_range, own)
+            self._parts.setdefault(timestamp, []).append(part)
 
-    def _spill(self) -> None:
-        self._spilled = True
-        path = self._new_file()
-        hours = self._held_by_hour()
-        with RunWriter(path) as run:
-            for timestamp, slices in hours:
-                batches = self._batches.setdefault(timestamp, [])
-                batches += [(path, number) for number in run.write(slices)]
-                self._rows[timestamp] = self._rows.get(timestamp, 0) + len(slices)
-
-    def _new_file(self) -> Path:
-        return self.folder / f"run-{next(self._numbers):06d}.arrow"
-
-    def _portions(self, batches: list[tuple[Path, int]], rows: int) -> Iterator[pl.DataFrame]:
-        if rows <= _PORTION_ROWS:
-            yield pl.concat(read_batches(batches))
-            return
-        key, wanted = sort_key(), -(-rows // _PORTION_ROWS)
-        borders = _borders(read_batches(batches), wanted, key)
-        is_crowded = borders.is_duplicated().any()
-        if is_crowded:
-            # Some resource would fill several portions, a replica a row or one row many times.
-            key = slice_sort_key()
-            borders = _borders(read_batches(batches), wanted, key)
-        borders = borders.unique().sort()
-        paths = [self._new_file() for _ in range(len(borders) + 1)]
-        writers = [RunWriter(path) for path in paths]
-        for read in read_batches(batches):
-            slices = self._without_duplicates(read) if is_crowded else read
-            portion = borders.search_sorted(slices.select(key).to_series(), side="right")
-            divided = slices.with_columns(portion=portion).partition_by("portion", as_dict=True)
-            for (number,), part in divided.items():
-                writers[int(number)].write(part)
-        for writer, path in zip(writers, paths, strict=True):
-            writer.close()
-            pieces = [(path, number) for number in range(writer.batches)]
-            if pieces:
-                yield pl.concat(read_batches(pieces))
-            path.unlink()
-
-    def _without_duplicates(self, slices: pl.DataFrame) -> pl.DataFrame:
-        kept, left_out = without_duplicates(slices)
-        with self._lock:
-            self.left_out += left_out
-        return kept
+    def _keep(self, run: Labelled) -> tuple[_Kept, _Kept]:
+        labels, slices = compact(run.labels), compact(run.slices)
+        size = labels.nbytes + slices.nbytes
+        if self._held_bytes + size <= _MOST_HELD_BYTES:
+            self._held_bytes += size
+            return _Held(pl.DataFrame(labels)), _Held(pl.DataFrame(slices))
+        if self._spilled is None:
+            self._spilled = (
+                SpilledFrames(self.folder / "labels.arrow"),
+                SpilledFrames(self.folder / "slices.arrow"),
+            )
+        return self._spilled[0].add(labels), self._spilled[1].add(slices)
 
 
-def _borders(parts: Iterable[pl.DataFrame], portions: int, key: pl.Expr) -> pl.Series:
-    """Keys that divide the rows of the parts into about equal portions, in order."""
-    samples = pl.concat(
-        part.gather_every(max(1, len(part) // _SAMPLES_PER_BATCH)).select(key) for part in parts
-    ).to_series()
+def _stretches(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Where each of them begins and ends, one after the other."""
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return itertools.pairwise(ends)
+
+
+def _sampled(first: int, end: int) -> range:
+    """Rows that stand for [first, end), one for `_ROWS_A_SAMPLE` or fewer."""
+    return range(first + min(_ROWS_A_SAMPLE, end - first) // 2, end, _ROWS_A_SAMPLE)
+
+
+def _samples(run: Labelled, places: list[int]) -> pl.DataFrame:
+    """Grain: one slice of a run, by `_BY`, what portions are divided by."""
+    slices = run.slices[places]
+    texts = run.labels[slices["label"]].select(resource_text())
+    return pl.concat([texts, slices.select(extent(), "identity")], how="horizontal")
+
+
+def _portions(parts: list[_Part]) -> Iterator[list[Labelled]]:
+    total = sum(part.slice_range[1] - part.slice_range[0] for part in parts)
+    borders = _borders(parts, -(-total // _PORTION_ROWS))
+    cuts = [list(itertools.pairwise(_cuts(part, borders))) for part in parts]
+    for portion in range(len(borders) + 1):
+        yield [
+            part.between(*own[portion])
+            for part, own in zip(parts, cuts, strict=True)
+            if own[portion][0].slice < own[portion][1].slice
+        ]
+
+
+def _borders(parts: list[_Part], portions: int) -> pl.DataFrame:
+    """What slices sort by where a portion begins, `_BY`; distinct and in order.
+
+    A resource of less than a portion is not divided.
+    """
+    samples = pl.concat(part.samples for part in parts).sort(_BY)
     places = [len(samples) * number // portions for number in range(1, portions)]
-    return samples.sort()[places]
+    borders = samples[places]
+    is_crowded = pl.col("resource_text").is_duplicated()
+    return borders.select(
+        "resource_text",
+        *(pl.when(is_crowded).then(pl.col(column)).otherwise(0) for column in _BY[1:]),
+    ).unique(maintain_order=True)
 
 
-class RunWriter:
-    """An uncompressed Arrow file of slices, in batches that can be read one by one."""
-
-    def __init__(self, path: Path) -> None:
-        self.batches = 0
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer: pa.ipc.RecordBatchFileWriter | None = None
-
-    def __enter__(self) -> RunWriter:
-        """Nothing to prepare: the file is open."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Write the footer."""
-        self.close()
-
-    def write(self, slices: pl.DataFrame) -> range:
-        """Append slices; the numbers of their batches."""
-        first = self.batches
-        # Without the newest string type: a batch of it drags all of its siblings' text along.
-        table = slices.select(SLICES.keys()).to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._writer is None:
-            self._writer = pa.ipc.new_file(self._file, table.schema)
-        for batch in table.combine_chunks().to_batches(_BATCH_ROWS):
-            self._writer.write_batch(batch)
-            self.batches += 1
-        return range(first, self.batches)
-
-    def close(self) -> None:
-        """Write the footer."""
-        if self._writer is not None:
-            self._writer.close()
-        self._file.close()
+def _cuts(part: _Part, borders: pl.DataFrame) -> Iterator[_Cut]:
+    """Where the borders cut a part: from its beginning to its end."""
+    (first_label, end_label), (first_slice, end_slice) = part.label_range, part.slice_range
+    yield _Cut(first_label, first_label, first_slice)
+    if len(borders):
+        labels = part.labels.read(first_label, end_label)
+        texts = labels.select(resource_text()).to_series()
+        befores = texts.search_sorted(borders["resource_text"], side="left")
+        afters = texts.search_sorted(borders["resource_text"], side="right")
+        # Slices before each label; those before a border are all of its resource's, and some of it.
+        offsets = [0, *labels["slices"].cum_sum()]
+        for before, after, (_, *place) in zip(befores, afters, borders.iter_rows(), strict=True):
+            first, end = first_slice + offsets[before], first_slice + offsets[after]
+            if any(place) and first < end:
+                first += _before(part.slices.read(first, end), *place)
+                yield _Cut(first_label + after, first_label + before, first)
+            else:
+                yield _Cut(first_label + before, first_label + before, first)
+    yield _Cut(end_label, end_label, end_slice)
 
 
-def read_batches(batches: Iterable[tuple[Path, int]]) -> Iterator[pl.DataFrame]:
-    """Batches of runs, each read when its turn comes."""
-    opened: tuple[Path, pa.ipc.RecordBatchFileReader] | None = None
-    for path, number in batches:
-        if opened is None or opened[0] != path:
-            opened = (path, pa.ipc.open_file(pa.OSFile(str(path))))
-        yield pl.DataFrame(pa.table(opened[1].get_batch(number)))
+def _before(slices: pl.DataFrame, extent_: int, identity: int) -> int:
+    """How many slices of a resource come before a place in it."""
+    is_before = (extent() < extent_) | ((extent() == extent_) & (pl.col("identity") < identity))
+    return int(slices.select(is_before.sum()).item())

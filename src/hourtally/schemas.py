@@ -136,7 +136,9 @@ USAGE_TEXTS: Final = (
     "region",
     "gpu_model",
 )
-# The same as a number of 128 bits in two halves; `usage_keys.py` makes it.
+# What a slice says in words: of few resources, so it repeats itself. The rest is its own.
+LABEL: Final = (*USAGE_TEXTS, "event_source")
+# The usage's texts as a number of 128 bits in two halves; `usage_keys.py` makes it.
 USAGE_KEY: Final = ("usage_key_high", "usage_key_low")
 
 # Grain: one slice as a slices file holds it.

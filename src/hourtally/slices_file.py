@@ -10,16 +10,21 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.schemas import SLICES, STORED_SLICES, conform
-from hourtally.usage_keys import with_usage_keys
+from hourtally.labels import Labelled
+from hourtally.schemas import LABEL, STORED_SLICES, USAGE_KEY
+from hourtally.usage_keys import usage_keys
 
 # Small enough to be read by several threads, large enough for dictionaries to pay.
 _ROW_GROUP_ROWS: Final = 131_072
+# Parquet has no such type: the columns are texts in the file.
+_TEXT: Final = pa.dictionary(pa.int32(), pa.large_string())
 _SCHEMA: Final = pa.schema(
     [
         (
             name,
-            pa.large_string()
+            _TEXT
+            if name in LABEL
+            else pa.large_string()
             if dtype == pl.String
             else pa.uint64()
             if dtype == pl.UInt64
@@ -66,7 +71,26 @@ class SlicesWriter:
         self.rows += len(slices)
 
 
-def to_table(slices: pl.DataFrame) -> pa.Table:
-    """Slices (`schemas.SLICES`) as they are written: `schemas.STORED_SLICES`."""
-    stored = conform(with_usage_keys(conform(slices, SLICES)), STORED_SLICES)
-    return stored.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SCHEMA)
+def to_table(portion: Labelled) -> pa.Table:
+    """Slices as they are written, `schemas.STORED_SLICES`.
+
+    What their labels hold is encoded once a label: texts as a dictionary and indices.
+    """
+    labels, slices = portion.labels, portion.slices
+    keys = usage_keys(labels)
+    numbers = slices["label"]
+    columns = {}
+    for name in STORED_SLICES:
+        if name in LABEL:
+            texts = labels.select(pl.col(name).unique().drop_nulls().sort())
+            indices = labels.select(name).join(
+                texts.with_row_index("index"), on=name, how="left", maintain_order="left"
+            )
+            columns[name] = pa.DictionaryArray.from_arrays(
+                indices["index"][numbers].to_arrow().cast(pa.int32()),
+                texts[name].to_arrow(compat_level=pl.CompatLevel.oldest()),
+            )
+        else:
+            column = keys[name][numbers] if name in USAGE_KEY else slices[name]
+            columns[name] = column.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.table(columns, _SCHEMA)

@@ -33,16 +33,6 @@ def usage_keys(texts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def with_usage_keys(slices: pl.DataFrame) -> pl.DataFrame:
-    """Slices with `USAGE_KEY` as last columns; one of each run of equal texts is hashed."""
-    changes = slices.select(
-        pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in USAGE_TEXTS)
-        | (pl.int_range(pl.len()) == 0)
-    ).to_series()
-    keys = usage_keys(slices.filter(changes))
-    return pl.concat([slices, keys[changes.cum_sum() - 1]], how="horizontal")
-
-
 def _encoded() -> pl.Expr:
     """All texts as one, in bytes: each behind its length in bytes and `:`, an absent one as `-`.
 

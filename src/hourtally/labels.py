@@ -1,0 +1,149 @@
+"""Slices with what they say in words told once: a label, and its number in each slice.
+
+An hour has many slices of each resource, and most of a slice is text: whose it is, of what, by
+which names. Slices that share all of that share a label, so they are compared, sorted, kept and
+written by whole numbers, in a third of the memory and a fraction of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from hourtally.hours import HOUR_MS
+from hourtally.schemas import LABEL, RESOURCE_ORDER, SLICES
+
+_FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
+_OWN: Final = tuple(column for column in SLICES if column not in LABEL)
+# Lengths of all free texts but the last together fit 63 bits: none passes 2,048 bytes, null is 0.
+_LENGTHS_BASE: Final = 2_050
+# Odd, so that equal sums of identity and label are rare where these differ.
+_SPREAD: Final = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Slices of one or several hours of a file.
+
+    labels: `hour`, the columns of `LABEL`, and how many `slices` have it; in the order of a
+    slices file, hour by hour. slices: `label`, the number of their label, and the other columns
+    of `schemas.SLICES`; in the order of their resources, then of `SLICE_ORDER` and the identity.
+    """
+
+    labels: pl.DataFrame
+    slices: pl.DataFrame
+
+
+def labelled(slices: pl.DataFrame) -> tuple[Labelled, int]:
+    """Slices (`schemas.SLICES` after `hour`) with labels, each identity and content once.
+
+    Returns:
+        The slices, and how many events were left out: an event counts in its first hour only.
+        Of equal ones the earliest time stands; where none has a time, none stands.
+    """
+    labels, numbers = _distinct(slices.select("hour", *LABEL))
+    return _in_order(labels, slices.select(numbers, *_OWN))
+
+
+def merged(parts: Sequence[Labelled]) -> tuple[Labelled, int]:
+    """The slices of all parts as if they had been labelled together; how many were left out."""
+    if len(parts) == 1:
+        return parts[0], 0
+    labels, numbers = _distinct(pl.concat(part.labels.select("hour", *LABEL) for part in parts))
+    slices = []
+    first = 0
+    for part in parts:
+        own = numbers.slice(first, len(part.labels))
+        slices.append(part.slices.with_columns(own[part.slices["label"]]))
+        first += len(part.labels)
+    return _in_order(labels, pl.concat(slices))
+
+
+def resource_text() -> pl.Expr:
+    """One text by which labels sort as by the columns of `RESOURCE_ORDER`.
+
+    No id has a control character, so NUL is before all that can follow a column's text; and
+    null is before every text, as the empty text is.
+    """
+    columns = (pl.col(column).fill_null("") for column in RESOURCE_ORDER)
+    return pl.concat_str(*columns, separator="\0").alias("resource_text")
+
+
+def extent() -> pl.Expr:
+    """One number by which the slices of an hour sort as by their start, then their end."""
+    start_ms = pl.col("slice_start_ms")
+    number = start_ms % HOUR_MS * 2**22 + (pl.col("slice_end_ms") - start_ms)
+    return number.cast(pl.UInt64).alias("extent")
+
+
+def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """The distinct ones of labels, in order, and the number in them of each that was given."""
+    text = _whole_text()
+    if texts["hour"].n_unique() > 1:
+        hour = pl.col("hour").rank("dense").cast(pl.String).str.zfill(10)
+        text = pl.concat_str(hour, text, separator="\0")
+    keyed = texts.select(text.alias("text"))
+    distinct = (
+        keyed.with_row_index("first")
+        .unique("text", keep="first")
+        .sort("text")
+        .with_row_index("label")
+    )
+    numbers = keyed.join(
+        distinct, on="text", how="left", validate="m:1", maintain_order="left"
+    ).get_column("label")
+    return texts[distinct["first"]], numbers
+
+
+def _whole_text() -> pl.Expr:
+    """One text for a whole label, by which labels sort by their resources first.
+
+    Free texts may hold anything, NUL too; where each of them ends is told by their lengths, in
+    one number at the end.
+    """
+    lengths = pl.lit(0, dtype=pl.Int64)
+    for column in _FREE_TEXTS[:-1]:
+        length = pl.col(column).str.len_bytes().cast(pl.Int64) + 1
+        lengths = lengths * _LENGTHS_BASE + length.fill_null(0)
+    texts = (pl.col(column).fill_null("") for column in _FREE_TEXTS)
+    return pl.concat_str(resource_text(), *texts, lengths.cast(pl.String), separator="\0")
+
+
+def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:
+    """Leave out duplicates and sort, in an order that does not depend on the one there was."""
+    once, left_out = _without_duplicates(slices)
+    changes = pl.any_horizontal(
+        pl.col(column).ne_missing(pl.col(column).shift()) for column in ("hour", *RESOURCE_ORDER)
+    )
+    resources = labels.select(changes.cum_sum()).to_series()
+    by = once.select(resources[once["label"]].alias("resource"), extent(), "identity", "label")
+    order = by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()
+    counts = once.group_by("label").agg(pl.len().alias("slices"))
+    counted = (
+        labels.select("hour", *LABEL)
+        .with_row_index("label")
+        .join(counts, on="label", how="left", validate="1:1", maintain_order="left")
+        .select("hour", *LABEL, pl.col("slices").fill_null(0))
+    )
+    return Labelled(counted, once[order]), left_out
+
+
+def _without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    spread = pl.col("identity") + pl.col("label").cast(pl.UInt64) * pl.lit(_SPREAD, pl.UInt64)
+    repeated = slices.select(spread.is_duplicated()).to_series()
+    if not repeated.any():
+        return slices, 0
+    content = [column for column in slices.columns if column != "event_time_us"]
+    kept = (
+        slices.filter(repeated)
+        .group_by(content)
+        .agg(pl.col("event_time_us").min(), copies=pl.len() - 1)
+        # Else one file would give other bytes each time.
+        .sort(content)
+        .with_columns(first=pl.col("slice_start_ms") == pl.col("start_ms"))
+    )
+    left_out = int(kept.filter("first")["copies"].sum())
+    return pl.concat([slices.filter(~repeated), kept.select(slices.columns)]), left_out
