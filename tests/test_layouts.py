@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally import fast_lines, parsing
 from hourtally.events import check_line
+from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import Rejection, parse_line
 from hourtally.kinds import Event
 from hourtally.layouts import layout_of, matching
@@ -204,15 +204,15 @@ def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) ->
     fast: list[int] = []
 
     def counting(read: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
-        def counted(*arguments: Any) -> pl.DataFrame:
-            taken = read(*arguments)
+        def counted(*arguments: Any, **options: Any) -> pl.DataFrame:
+            taken = read(*arguments, **options)
             fast.append(len(taken))
             return taken
 
         return counted
 
-    monkeypatch.setattr(parsing, "read_plain", counting(fast_lines.read_plain))
-    monkeypatch.setattr(parsing, "read_matching", counting(fast_lines.read_matching))
+    for name in ("read_plain", "read_matching"):
+        monkeypatch.setattr(FastReader, name, counting(getattr(FastReader, name)))
     chance = random.Random(0)
     event = statement(0, cpuMillicores=5, teamName="Blue")
     raw = raw_of(event, chance)

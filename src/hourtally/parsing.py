@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import duckdb
 import polars as pl
 
 from hourtally.events import check_object
-from hourtally.fast_lines import read_matching, read_plain
+from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import MAX_LINE_BYTES, Rejection, parse_line
 from hourtally.kinds import Event
 from hourtally.layouts import Layout, layout_of, matching
@@ -94,13 +93,14 @@ class LineParser:
             # Not UTF-8 somewhere: the judge finds out where.
             return self._judge(block, None, [])
         pending = pl.DataFrame({"line": lines}).with_row_index("row")
+        is_printable = block.text.isascii() and b"\x7f" not in block.text
         frames: list[pl.DataFrame] = []
         trials = 0
         tried: set[Layout] = set()
         while len(pending):
             for layout in [layout for layout in self._layouts if layout not in tried]:
                 tried.add(layout)
-                pending = self._take(pending, layout, frames)
+                pending = self._take(pending, layout, frames, is_printable=is_printable)
             if trials == _MOST_TRIALS or not len(pending):
                 break
             if not self._learn(pending["line"][min(trials, len(pending) - 1)]):
@@ -108,31 +108,37 @@ class LineParser:
         return self._judge(block, len(lines), frames)
 
     def _take(
-        self, pending: pl.DataFrame, layout: Layout, frames: list[pl.DataFrame]
+        self,
+        pending: pl.DataFrame,
+        layout: Layout,
+        frames: list[pl.DataFrame],
+        *,
+        is_printable: bool,
     ) -> pl.DataFrame:
         """Read the lines of a layout into frames; the lines that are left."""
-        if not pending["line"].str.contains(layout.kind.type, literal=True).any():
-            # To have DuckDB plan a query takes as long as to have it read 3,000 lines.
-            return pending
         if layout.plain is not None:
-            read = read_plain(self._connection(), pending, layout, layout.plain, self.now_ms)
+            read = self._reader().read_plain(
+                pending, layout, layout.plain, self.now_ms, is_printable=is_printable
+            )
+            if len(read) == len(pending):
+                frames.append(read)
+                return pending.clear()
             if len(read):
                 frames.append(read)
                 pending = pending.join(read.select("row"), on="row", how="anti")
         fits = matching(pending["line"], layout)
         if fits.any():
             taken = pending.filter(fits)
-            frames.append(read_matching(self._connection(), taken, layout, self.now_ms))
+            frames.append(self._reader().read_matching(taken, layout, self.now_ms))
             pending = pending.filter(~fits)
         return pending
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        """This thread's own DuckDB of one thread; blocks are what runs in parallel."""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = duckdb.connect(config={"threads": 1})
-            self._local.connection.execute("SET TimeZone = 'UTC'")
-        connection: duckdb.DuckDBPyConnection = self._local.connection
-        return connection
+    def _reader(self) -> FastReader:
+        """This thread's own."""
+        if not hasattr(self._local, "reader"):
+            self._local.reader = FastReader()
+        reader: FastReader = self._local.reader
+        return reader
 
     def _learn(self, line: str) -> bool:
         """Add the layout of a line, if it is an accepted line of a new one."""
@@ -183,10 +189,8 @@ class LineParser:
 
 
 def _join(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """The events in the order of their rows, without these."""
-    if not frames:
-        return events_frame([])
-    return pl.concat(frames).sort("row").drop("row")
+    """The events of a block: layout by layout, each in the order of the file, then the judge's."""
+    return pl.concat([frame.drop("row") for frame in frames]) if frames else events_frame([])
 
 
 def events_frame(events: Iterable[Event]) -> pl.DataFrame:

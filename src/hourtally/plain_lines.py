@@ -84,7 +84,8 @@ def _pieces(
             if key in required:
                 yield f"""'{before}{quote}', "{key}", '{quote}'"""
             else:
-                yield f"""coalesce('{before}{quote}' || "{key}" || '{quote}', '')"""
+                text = f"""concat('{before}{quote}', "{key}", '{quote}')"""
+                yield f"""CASE WHEN "{key}" IS NULL THEN '' ELSE {text} END"""
         else:
             # The same in every line: where an ignored number differs, the line is not plain.
             text = before + json.dumps(value, ensure_ascii=False)

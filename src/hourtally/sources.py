@@ -8,9 +8,12 @@ beginning, its length and its digest.
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +26,8 @@ COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
 PARQUET_SUFFIX: Final = ".parquet"
 
 BLOCK_BYTES: Final = 8 << 20
+# Of a block's end, to look for a line's end in.
+_NEAR_BYTES: Final = 64 << 10
 # Lines of events are longer: a block of them has half as many.
 MAX_BLOCK_LINES: Final = 100_000
 MAX_KEPT_LINE_BYTES: Final = 16 << 20
@@ -93,10 +98,10 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
     """
     compression = line_compression(path)
     try:
-        with path.open("rb") as raw:
+        with path.open("rb", buffering=0) as raw:
             size = path.stat().st_size
             if compression == "plain":
-                yield from _blocks_of(raw.read, raw.tell)
+                yield from _blocks_of(partial(_read_lines, raw), raw.tell)
                 return
             if size == 0:
                 raise FileRefused(path, f"it is empty, which no {compression} file is")
@@ -106,6 +111,14 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
     except OSError as error:
         reason = f"it cannot be read to its end: {error.strerror or error}"
         raise FileRefused(path, reason) from error
+
+
+def _read_lines(file: io.FileIO, size: int) -> bytes:
+    """Read about so many bytes, to the end of a line: then no part of it has to be moved."""
+    most = min(size, _NEAR_BYTES)
+    near = os.pread(file.fileno(), most, file.tell() + size - most)
+    end = near.rfind(b"\n") + 1
+    return file.read(size - most + end if end else size)
 
 
 def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[int], bytes]:
@@ -136,9 +149,11 @@ def _blocks_of(read: Callable[[int], bytes], tell: Callable[[], int]) -> Iterato
     while piece:
         end = piece.rfind(b"\n") + 1
         if end:
-            text = b"".join((rest, memoryview(piece)[:end]))
-            yield from _of_few_lines(Block(line, text, tell()))
-            line += text.count(b"\n")
+            whole = not rest and end == len(piece)
+            text = piece if whole else b"".join((rest, memoryview(piece)[:end]))
+            lines = text.count(b"\n")
+            yield from _of_few_lines(Block(line, text, tell()), lines)
+            line += lines
             rest = piece[end:]
         elif len(rest) + len(piece) <= MAX_KEPT_LINE_BYTES:
             rest += piece
@@ -154,18 +169,20 @@ def _blocks_of(read: Callable[[int], bytes], tell: Callable[[], int]) -> Iterato
         yield Block(line, rest, tell())
 
 
-def _of_few_lines(block: Block) -> Iterator[Block]:
+def _of_few_lines(block: Block, lines: int) -> Iterator[Block]:
     """The block itself, or its lines in several: each refused one takes 350 bytes beside itself."""
-    lines = block.text.count(b"\n")
     if lines <= MAX_BLOCK_LINES:
         yield block
         return
     middle = len(block.text) // 2
     end = block.text.rfind(b"\n", 0, middle) + 1 or block.text.find(b"\n", middle) + 1
     first, second = block.text[:end], block.text[end:]
-    yield from _of_few_lines(replace(block, text=first))
-    first_line = block.first_line + first.count(b"\n")
-    yield from _of_few_lines(replace(block, first_line=first_line, text=second))
+    first_lines = first.count(b"\n")
+    yield from _of_few_lines(replace(block, text=first), first_lines)
+    first_line = block.first_line + first_lines
+    yield from _of_few_lines(
+        replace(block, first_line=first_line, text=second), lines - first_lines
+    )
 
 
 def _skip_line(line: int, head: bytes, read: Callable[[int], bytes]) -> tuple[HugeLine, bytes]:

@@ -20,7 +20,7 @@ from unittest import mock
 
 import polars as pl
 
-from hourtally import build, ingest, parsing, pipeline, runs, slices_file
+from hourtally import build, fast_lines, ingest, parsing, pipeline, runs, slices_file
 from hourtally import home as storage
 from hourtally.home import Home
 from hourtally.ratecard import load_rate_card
@@ -32,13 +32,12 @@ INGEST = {
     (storage, "sha256_of"): "hash the file (and its slices)",
     (ingest, "read_blocks"): "read the file in blocks",
     (pl, "read_lines"): "blocks to lines",
-    (parsing, "read_plain"): "lines to events: plain ones",
+    (fast_lines.FastReader, "read_plain"): "lines to events: plain ones",
     (parsing, "matching"): "lines to events: patterns of the others",
-    (parsing, "read_matching"): "lines to events: those that match",
+    (fast_lines.FastReader, "read_matching"): "lines to events: those that match",
     (ingest, "slices_of"): "events to slices",
-    (runs.Runs, "add"): "spill slices as runs",
-    (runs.Runs, "_portions"): "put an hour together from its runs",
-    (ingest, "_sorted"): "look for duplicates and sort",
+    (runs.Runs, "add"): "slices to runs",
+    (ingest, "_together"): "put portions together",
     (slices_file.SlicesWriter, "write"): "encode Parquet",
     (storage, "fsync_file"): "fsync",
 }

@@ -1,5 +1,5 @@
--- Grain: one line. is_kept: whether it keeps the rules that can be checked on its values. What
--- is read here cannot be trusted alone: JSON is read leniently, and a cast may guess.
+-- Grain: one line. is_form: whether it is short enough and in its layout's plain form. What is
+-- read here cannot be trusted alone: JSON is read leniently, and a cast may guess.
 -- Without WHERE, as a filter of this SELECT would have each line read again for each field in it.
 WITH parsed AS (
     SELECT
@@ -32,13 +32,5 @@ SELECT
     "end",
     event_time,
     {columns},
-    is_plain
-    AND strlen(line) <= {max_line_bytes}
-    AND strlen(event_source) BETWEEN 1 AND {max_attribute_bytes}
-    AND strlen(event_id) BETWEEN 1 AND {max_attribute_bytes}
-    AND (event_time IS NULL OR event_time_us IS NOT NULL)
-    AND start_ms < end_ms
-    AND end_ms - start_ms <= {max_interval_ms}
-    AND start_ms <= {latest_start_ms}
-    AND {rules} AS is_kept
+    is_plain AND strlen(line) <= {max_line_bytes} AS is_form
 FROM timed
