@@ -21,6 +21,7 @@ import polars as pl
 
 from hourtally.hours import format_instant
 from hourtally.schemas import (
+    CLUSTER_EVENT,
     CONTENT,
     QUANTITIES,
     RESOURCE_ORDER,
@@ -36,6 +37,15 @@ _IDENTITY: Final = ("event_source", "event_id")
 _EXTENT: Final = ("slice_start_ms", "slice_end_ms")
 # What is equal in these, beside the identity, is equal in `CONTENT`: the key stands for all texts.
 _SHORT_CONTENT: Final = (*USAGE_KEY, "start_ms", "end_ms", *QUANTITIES)
+# The sums of `sql/usage.sql` that are of one quantity for resources, of another for clusters.
+_PARTS: Final = (
+    ("cpu_or_vcpu", False, "cpu_millicores"),
+    ("cpu_or_vcpu", True, "vcpu_millicores"),
+    ("storage_or_gpu_memory", False, "storage_mib"),
+    ("storage_or_gpu_memory", True, "gpu_memory_mib"),
+    ("gpu_or_cluster", False, "gpu_milli"),
+    ("gpu_or_cluster", True, "cluster_count"),
+)
 # Of a conflict's contents the manifest tells these of the one that counts.
 _TOLD: Final = ("event_type", "customer_id", "project_id", "resource_id")
 
@@ -233,7 +243,7 @@ def _with_texts(summed: pl.DataFrame, paths: list[Path], first_rows: list[int]) 
     for path, (begins, ends) in zip(paths, pairwise(first_rows), strict=True):
         wanted = summed.filter(row.is_between(begins, ends - 1)).select(row - begins).to_series()
         if len(wanted):
-            here = pl.col("slice_row").is_in(wanted.implode())
+            here = pl.col("slice_row").is_in(wanted.cast(pl.get_index_type()).implode())
             first_row = (pl.col("slice_row") + pl.lit(begins, pl.Int64)).alias("first_row")
             of_files.append(_scan([path]).filter(here).select(first_row, *USAGE_KEY, *USAGE_TEXTS))
     texts = pl.concat(pl.collect_all(of_files))
@@ -255,6 +265,18 @@ def quoted_path(path: Path) -> str:
 
 
 def _as_usage(usage: pl.DataFrame) -> pl.DataFrame:
-    """DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be."""
-    exact = usage.select(pl.col(c).cast(t) for c, t in USAGE.items())
+    """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` and their texts.
+
+    DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
+    """
+    is_cluster = pl.col("event_type") == CLUSTER_EVENT
+    parts = {
+        f"{quantity}_ms": pl.when(is_cluster if of_clusters else ~is_cluster).then(column)
+        for column, of_clusters, quantity in _PARTS
+    }
+    whole = usage.with_columns(
+        pl.col("memory").alias("memory_mib_ms"),
+        *(part.otherwise(0).alias(name) for name, part in parts.items()),
+    )
+    exact = whole.select(pl.col(c).cast(t) for c, t in USAGE.items())
     return conform(exact.sort(RESOURCE_ORDER), USAGE)

@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hourtally.build import BuildReceipt, build_hour
 from hourtally.errors import Damaged, FileRefused, HourtallyError, StorageFault
-from hourtally.export import ExportReport
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
-from hourtally.ingest import IngestReceipt, ingest_file
 from hourtally.interrupts import Stop, stop_of_this_worker, worker_processes
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
-from hourtally.sources import event_files
 from hourtally.staleness import StaleHour
 from hourtally.staleness import stale_hours as find_stale_hours
+
+if TYPE_CHECKING:
+    from hourtally.export import ExportReport
+    from hourtally.ingest import IngestReceipt
 
 # Enough that handing them over costs nothing, few enough that all workers end together.
 _MOST_HOURS_A_TASK: Final = 24
@@ -138,6 +139,8 @@ def ingest_new(
 
 
 def _event_files(path: Path, report: IngestReport) -> list[Path]:
+    from hourtally.sources import event_files
+
     try:
         files = event_files(path)
     except FileRefused as refusal:
@@ -158,6 +161,9 @@ def _ingest(
     progress: Progress | None,
     report: IngestReport,
 ) -> IngestReceipt | None:
+    # It brings all that reads events, which a build does without.
+    from hourtally.ingest import ingest_file
+
     try:
         receipt = ingest_file(
             home,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hourtally.columns import (
     console,
@@ -16,12 +17,14 @@ from hourtally.columns import (
     texts,
 )
 from hourtally.estimate import Estimate
-from hourtally.export import ExportReport
-from hourtally.ingest import IngestReceipt
 from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.staleness import StaleHour
-from hourtally.verify import MOST_NAMED, Findings
+
+if TYPE_CHECKING:
+    from hourtally.export import ExportReport
+    from hourtally.ingest import IngestReceipt
+    from hourtally.verify import Findings
 
 AFTER_DIFFERENCES = (
     "what is published or stored is not what it must be. Of files that have changed restore a "
@@ -130,6 +133,8 @@ def print_export(report: ExportReport, directory: Path) -> None:
 
 def print_verified(findings: Findings) -> None:
     """What was verified, the first differences, and the hours that could not be re-derived."""
+    from hourtally.verify import MOST_NAMED
+
     out = console()
     for difference in findings.named:
         print_text(out, str(difference))

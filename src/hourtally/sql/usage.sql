@@ -1,5 +1,7 @@
 -- Grain: one usage key (it stands for the texts of a row of usage) x rate period of the hour.
 -- first_row is the number of one slice with that key: its texts are those of the usage.
+-- A resource has zeros in the columns of clusters and the other way, so two of them are one sum:
+-- four sums of scattered groups take two thirds of the time of seven.
 -- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
 WITH
 -- every slice of the hour that counts
@@ -14,12 +16,9 @@ SELECT
     period,
     min(slice_row) AS first_row,
     max(slice_end_ms) AS last_end_ms,
-    sum(cpu_millicores * piece_ms) AS cpu_millicores_ms,
-    sum(memory_mib * piece_ms) AS memory_mib_ms,
-    sum(storage_mib * piece_ms) AS storage_mib_ms,
-    sum(gpu_milli * piece_ms) AS gpu_milli_ms,
-    sum(vcpu_millicores * piece_ms) AS vcpu_millicores_ms,
-    sum(gpu_memory_mib * piece_ms) AS gpu_memory_mib_ms,
-    sum(cluster_count * piece_ms) AS cluster_count_ms
+    sum((cpu_millicores + vcpu_millicores) * piece_ms) AS cpu_or_vcpu,
+    sum(memory_mib * piece_ms) AS memory,
+    sum((storage_mib + gpu_memory_mib) * piece_ms) AS storage_or_gpu_memory,
+    sum((gpu_milli + cluster_count) * piece_ms) AS gpu_or_cluster
 FROM pieces
 GROUP BY ALL
