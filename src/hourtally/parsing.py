@@ -16,6 +16,7 @@ from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import MAX_LINE_BYTES, Rejection, parse_line
 from hourtally.kinds import Event
 from hourtally.layouts import Layout, layout_of, matching
+from hourtally.plain_lines import PlainForm
 from hourtally.schemas import EVENTS
 from hourtally.sources import Block, HugeLine
 
@@ -117,21 +118,45 @@ class LineParser:
     ) -> pl.DataFrame:
         """Read the lines of a layout into frames; the lines that are left."""
         if layout.plain is not None:
-            read = self._reader().read_plain(
-                pending, layout, layout.plain, self.now_ms, is_printable=is_printable
+            pending = self._take_plain(
+                pending, layout, layout.plain, frames, is_printable=is_printable
             )
-            if len(read) == len(pending):
-                frames.append(read)
-                return pending.clear()
-            if len(read):
-                frames.append(read)
-                pending = pending.join(read.select("row"), on="row", how="anti")
+            if not len(pending):
+                return pending
         fits = matching(pending["line"], layout)
         if fits.any():
             taken = pending.filter(fits)
             frames.append(self._reader().read_matching(taken, layout, self.now_ms))
             pending = pending.filter(~fits)
         return pending
+
+    def _take_plain(
+        self,
+        pending: pl.DataFrame,
+        layout: Layout,
+        form: PlainForm,
+        frames: list[pl.DataFrame],
+        *,
+        is_printable: bool,
+    ) -> pl.DataFrame:
+        """Read the plain lines of a layout into frames; the lines that are left.
+
+        Lines of other types are put aside first: to leave rows out of all the columns that are
+        read costs more than to leave out lines.
+        """
+        is_named = pending["line"].str.contains(f'"{layout.kind.type}"', literal=True)
+        named = pending if is_named.all() else pending.filter(is_named)
+        if not len(named):
+            return pending
+        read = self._reader().read_plain(
+            named, layout, form, self.now_ms, is_printable=is_printable
+        )
+        if not len(read):
+            return pending
+        frames.append(read)
+        if len(read) == len(named):
+            return pending.filter(~is_named)
+        return pending.join(read.select("row"), on="row", how="anti")
 
     def _reader(self) -> FastReader:
         """This thread's own."""
