@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hourtally.events import check_line
 from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import Rejection, parse_line
-from hourtally.kinds import Event
+from hourtally.kinds import KINDS, Event, EventKind
 from hourtally.layouts import layout_of, matching
 from hourtally.parsing import LineParser, events_frame
 from hourtally.sources import Block
@@ -149,6 +149,47 @@ def test_a_changed_line_comes_to_what_the_judge_says(old: bytes, new: bytes) -> 
     assert old in GOOD
     # The good line comes first, so its layout is known when the changed one is read.
     assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
+
+
+# What the query that reads lines calls its own columns, and fields that count in other cases.
+_NEARLY = [
+    *("row", "line", "identity", "event_time", "event_source", "event_id", "event_type", "is_form"),
+    *("event_time_us", "start_ms", "end_ms", "is_plain", "customer_id", "parsed", "timed", "lines"),
+    *(
+        spelt
+        for kind in KINDS.values()
+        for key in ("time", *kind.ids, *kind.names, *kind.selectors, *kind.quantities)
+        for spelt in (key, key.lower(), key.upper(), key.capitalize())
+    ),
+]
+
+
+@pytest.mark.parametrize("level", ["event", "data"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_ignored_field_named_nearly_like_another_is_ignored(kind: EventKind, level: str) -> None:
+    required: Json = {**dict.fromkeys(kind.ids, "x"), "resourceType": "job"}
+    required |= {"start": "2026-11-22T13:00:00Z", "end": "2026-11-22T13:00:01Z"}
+    optional = dict.fromkeys([*kind.names, *kind.selectors], "right") | dict.fromkeys(
+        kind.quantities, 5
+    )
+    for key in dict.fromkeys(_NEARLY):
+        lines = []
+        for number, (value, more) in enumerate(
+            (value, more) for value in ("WRONG", "7", 7) for more in ({}, optional)
+        ):
+            data = required | more
+            event: Json = {"specversion": "1.0", "id": f"{number}", "source": "/m"}
+            event["type"] = kind.type
+            where = event if level == "event" else data
+            if key not in where:
+                where[key] = value
+            event["data"] = data
+            lines.append(json.dumps(event, separators=(",", ":")).encode())
+        # Each of them is once the first, from which the layout is told.
+        for first in range(0, len(lines), 2):
+            assert_parsed_as_judged(
+                LineParser(NOW_MS, _local=ENGINE), [*lines[first:], *lines[:first]]
+            )
 
 
 def test_blank_lines_count_for_nothing() -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hourtally.labels import merged
 from hourtally.parsing import events_frame
 from hourtally.runs import Runs
 from hourtally.slicing import slices_of
+from tests.command_line import hourtally
 from tests.event_files import as_cloud_event
 from tests.labelling import in_order, told
 from tests.statements import statement
@@ -48,7 +50,7 @@ def test_runs_give_back_by_hour_what_was_added(
     assert list(hours) == sorted(set(slices["hour"]))
     left_out = kept.left_out
     for hour, portions in hours.items():
-        whole = [merged(portion) for portion in portions if portion]
+        whole = [merged(portion) for portion in portions]
         left_out += sum(more for _, more in whole)
         # One after the other they are what all of it at once would be: sorted, each slice once.
         expected, repeated = in_order(slices.filter(pl.col("hour") == hour))
@@ -86,7 +88,7 @@ def test_a_resource_of_more_than_a_portion_comes_in_several(tmp_path: Path, even
         for piece in replicas.iter_slices(20):
             kept.add(piece)
         [(_, portions)] = kept.by_hour()
-        merged_portions = [merged(portion) for portion in portions if portion]
+        merged_portions = [merged(portion) for portion in portions]
     sizes = [len(portion.slices) for portion, _ in merged_portions]
     left_out = kept.left_out + sum(more for _, more in merged_portions)
     if is_same:
@@ -120,8 +122,37 @@ def test_hours_put_together_at_once_do_not_mix(tmp_path: Path) -> None:
         together = list(in_turn(4, lambda hour, parts: (hour, list(parts)), kept.by_hour()))
     assert [hour.timestamp for hour, _ in together] == sorted(set(slices["hour"]))
     for hour, portions in together:
-        whole = pl.concat(told(merged(portion)[0]) for portion in portions if portion)
+        whole = pl.concat(told(merged(portion)[0]) for portion in portions)
         assert sorted(whole["event_id"]) == sorted(slices.filter(hour=hour.timestamp)["event_id"])
+
+
+@pytest.mark.parametrize("contents", [["one"], ["one", "another"]])
+def test_the_first_resource_of_an_hour_may_fill_portions(
+    tmp_path: Path, contents: list[str]
+) -> None:
+    # Every border is in front of all slices: of the one resource, or of its one identity.
+    events = [
+        {**statement(0, resourceName=contents[n % len(contents)]), "id": f"{n // len(contents)}"}
+        for n in range(40)
+    ]
+    slices = slices_of(judged_frame(events))
+    with small_runs(40, 30):
+        kept = Runs(tmp_path)
+        kept.add(slices)
+        [(_, portions)] = kept.by_hour()
+        merged_portions = [merged(portion) for portion in portions]
+    expected, _ = in_order(slices)
+    assert pl.concat(told(portion) for portion, _ in merged_portions).equals(expected)
+
+
+def test_a_file_of_one_resource_of_more_than_a_portion_is_ingested(tmp_path: Path) -> None:
+    events = (as_cloud_event({**statement(0), "id": f"{n}"}) for n in range(runs._PORTION_ROWS + 1))
+    file = tmp_path / "many.ndjson"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    done = hourtally("ingest", "--home", tmp_path, "--now", "2026-11-23T00:00:00Z", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    [slices] = tmp_path.glob("events/*/*.parquet")
+    assert pq.read_metadata(slices).num_rows == runs._PORTION_ROWS + 1
 
 
 def test_few_slices_are_never_written(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def layout_of(event: JsonObject, line: str) -> Layout | None:
     }
     required = frozenset(outer) - {"time"}
     body = _object_pattern({key: outer.get(key, _IGNORED) for key in event}, required)
-    known = frozenset([*outer, *patterns])
+    known = (frozenset(outer), frozenset(patterns))
     plain = plain_form(event, line, kind, known, required | required_data)
     return Layout(rf"^{_SPACE}{body}[ \t\r]*$", kind, len(keys), plain)
 

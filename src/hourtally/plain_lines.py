@@ -35,7 +35,7 @@ def plain_form(
     event: JsonObject,
     line: str,
     kind: EventKind,
-    known: frozenset[str],
+    known: tuple[frozenset[str], frozenset[str]],
     required: frozenset[str],
 ) -> PlainForm | None:
     """The form of a line that the judge accepted; None where it is not a plain one.
@@ -44,19 +44,19 @@ def plain_form(
         event: what the line says.
         line: the line.
         kind: of the event.
-        known: the keys of fields that count.
+        known: the keys of fields that count, of the event and of its data.
         required: those that no event may lack.
     """
     data: dict[str, Any] = event["data"]
-    keys = [*event, *data]
-    # DuckDB does not tell keys apart by case, nor the event's from those of its data; `row` and
-    # `line` are columns beside them.
-    if len({*map(str.casefold, keys), "row", "line"}) < len(keys) + 2:
+    # DuckDB does not tell keys apart by case, nor the event's from those of its data, also where
+    # a line lacks some that count; `row` and `line` are columns beside them.
+    names = [*known[0].union(event), *known[1].union(data), "row", "line"]
+    if len(set(map(str.casefold, names))) < len(names):
         return None
     for comma, colon in _SEPARATORS:
         if json.dumps(event, ensure_ascii=False, separators=(comma, colon)) == line:
             pieces = ", ".join(_pieces(event, kind, required, comma, colon))
-            ignored = (_texts(event, known), _texts(data, known))
+            ignored = (_texts(event, known[0]), _texts(data, known[1]))
             return PlainForm(f"concat({pieces})", ignored)
     return None
 

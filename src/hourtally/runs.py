@@ -163,11 +163,14 @@ def _portions(parts: list[_Part]) -> Iterator[list[Labelled]]:
     borders = _borders(parts, -(-total // _PORTION_ROWS))
     cuts = [list(itertools.pairwise(_cuts(part, borders))) for part in parts]
     for portion in range(len(borders) + 1):
-        yield [
+        within = [
             part.between(*own[portion])
             for part, own in zip(parts, cuts, strict=True)
             if own[portion][0].slice < own[portion][1].slice
         ]
+        # Nothing comes before a border that is the first resource of all.
+        if within:
+            yield within
 
 
 def _borders(parts: list[_Part], portions: int) -> pl.DataFrame:
