@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from flows.showing import ProgressArtifact, show_days, show_report
 from flows.tasks import build, export, ingest
 from flows.work import Work, failed, final_state, outcome, waiting, who_waits
 from hourtally.errors import HourtallyError
-from hourtally.interrupts import worker_processes
-from hourtally.pipeline import BuildReport, IngestReport, JobReport, new_files
+from hourtally.interrupts import abandoned_at_an_interrupt, worker_processes
+from hourtally.pipeline import BuildReport, IngestReport, JobReport, Progress, new_files
 from hourtally.staleness import StaleHour
 
 # An hour takes seconds, and a task 25 ms of the Prefect server besides. A group is of one day.
@@ -116,47 +117,74 @@ def build_all(
     # Processes take their hours from all tasks: one more, and none waits while a task begins.
     tasks = work.workers + (caller.processes is not None)
     running: deque[tuple[Sequence[StaleHour], PrefectFuture[Any]]] = deque()
-    done = left = 0
+    hours = _Hours(caller.progress, len(stale))
+    left = len(stale)
 
-    def collect() -> tuple[BuildReport, str]:
-        nonlocal done
+    def collect() -> BuildReport:
         group, future = running[0]
         future.wait()
         running.popleft()
         part: BuildReport = outcome(future.state)
         built.add(part)
-        done += len(group)
-        last = group[-1].hour.name
-        if caller.progress is not None:
-            caller.progress(done - built.undone, len(stale), last)
-        return part, last
+        # Of a task on another machine no hour was told before.
+        hours.add(*(one.hour.name for one in group[: len(group) - part.undone]))
+        return part
 
-    def show(part: BuildReport, last: str) -> None:
+    def show(part: BuildReport) -> None:
         show_days(work.home, part)
-        progress.show(done - built.undone, len(stale), last)
+        progress.show(len(hours.done), len(stale), hours.last)
+
+    def show_rest() -> None:
+        while running:
+            show(collect())
 
     progress.begin(len(stale))
     try:
-        for group in _groups(stale, work.workers):
-            ended = [collect()] if len(running) == tasks else []
-            if caller.stop.is_set():
+        with (
+            waiting(replace(caller, hour_done=hours.add)),
+            abandoned_at_an_interrupt(caller.stop),
+        ):
+            for group in _groups(stale, work.workers):
+                ended = [collect()] if len(running) == tasks else []
                 # Tasks on other machines do not see it, so they are not begun.
-                left += len(group)
-            else:
-                # All that travels to the machine that builds these hours.
-                given = {"work": work, "stale": group, "report": BuildReport()}
-                running.append((group, runner.submit(build, given)))
-            # After that, so that nothing waits for the server.
-            for one in ended:
-                show(*one)
-        while running:
-            show(*collect())
+                if not caller.stop.is_set():
+                    # All that travels to the machine that builds these hours.
+                    given = {"work": work, "stale": group, "report": BuildReport()}
+                    running.append((group, runner.submit(build, given)))
+                    left -= len(group)
+                # After that, so that nothing waits for the server.
+                for part in ended:
+                    show(part)
+            show_rest()
+        # That of an interrupted run, which ends soon.
+        show_rest()
         built.undone += left
     except BaseException:
         caller.stop.set()
         for _, future in running:
             _add_ended(future, built)
         raise
+
+
+class _Hours:
+    """The hours that are done, of so many; told by any thread, and shown to whoever waits."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.done: set[str] = set()
+        self.last: str | None = None
+        self._progress = progress
+        self._total = total
+        self._lock = threading.Lock()
+
+    def add(self, *names: str) -> None:
+        """Take in hours; those that are known already change nothing."""
+        with self._lock:
+            for name in names:
+                if name not in self.done:
+                    self.done.add(name)
+                    self.last = name
+                    if self._progress is not None:
+                        self._progress(len(self.done), self._total, name)
 
 
 def _add_ended(future: PrefectFuture[Any], built: BuildReport) -> None:

@@ -53,9 +53,9 @@ class ProgressArtifact:
             lambda: create_progress_artifact(0.0 if total else 100.0, self.key, text)
         )
 
-    def show(self, done: int, total: int, hour: str) -> None:
-        """Show how many hours are done, and which of them last."""
-        text = f"{done} of {total} hours, {hour} the last of them"
+    def show(self, done: int, total: int, hour: str | None) -> None:
+        """Show how many hours are done, and which of them last, if any is."""
+        text = f"{done} of {total} hours" + (f", {hour} done last" if hour else "")
         artifact = self.artifact
         if artifact is not None:
             _shown(lambda: update_progress_artifact(artifact, 100 * done / total, text))
@@ -71,9 +71,7 @@ def show_days(home: Home, built: BuildReport) -> None:
 
 def show_report(key: str, report: JobReport, ended_by: HourtallyError | None = None) -> None:
     """Show what a run did, and what ended it before its end."""
-    text = summary_of(report)
-    if ended_by is not None:
-        text = f"Ended before its end:\n\n- {ended_by}\n\n{text}"
+    text = summary_of(report, ended_by)
     _shown(lambda: create_markdown_artifact(text, key))
     _show_table(f"{key}-hours", hour_rows(report), text.split("\n", 1)[0])
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from hourtally.build import BuildReceipt
-from hourtally.errors import Damaged
+from hourtally.errors import Damaged, HourtallyError
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.money import format_cents
@@ -21,10 +21,15 @@ _MOST_PROBLEMS: Final = 50
 _HEADER: Final = ("hour", "revision", "why", "customers", "total, cents", "duplicates", "conflicts")
 
 
-def summary_of(report: JobReport) -> str:
-    """The files ingested, the hours built with their totals, and what could not be done."""
+def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str:
+    """The files ingested, the hours built with their totals, and what could not be done.
+
+    ended_by: what ended the run before its end, so that not even all that was to do is known.
+    """
     ingested, built = report.ingested, report.built
-    parts = [_sums(built)]
+    parts = [] if ended_by is None else [f"Ended before its end: {escaped_message(str(ended_by))}"]
+    if built.built or built.failed or built.undone or ended_by is None:
+        parts.append(_sums(built))
     if ingested.files:
         parts.append(_ingested(ingested))
     if 0 < len(built.built) <= _MOST_ROWS:

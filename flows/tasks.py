@@ -119,7 +119,7 @@ def build(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> BuildR
 # it names, and a `ContextVar` cannot travel.
 def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> None:
     card = load_rate_card(work.rates)
-    stop = who_waits().stop
+    stop, hour_done = who_waits().stop, who_waits().hour_done
     handled = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
     for number, one in enumerate(stale):
         if stop.is_set():
@@ -129,6 +129,8 @@ def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> 
             continue
         part = _build_one(work, card, one)
         report.add(part)
+        if hour_done is not None and not part.undone:
+            hour_done(one.hour.name)
         for receipt in part.built:
             get_run_logger().info("hour %s: %s", one.hour, receipt)
         for _, error in part.failed:

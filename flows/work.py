@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -58,18 +58,31 @@ class Work:
     export: Path | None = None
 
 
+class RunFailed(HourtallyError):
+    """A run came to its end, and not all could be done. report: what was.
+
+    Prefect raises what a failed state holds, so it is to be an exception.
+    """
+
+    def __init__(self, message: str, report: JobReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who waits for a flow in its own process: shown its progress, and able to stop it.
 
     at_sigterm: what is done at a SIGTERM; None leaves that to Prefect, which ends the flow.
     processes: those that build hours for the tasks; None where each builds its own.
+    hour_done: told of every hour that a task is done with.
     """
 
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
     at_sigterm: signal._HANDLER = None
     processes: ProcessPoolExecutor | None = None
+    hour_done: Callable[[str], None] | None = None
 
 
 # Prefect hands it on to the threads of tasks; on other machines nobody waits.
@@ -144,9 +157,11 @@ def outcome(state: State[Any]) -> Any:
     """What a task or a flow gave back, also where its state is a failed one.
 
     Raises:
-        BaseException: the one that ended it.
+        BaseException: the one that ended it before its end.
     """
     result = state.result(raise_on_failure=False)
+    if isinstance(result, RunFailed):
+        return result.report
     if isinstance(result, BaseException):
         raise result
     return result
@@ -175,9 +190,10 @@ def final_state(report: JobReport) -> State[Any]:
             name = UNRATED
         more = len(errors) - _MOST_ERRORS_NAMED
         lines = [message, *errors[:_MOST_ERRORS_NAMED], *([f"and {more} more"] if more > 0 else [])]
-        return Failed(name=name, message="\n".join(lines), data=report)
+        message = "\n".join(lines)
+        return Failed(name=name, message=message, data=RunFailed(message, report))
     if built.undone or ingested.undone:
-        return Cancelled(name=INTERRUPTED, message=message, data=report)
+        return Cancelled(name=INTERRUPTED, message=message, data=RunFailed(message, report))
     if ingested.quarantined or conflicts:
         name = QUARANTINED if ingested.quarantined else CONFLICTS
         return Completed(name=name, message=message, data=report)

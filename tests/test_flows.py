@@ -14,7 +14,7 @@ import flows.hourly
 from flows.hourly import hourly
 from flows.summary import hour_rows, summary_of
 from flows.tasks import build, ingest
-from flows.work import Caller, Work, outcome, waiting
+from flows.work import Caller, RunFailed, Work, outcome, waiting
 from hourtally import pipeline
 from hourtally.build import BuildReceipt
 from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
@@ -180,6 +180,10 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     first, second, *_ = state.message.splitlines()
     assert first == "hours built: 1, hours failed: 2, lines quarantined: 1"
     assert second.startswith("hour 2026-11-02T10: usage without a rate in force")
+    # What Prefect raises, and logs, where a worker runs the flow.
+    with pytest.raises(RunFailed) as raised:
+        state.result()
+    assert str(raised.value) == state.message
     built = outcome(state).built
     assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
     assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
@@ -393,3 +397,10 @@ def test_a_table_of_very_many_hours_has_a_row_a_day() -> None:
 
 def test_a_summary_says_where_there_was_nothing_to_build() -> None:
     assert summary_of(JobReport()) == "No closed hour was stale."
+
+
+def test_a_summary_of_a_run_that_ended_early_says_nothing_that_nobody_looked_at() -> None:
+    error = StorageFault(Path("/full"), "the disk is full")
+    assert summary_of(JobReport(), error) == f"Ended before its end: {error}"
+    built = JobReport(built=BuildReport(built=[receipt_of(FIRST_HOUR)]))
+    assert summary_of(built, error).splitlines()[2].startswith("Hours built: 1,")

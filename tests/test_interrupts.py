@@ -8,11 +8,15 @@ import pty
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from hourtally.errors import interrupts_told
 from hourtally.home import Home
 from tests.command_line import command, environment, hourtally
 from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
@@ -33,14 +37,12 @@ def home(tmp_path: Path) -> Home:
 def interrupted_backfill(
     home: Home,
     *options: str,
-    times: int = 1,
     by: signal.Signals = signal.SIGINT,
     environment: dict[str, str],
 ) -> tuple[int, str]:
     """A backfill that is interrupted after some hours; its exit status and what it said."""
     with begun_backfill(home, *options, environment=environment) as process:
-        for _ in range(times):
-            process.send_signal(by)
+        process.send_signal(by)
         said = last_words(process)
     return process.returncode, said
 
@@ -119,12 +121,36 @@ def test_an_interrupt_finishes_the_hours_in_hand_and_says_how_far_it_came(
     goes_on(home)
 
 
-def test_a_second_interrupt_abandons_the_hour_in_hand(home: Home) -> None:
-    status, _ = interrupted_backfill(home, times=2, environment=environment())
+@pytest.mark.parametrize("is_recorded", [False, True])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
+    home: Home, prefect_server: PrefectServer, workers: str, *, is_recorded: bool
+) -> None:
+    variables = prefect_server.environment if is_recorded else environment()
+    with begun_backfill(home, "--workers", workers, environment=variables) as process:
+        for _ in range(2):
+            # As a terminal does: all of them.
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.02)
+        said = last_words(process)
 
-    assert status == 130
-    assert len(list(home.hours.glob("*/rev-*"))) == len(manifests(home))
+    # Where the second one comes after the last word, it ends the process; a shell says 130 too.
+    assert process.returncode in (130, -signal.SIGINT)
+    counts = INTERRUPTED.search(said)
+    assert counts is not None, said
+    assert int(counts[1]) == len(manifests(home))
     goes_on(home)
+
+
+def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    # By one thread, as otherwise DuckDB may look for interrupts only when the query is done.
+    long = "SELECT count(*) FROM range(3_000_000_000) AS t(n) WHERE n % 7 = sqrt(n)"
+    one: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
+    with pytest.raises(KeyboardInterrupt), interrupts_told(), duckdb.connect(config=one) as engine:
+        engine.execute(long)
+    with pytest.raises(RuntimeError, match="another"), interrupts_told():
+        raise RuntimeError("another")
 
 
 @pytest.mark.parametrize(("by", "workers"), [(signal.SIGINT, "2"), (signal.SIGTERM, "1")])

@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Group
 
 from hourtally import __version__
 from hourtally.commands import building, cards, reading, serving
-from hourtally.errors import HourtallyError, WrongUse
+from hourtally.errors import HourtallyError, WrongUse, interrupts_told
 from hourtally.visible import escaped_message
 
 app = App(
@@ -26,6 +26,7 @@ app = App(
     help="Metering events in, exact hourly usage documents out.\n\nExample: hourtally demo",
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 # In the order in which somebody new needs them.
 _BUILD = Group.create_ordered("Build hours")
@@ -74,9 +75,10 @@ _tokens.command(serving.remove_token, name="remove")
 def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     """Run a command; its exit status. Nothing that a user can do ends in a traceback."""
     try:
-        status = run_app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        with interrupts_told():
+            status = run_app(
+                arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            )
         sys.stdout.flush()
     except CycloptsError as error:
         return _say(f"{error}\nSee hourtally --help.", 2)

@@ -17,6 +17,8 @@ Every message says what, where, how many, and what to do next.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,3 +147,18 @@ class Damaged(HourtallyError):
 
 class StorageFault(HourtallyError):
     """The operating system refused a read or a write."""
+
+
+@contextlib.contextmanager
+def interrupts_told() -> Iterator[None]:
+    """Around what may query DuckDB, which makes a RuntimeError of an interrupt of its query.
+
+    Raises:
+        KeyboardInterrupt: in its place.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error

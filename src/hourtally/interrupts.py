@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -49,11 +49,13 @@ def gently(say: str) -> Iterator[Stop]:
     """
     stop = Stop()
 
-    def ask() -> None:
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
         stop.set()
         print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
 
-    before = _handle(stop, ask)
+    before = {number: signal.signal(number, interrupted) for number in _INTERRUPTS}
     try:
         yield stop
     finally:
@@ -61,26 +63,38 @@ def gently(say: str) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _handle(stop: Stop, ask: Callable[[], None]) -> dict[signal.Signals, signal._HANDLER]:
-    """Call `ask` at the first interrupt; what was done at interrupts before."""
+@contextlib.contextmanager
+def abandoned_at_an_interrupt(stop: Stop | None) -> Iterator[None]:
+    """Around work that an interrupt ends as a request to stop does, if anybody can request it.
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        ask()
-
-    return {number: signal.signal(number, interrupted) for number in _INTERRUPTS}
+    Raises:
+        KeyboardInterrupt: nobody can.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if stop is None:
+            raise
+        stop.set()
 
 
 class _WorkerProcess(SpawnProcess):
-    """A process that the pool can get rid of.
+    """A process that the pool can get rid of, and that no interrupt meets half started."""
 
-    It terminates all where one has died, because that one may have died with a lock that the
-    others wait for; but a worker takes a SIGTERM for a request.
-    """
+    def start(self) -> None:
+        """Start it; interrupts wait until it is told all, and until it knows how to take them."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def terminate(self) -> None:
-        """End it at once."""
+        """End it at once: for it, SIGTERM is a request.
+
+        The pool terminates all where one has died, because that one may have died with a lock
+        that the others wait for.
+        """
         self.kill()
 
 
@@ -94,7 +108,7 @@ class _WorkerContext(SpawnContext):
 def worker_processes(
     workers: int, stop: Stop | None, threads: int
 ) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are asked to stop together with the caller; `stop_of_this_worker` there.
+    """Processes that are asked to stop together with the caller; `in_hand` there.
 
     A terminal interrupts them as well, so a second Ctrl-C abandons what they have in hand.
     Each has so many threads.
@@ -136,19 +150,25 @@ def told_of_lost_workers() -> Iterator[None]:
 
 
 class _WorkerStop(Stop):
-    """Set by an interrupt of the worker process itself, or asked for by its parent."""
+    """Set by an interrupt of the worker process itself, or asked for by its parent.
 
-    def __init__(self, own: Stop, asked: SharedEvent) -> None:
+    interrupted: whether it was interrupted itself. is_working: whether it has something in
+    hand, which a second interrupt abandons; where it waits for work, or hands over what it has
+    done, its parent is interrupted as well and ends it.
+    """
+
+    def __init__(self, asked: SharedEvent) -> None:
         super().__init__()
-        self.own = own
         self.asked = asked
+        self.interrupted = False
+        self.is_working = False
 
     def is_set(self) -> bool:
         """Whether either was."""
-        return super().is_set() or self.own.is_set() or self.asked.is_set()
+        return self.interrupted or super().is_set() or self.asked.is_set()
 
 
-_of_this_worker: list[Stop] = []
+_of_this_worker: list[_WorkerStop] = []
 
 
 def _begin_worker(asked: SharedEvent, threads: int) -> None:
@@ -156,10 +176,18 @@ def _begin_worker(asked: SharedEvent, threads: int) -> None:
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_polars(threads)
-    # The handlers do not look at `asked`: its lock may be held by the code they interrupt.
-    own = Stop()
-    _handle(own, own.set)
-    _of_this_worker.append(_WorkerStop(own, asked))
+    stop = _WorkerStop(asked)
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        # It does not look at `asked`, whose lock may be held by the code that it interrupts.
+        if stop.interrupted and stop.is_working:
+            raise KeyboardInterrupt
+        stop.interrupted = True
+
+    for number in _INTERRUPTS:
+        signal.signal(number, interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    _of_this_worker.append(stop)
 
 
 def _end_with(parent: BaseProcess) -> None:
@@ -168,6 +196,12 @@ def _end_with(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def stop_of_this_worker() -> Stop:
-    """What asks the worker process that calls this to stop."""
-    return _of_this_worker[0]
+@contextlib.contextmanager
+def in_hand() -> Iterator[Stop]:
+    """Around work of the worker process that calls this; what asks it to stop."""
+    stop = _of_this_worker[0]
+    stop.is_working = True
+    try:
+        yield stop
+    finally:
+        stop.is_working = False

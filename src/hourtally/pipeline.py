@@ -7,17 +7,28 @@ go on. Only a fault of the storage ends a job: it would meet every other hour as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hourtally.build import BuildReceipt, build_hour
-from hourtally.errors import Damaged, FileRefused, HourtallyError, StorageFault
+from hourtally.errors import (
+    Damaged,
+    FileRefused,
+    HourtallyError,
+    StorageFault,
+    interrupts_told,
+)
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
-from hourtally.interrupts import Stop, stop_of_this_worker, worker_processes
+from hourtally.interrupts import (
+    Stop,
+    abandoned_at_an_interrupt,
+    in_hand,
+    worker_processes,
+)
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
 from hourtally.staleness import StaleHour
@@ -214,28 +225,24 @@ def build_hours(
     Raises:
         StorageFault: the system refused a write; hours built before stay published.
     """
-    report = BuildReport()
-    for number, one in enumerate(stale, 1):
-        if stop is not None and stop.is_set():
-            report.undone = len(stale) - number + 1
-            break
-        try:
-            receipt = build_hour(home, card, one.hour, now_ms, settings, force=force)
-        except StorageFault:
-            raise
-        except HourtallyError as error:
-            report.failed.append((one.hour.name, _without_frames(error)))
-        except KeyboardInterrupt:
-            if stop is None:
+    report = BuildReport(undone=len(stale))
+    with abandoned_at_an_interrupt(stop):
+        for one in stale:
+            if stop is not None and stop.is_set():
+                break
+            try:
+                with interrupts_told():
+                    receipt = build_hour(home, card, one.hour, now_ms, settings, force=force)
+            except StorageFault:
                 raise
-            stop.set()
-            report.undone = len(stale) - number + 1
-            break
-        else:
-            if receipt is not None:
-                report.built.append(receipt)
-        if progress:
-            progress(number, len(stale), one.hour.name)
+            except HourtallyError as error:
+                report.failed.append((one.hour.name, _without_frames(error)))
+            else:
+                if receipt is not None:
+                    report.built.append(receipt)
+            report.undone -= 1
+            if progress:
+                progress(len(stale) - report.undone, len(stale), one.hour.name)
     return report
 
 
@@ -261,19 +268,33 @@ def build_hours_with_workers(
     if workers == 1 or len(stale) < 2:
         return build_hours(home, card, stale, now_ms, settings, progress, stop, force=force)
     share = replace(settings, threads=max(1, settings.threads // workers))
-    report = BuildReport()
-    done = 0
+    report = BuildReport(undone=len(stale))
     # All of them are started at once, also those that would find no hour left.
-    with worker_processes(min(workers, len(stale)), stop, share.threads) as pool:
+    with (
+        abandoned_at_an_interrupt(stop),
+        worker_processes(min(workers, len(stale)), stop, share.threads) as pool,
+    ):
         tasks = {
             pool.submit(build_in_worker, home, card, group, now_ms, share, force=force): group
             for group in _groups(stale, workers)
         }
-        for task in as_completed(tasks):
-            report.add(task.result())
-            done += len(tasks[task])
-            if progress:
-                progress(done, len(stale), tasks[task][-1].hour.name)
+
+        def add(task: Future[BuildReport]) -> None:
+            part, group = task.result(), tasks.pop(task)
+            report.add(part)
+            report.undone -= len(group)
+            if progress and part.undone < len(group):
+                last = group[len(group) - part.undone - 1].hour.name
+                progress(len(stale) - report.undone, len(stale), last)
+
+        with abandoned_at_an_interrupt(stop):
+            for task in as_completed(tasks):
+                add(task)
+        # Those of an interrupted job. Its workers were interrupted too, as a terminal does, and
+        # abandon what they have in hand.
+        for task in list(tasks):
+            if not task.cancel():
+                add(task)
     report.built.sort(key=lambda receipt: receipt.hour)
     report.failed.sort(key=lambda failure: failure[0])
     return report
@@ -289,8 +310,8 @@ def build_in_worker(
     force: bool,
 ) -> BuildReport:
     """Build hours in a worker process, which may be asked to stop."""
-    stop = stop_of_this_worker()
-    return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
+    with in_hand() as stop:
+        return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
