@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help demo test torture lint bench audit sbom lock clean
 
 help:   ## Say what can be made
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and show the result
 	@$(BIN)/hourtally demo
@@ -68,7 +68,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	    then break; fi; \
 	done; \
 	if [ $$python = none ]; then echo "Python 3.11 or newer was not found" >&2; exit 1; fi; \
-	echo "Installing into $(VENV) with $$($$python --version), once" >&2; \
+	echo "Installing into $(VENV) with $$($$python --version), once; it takes a minute or more" >&2; \
 	$$python -m venv --clear $(VENV); \
 	$(BIN)/python -m pip install -qq --disable-pip-version-check \
 	    --require-hashes --requirement requirements.lock; \
