@@ -92,6 +92,31 @@ def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "2026-11-02T09", "--customer", "acme"],
+        ["list", "--customer", "acme"],
+        ["export", "{tree}"],
+        ["explain", "2026-11-02T09", "--customer", "acme", "--resource", "api"],
+        ["diff", "2026-11-02T09"],
+        ["status"],
+        ["verify"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    tree, nowhere = tmp_path / "tree", tmp_path / "nowhere"
+    done = hourtally(*(a.format(tree=tree) for a in arguments), "--home", nowhere)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"hourtally: {nowhere}: there is no such home folder; give --home or set HOURTALLY_HOME\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(

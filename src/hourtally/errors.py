@@ -7,7 +7,7 @@
     ├── UnratedUsage            an hour lacks a rate; its last revision stays, other hours go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
-    ├── NotFound                the hour is published, but not what was asked for in it
+    ├── NotFound                there is no such home, or not what was asked for in an hour of it
     ├── TokensError             the tokens file is wrong; nobody is let in with it
     ├── Damaged                 a stored file is not what its record says; names the file
     └── StorageFault            the system refused a read or a write; names the path
@@ -120,7 +120,7 @@ class HourNotPublished(HourtallyError):
 
 
 class NotFound(HourtallyError):
-    """A published hour does not have the customer, resource or revision asked for."""
+    """There is no such home, or no such customer, resource or revision of a published hour."""
 
 
 class TokensError(HourtallyError):
