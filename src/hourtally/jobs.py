@@ -23,7 +23,7 @@ from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
-from hourtally.staleness import StaleHour
+from hourtally.staleness import AtRest, StaleHour, at_rest
 from hourtally.visible import escaped_message
 
 DONE = 0
@@ -101,7 +101,8 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
     if dry_run:
         card = load_rate_card(job.rates)
         stale = _stale(job, card, first, end, force=force)
-        reports.print_stale(stale, estimate(job.home, stale, job.workers))
+        expected = estimate(job.home, stale, job.workers)
+        reports.print_stale(stale, expected, _at_rest(job, first, end))
         return DONE
     with gently(_STOPPING) as stop:
         if recorded_by_prefect(job.home):
@@ -115,7 +116,7 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
             card = load_rate_card(job.rates)
             stale = _stale(job, card, first, end, force=force)
             done = JobReport(built=_build(job, card, stale, stop, force=force))
-    return _finish(job, done)
+    return _finish(job, done, None if done.built.built else _at_rest(job, first, end))
 
 
 def schedule(job: Job, cron: str | None) -> int:
@@ -157,6 +158,10 @@ def export(
     home: Home, directory: Path, first: Hour | None, end: Hour | None, customer: str | None
 ) -> int:
     """Write the documents of published hours as files; the exit status."""
+def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
+    return at_rest(job.home, job.now_ms, job.settle_ms, first, end)
+
+
     from hourtally.export import export_hours
 
     hours = published_hours(home, first, end)
@@ -188,9 +193,9 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     return FAILED
 
 
-def _finish(job: Job, done: JobReport) -> int:
+def _finish(job: Job, done: JobReport, rest: AtRest | None = None) -> int:
     """Bring the export into step and say what was done; the exit status."""
-    reports.print_built(done.built)
+    reports.print_built(done.built, rest)
     if isinstance(done.exported, HourtallyError):
         raise done.exported
     if done.exported is not None and job.export is not None:
