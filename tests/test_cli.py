@@ -128,7 +128,7 @@ def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     )
     done = hourtally("rates", "check", wrong)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "2 problem(s)" in done.stderr
+    assert "2 problems" in done.stderr
     assert "a" in done.stderr
     assert "paas.cpus" in done.stderr
 
@@ -148,3 +148,15 @@ def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
     again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert again.returncode == 0
     assert again.stdout.count("ingested before, skipped") == 7
+def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none.toml"
+    why = f"hourtally: {none}: the rate card cannot be read: No such file or directory"
+    checked = hourtally("rates", "check", none)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == f"{why}; put a card there, or name another FILE\n"
+    run = hourtally("run", "--home", tmp_path, "--rates", none)
+    assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
+
+

@@ -50,7 +50,8 @@ class RateCardError(HourtallyError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"{source}: {len(problems)} problem(s) in the rate card:{lines}")
+        said = f"{len(problems)} problems in the rate card:{lines}"
+        super().__init__(f"{source}: {problems[0] if len(problems) == 1 else said}")
         self.source = source
         self.problems = problems
 
