@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from hourtally.cli import app
+from hourtally.cli import app, call
 from hourtally.commands.options import ResourceType
 from hourtally.schemas import RESOURCE_TYPES
 from tests.command_line import NOW, ROOT, hourtally
@@ -70,6 +70,41 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
 
 def test_the_types_of_show_are_those_of_events() -> None:
     assert get_args(ResourceType) == RESOURCE_TYPES
+@pytest.mark.parametrize(
+    ("arguments", "said", "helped"),
+    [
+        (["show", "2026-11-02T09"], "--customer is missing.", "show "),
+        (["show", "--customer", "acme"], "TIMESTAMP is missing.", "show "),
+        (["show", "2026-11-02T09", "--customer"], "--customer needs a value.", "show "),
+        (
+            ["show", "2026-11-02T09", "--custmer", "acme"],
+            "--customer is missing. Did you mean --customer instead of --custmer?",
+            "show ",
+        ),
+        (["tokens", "add"], "--customer is missing.", "tokens add "),
+        (["rates", "nix"], 'Unknown command "nix". Available commands: check.', "rates "),
+        (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
+    arguments: list[str], said: str, helped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"hourtally: {said}")
+    assert lines[1:] == [f"  See hourtally {helped}--help."]
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("ingest", "[OPTIONS] FILES..."), ("diff", "[OPTIONS] HOUR [FIRST SECOND]")],
+)
+def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usage: str) -> None:
+    help_lines = hourtally(command, "--help").stdout.splitlines()
+    assert help_lines[0] == f"Usage: hourtally {command} {usage}"
+
+
 
 
 @pytest.mark.parametrize(
