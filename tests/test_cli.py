@@ -195,3 +195,17 @@ def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_giv
     assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
 
 
+
+
+def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty", tmp_path / "other"
+    empty.mkdir()
+    other.mkdir()
+    (other / "events.csv").touch()
+    done = hourtally("ingest", empty, other, "--home", tmp_path / "home", "--now", NOW)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "".join(
+        f"hourtally: {folder}: no event files in this folder: their names end in .ndjson, .jsonl "
+        "(also with .gz or .zst), .parquet\n"
+        for folder in (empty, other)
+    )

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hourtally import pipeline, progress, reports
-from hourtally.errors import HourNotPublished, HourtallyError, WrongUse
+from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.estimate import estimate
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
@@ -74,7 +75,19 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
     with progress.shown("ingesting", "bytes") as advance:
         report = pipeline.ingest_paths(home, paths, now_ms, settings, advance)
     reports.print_ingest(report)
+    _say_where_no_event_files_are(paths)
     return _status_of(report, BuildReport())
+
+
+def _say_where_no_event_files_are(paths: Sequence[Path]) -> None:
+    from hourtally.sources import EVENT_SUFFIXES, event_files
+
+    for path in paths:
+        # One that is not there or cannot be looked into is refused, which is said as well.
+        with suppress(FileRefused):
+            if not event_files(path):
+                said = f"{path}: no event files in this folder: their names end in {EVENT_SUFFIXES}"
+                print(escaped_message(f"hourtally: {said}"), file=sys.stderr)
 
 
 def run(job: Job) -> int:
