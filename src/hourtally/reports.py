@@ -159,8 +159,14 @@ def print_verified(findings: Findings) -> None:
     if len(findings.digests_only) > MOST_NAMED:
         out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
     found = findings.differences
+    digests_only = (
+        f" ({len(findings.digests_only)} of them only by digests, because stale)"
+        if findings.digests_only
+        else ""
+    )
     out.print(
-        f"{counted(findings.hours, 'hour')} verified, {counted(findings.documents, 'document')} "
-        f"and {counted(findings.charges, 'charge')} re-derived: "
-        f"{counted(found, 'difference') if found else 'no differences'}."
+        f"{counted(findings.hours, 'hour')} verified{digests_only}, "
+        f"{counted(findings.documents, 'document')} and {counted(findings.charges, 'charge')} "
+        f"re-derived: {counted(found, 'difference') if found else 'no differences'}.",
+        soft_wrap=True,
     )
