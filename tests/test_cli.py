@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 from typing import get_args
@@ -68,8 +70,6 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
     assert done.stderr.startswith("hourtally: ")
 
 
-def test_the_types_of_show_are_those_of_events() -> None:
-    assert get_args(ResourceType) == RESOURCE_TYPES
 @pytest.mark.parametrize(
     ("arguments", "said", "helped"),
     [
@@ -105,6 +105,8 @@ def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usag
     assert help_lines[0] == f"Usage: hourtally {command} {usage}"
 
 
+def test_the_types_of_show_are_those_of_events() -> None:
+    assert get_args(ResourceType) == RESOURCE_TYPES
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,18 @@ def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     assert "paas.cpus" in done.stderr
 
 
+def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none.toml"
+    why = f"hourtally: {none}: the rate card cannot be read: No such file or directory"
+    checked = hourtally("rates", "check", none)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == f"{why}; put a card there, or name another FILE\n"
+    run = hourtally("run", "--home", tmp_path, "--rates", none)
+    assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
+
+
 def test_a_right_card_is_printed() -> None:
     done = hourtally("rates", "check", ROOT / "data" / "rates.toml", "--now", NOW)
     assert done.returncode == 0
@@ -183,18 +197,6 @@ def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
     again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert again.returncode == 0
     assert again.stdout.count("ingested before, skipped") == 7
-def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
-    tmp_path: Path,
-) -> None:
-    none = tmp_path / "none.toml"
-    why = f"hourtally: {none}: the rate card cannot be read: No such file or directory"
-    checked = hourtally("rates", "check", none)
-    assert (checked.returncode, checked.stdout) == (1, "")
-    assert checked.stderr == f"{why}; put a card there, or name another FILE\n"
-    run = hourtally("run", "--home", tmp_path, "--rates", none)
-    assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
-
-
 
 
 def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:
@@ -208,4 +210,24 @@ def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path:
         f"hourtally: {folder}: no event files in this folder: their names end in .ndjson, .jsonl "
         "(also with .gz or .zst), .parquet\n"
         for folder in (empty, other)
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_home_that_must_not_be_written_is_told_with_what_helps(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    def refused(folder: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    inbox = str(ROOT / "data" / "sample" / "inbox")
+    home = tmp_path / "home"
+    assert call(["ingest", inbox, "--home", str(home), "--now", NOW]) == 1
+    assert capsys.readouterr().err == (
+        f"hourtally: {home}: ingesting failed: {os.strerror(number)}. What was published before is "
+        "whole; let this user do that, or name another --home, then run the same command again.\n"
     )

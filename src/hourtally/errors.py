@@ -17,6 +17,7 @@ Every message says what, where, how many, and what to do next.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,3 +147,10 @@ class Damaged(HourtallyError):
 
 class StorageFault(HourtallyError):
     """The operating system refused a read or a write."""
+
+
+def what_to_do(error: OSError, other: str) -> str:
+    """How to mend what the system refused; `other` is what may be named instead of the path."""
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"let this user do that, or name {other}"
+    return "free space or repair the path"

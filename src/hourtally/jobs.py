@@ -158,6 +158,10 @@ def _stale(job: Job, card: RateCard, first: Hour, end: Hour, *, force: bool) -> 
     return pipeline.stale_hours(job.home, card, job.now_ms, job.settings, first, end, force=force)
 
 
+def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
+    return at_rest(job.home, job.now_ms, job.settle_ms, first, end)
+
+
 def recorded_by_prefect(home: Home) -> bool:
     """Whether a Prefect server is configured; if so, makes Prefect quiet before its import."""
     if prefect_api_url() is None:
@@ -171,10 +175,6 @@ def export(
     home: Home, directory: Path, first: Hour | None, end: Hour | None, customer: str | None
 ) -> int:
     """Write the documents of published hours as files; the exit status."""
-def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
-    return at_rest(job.home, job.now_ms, job.settle_ms, first, end)
-
-
     from hourtally.export import export_hours
 
     hours = published_hours(home, first, end)
