@@ -18,7 +18,15 @@ from hourtally.visible import escaped_message
 # A month of hours. More of them are shown by day.
 _MOST_ROWS: Final = 31 * 24
 _MOST_PROBLEMS: Final = 50
-_HEADER: Final = ("hour", "revision", "why", "customers", "total, cents", "duplicates", "conflicts")
+_HEADER: Final = (
+    "hour",
+    "revision",
+    "why",
+    "customers",
+    "total, cents",
+    "duplicate slices",
+    "conflicts",
+)
 
 
 def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str:
@@ -60,8 +68,8 @@ def _sums(built: BuildReport) -> str:
     sums = _row_of("", built.built)
     return (
         f"Hours built: {len(built.built)}, restated: {sums['restated']}, failed: "
-        f"{len(built.failed)}. Total: {sums['total, cents']} cents. Duplicates: "
-        f"{sums['duplicates']}, conflicts: {sums['conflicts']}."
+        f"{len(built.failed)}. Total: {sums['total, cents']} cents. Duplicate slices "
+        f"left out: {sums['duplicate slices']}, conflicts: {sums['conflicts']}."
     )
 
 
@@ -70,7 +78,7 @@ def _ingested(report: IngestReport) -> str:
     accepted = sum(receipt.accepted for receipt in new)
     duplicates = sum(receipt.duplicates for receipt in new)
     return (
-        f"New files: {len(new)}. Events accepted: {accepted}, duplicates: {duplicates}, "
+        f"New files: {len(new)}. Events accepted: {accepted}, duplicate lines: {duplicates}, "
         f"lines in quarantine: {report.quarantined}."
     )
 
@@ -111,7 +119,7 @@ def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
         "why": ", ".join(sorted({why for receipt in receipts for why in receipt.reasons})),
         "customers": max((receipt.customers for receipt in receipts), default=0),
         "total, cents": format_cents(sum(receipt.total_nanocents for receipt in receipts)),
-        "duplicates": sum(receipt.duplicates for receipt in receipts),
+        "duplicate slices": sum(receipt.duplicates for receipt in receipts),
         "conflicts": sum(receipt.conflicts for receipt in receipts),
     }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from hourtally.cli import app
+from hourtally.cli import app, call
 from hourtally.commands.options import ResourceType
 from hourtally.schemas import RESOURCE_TYPES
 from tests.command_line import NOW, ROOT, hourtally
@@ -68,6 +70,41 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
     assert done.stderr.startswith("hourtally: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said", "helped"),
+    [
+        (["show", "2026-11-02T09"], "--customer is missing.", "show "),
+        (["show", "--customer", "acme"], "TIMESTAMP is missing.", "show "),
+        (["show", "2026-11-02T09", "--customer"], "--customer needs a value.", "show "),
+        (
+            ["show", "2026-11-02T09", "--custmer", "acme"],
+            "--customer is missing. Did you mean --customer instead of --custmer?",
+            "show ",
+        ),
+        (["tokens", "add"], "--customer is missing.", "tokens add "),
+        (["rates", "nix"], 'Unknown command "nix". Available commands: check.', "rates "),
+        (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
+    arguments: list[str], said: str, helped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"hourtally: {said}")
+    assert lines[1:] == [f"  See hourtally {helped}--help."]
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("ingest", "[OPTIONS] FILES..."), ("diff", "[OPTIONS] HOUR [FIRST SECOND]")],
+)
+def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usage: str) -> None:
+    help_lines = hourtally(command, "--help").stdout.splitlines()
+    assert help_lines[0] == f"Usage: hourtally {command} {usage}"
+
+
 def test_the_types_of_show_are_those_of_events() -> None:
     assert get_args(ResourceType) == RESOURCE_TYPES
 
@@ -92,6 +129,31 @@ def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "2026-11-02T09", "--customer", "acme"],
+        ["list", "--customer", "acme"],
+        ["export", "{tree}"],
+        ["explain", "2026-11-02T09", "--customer", "acme", "--resource", "api"],
+        ["diff", "2026-11-02T09"],
+        ["status"],
+        ["verify"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    tree, nowhere = tmp_path / "tree", tmp_path / "nowhere"
+    done = hourtally(*(a.format(tree=tree) for a in arguments), "--home", nowhere)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"hourtally: {nowhere}: there is no such home folder; give --home or set HOURTALLY_HOME\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(
@@ -103,9 +165,21 @@ def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     )
     done = hourtally("rates", "check", wrong)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "2 problem(s)" in done.stderr
+    assert "2 problems" in done.stderr
     assert "a" in done.stderr
     assert "paas.cpus" in done.stderr
+
+
+def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none.toml"
+    why = f"hourtally: {none}: the rate card cannot be read: No such file or directory"
+    checked = hourtally("rates", "check", none)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == f"{why}; put a card there, or name another FILE\n"
+    run = hourtally("run", "--home", tmp_path, "--rates", none)
+    assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
 
 
 def test_a_right_card_is_printed() -> None:
@@ -123,3 +197,37 @@ def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
     again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert again.returncode == 0
     assert again.stdout.count("ingested before, skipped") == 7
+
+
+def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty", tmp_path / "other"
+    empty.mkdir()
+    other.mkdir()
+    (other / "events.csv").touch()
+    done = hourtally("ingest", empty, other, "--home", tmp_path / "home", "--now", NOW)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "".join(
+        f"hourtally: {folder}: no event files in this folder: their names end in .ndjson, .jsonl "
+        "(also with .gz or .zst), .parquet\n"
+        for folder in (empty, other)
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_home_that_must_not_be_written_is_told_with_what_helps(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    def refused(folder: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    inbox = str(ROOT / "data" / "sample" / "inbox")
+    home = tmp_path / "home"
+    assert call(["ingest", inbox, "--home", str(home), "--now", NOW]) == 1
+    assert capsys.readouterr().err == (
+        f"hourtally: {home}: ingesting failed: {os.strerror(number)}. What was published before is "
+        "whole; let this user do that, or name another --home, then run the same command again.\n"
+    )

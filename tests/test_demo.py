@@ -34,7 +34,9 @@ def test_it_builds_the_sample_without_a_server_and_writes_only_into_its_home(
 
     summary = run_demo(home, environment_with(person))
 
-    assert "New files: 7. Events accepted: 112, duplicates: 1, lines in quarantine: 1." in summary
+    assert (
+        "New files: 7. Events accepted: 112, duplicate lines: 1, lines in quarantine: 1." in summary
+    )
     manifest = current_manifest(home, Hour.parse("2026-11-02T09"))
     assert manifest is not None
     # initech has two clusters for one hour of 720 a month, in cents:

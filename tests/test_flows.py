@@ -365,15 +365,16 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
 
     # 1,500,000,000 nanocents are 1.5 cents.
     assert lines[:7] == [
-        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents. Duplicates: 5, conflicts: 6.",
+        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents. Duplicate slices left out: "
+        "5, conflicts: 6.",
         "",
-        "New files: 1. Events accepted: 7, duplicates: 2, lines in quarantine: 1.",
+        "New files: 1. Events accepted: 7, duplicate lines: 2, lines in quarantine: 1.",
         "",
-        "| hour          | revision | why         | customers | total, cents | duplicates "
+        "| hour          | revision | why         | customers | total, cents | duplicate slices "
         "| conflicts |",
-        "| ------------- | -------- | ----------- | --------- | ------------ | ---------- "
+        "| ------------- | -------- | ----------- | --------- | ------------ | ---------------- "
         "| --------- |",
-        "| 2026-11-02T09 | 1        | never built | 2         | 1.5          | 5          "
+        "| 2026-11-02T09 | 1        | never built | 2         | 1.5          | 5                "
         "| 6         |",
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]

@@ -233,6 +233,38 @@ def test_an_hour_of_nothing_is_published_only_by_force(home: Path) -> None:
     )
 
 
+def test_a_backfill_that_has_nothing_to_do_tells_current_hours_from_hours_without_events(
+    home: Path,
+) -> None:
+    def said(first: str, end: str, *more: str) -> str:
+        range_ = ("--from", first, "--to", end, "--home", home, "--now", NOW)
+        done = hourtally("backfill", *range_, *more)
+        assert done.returncode == 0
+        return done.stdout
+
+    hourtally("run", "--home", home, "--now", NOW)
+    # 09, 10 and 11 have events; two hours before them and a year after them have none.
+    mixed = "Closed hours of the range: 3 current, {} without events; {}. " + (
+        "`--force` publishes hours without events as zero.\n"
+    )
+    around = ("2026-11-02T07", "2026-11-02T12")
+    assert said(*around) == mixed.format(2, "nothing was written")
+    assert said(*around, "--dry-run") == mixed.format(2, "nothing would be built")
+    # It is 2026-11-22T00:00, so 22:00 on the 21st is the last that has been over for 10 minutes.
+    closed_without_events = 7 + 12 + 18 * 24 + 23
+    assert said("2026-11-02T02", "2027-11-02T02") == mixed.format(
+        closed_without_events, "nothing was written"
+    )
+    whole = "Every closed hour of the range is current; nothing was written.\n"
+    assert said("2026-11-02T09", "2026-11-02T12") == whole
+    assert said("2026-12-01T00", "2026-12-02T00") == (
+        "No hour of the range is closed yet; nothing was written.\n"
+    )
+    # Published as zero, they are current.
+    said(*around, "--force")
+    assert said(*around) == whole
+
+
 def test_the_export_keeps_in_step_with_restatements(home: Path, tmp_path: Path) -> None:
     (home / "inbox" / "late.ndjson").rename(home / "late.ndjson")
     tree = tmp_path / "tree"

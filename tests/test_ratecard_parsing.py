@@ -94,7 +94,7 @@ def test_the_message_counts_the_problems_and_names_the_file() -> None:
     with pytest.raises(RateCardError) as caught:
         parse_rate_card(card_text(rate_text(meter=None, per=None)), "cards/rates.toml")
     assert str(caught.value) == (
-        "cards/rates.toml: 2 problem(s) in the rate card:"
+        "cards/rates.toml: 2 problems in the rate card:"
         "\n  - rate 'a': meter is missing\n  - rate 'a': per is missing"
     )
 
@@ -232,9 +232,15 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load_rate_card(tmp_path / "none.toml")
     assert caught.value.source == str(tmp_path / "none.toml")
     assert caught.value.problems == [
-        "cannot be read: No such file or directory; "
+        "the rate card cannot be read: No such file or directory; "
         "put a card there, or name another with --rates FILE"
     ]
+
+
+def test_one_problem_is_told_in_one_line() -> None:
+    with pytest.raises(RateCardError) as caught:
+        parse_rate_card(card_text(rate_text(meter=None)), "cards/rates.toml")
+    assert str(caught.value) == "cards/rates.toml: rate 'a': meter is missing"
 
 
 def test_a_folder_is_no_card(tmp_path: Path) -> None:

@@ -127,6 +127,24 @@ def test_a_server_that_must_not_or_cannot_listen_says_why(
     assert said in done.stderr
 
 
+def test_a_tokens_file_of_the_home_is_not_set_aside_by_naming_a_customer(tmp_path: Path) -> None:
+    tokens = Home(tmp_path).tokens
+    add_token(tokens, "acme", 0)
+    # Port 65536 would be refused next: a server that did start would never end.
+    arguments = ("serve", "--home", tmp_path, "--customer", "acme", "--port", "65536")
+    done = hourtally(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tokens}: this tokens file says who may see what" in done.stderr
+    assert "leave out --customer, or move that file away" in done.stderr
+    # A link to where nothing is mounted at present is no leave to let everybody in either.
+    tokens.rename(tmp_path / "elsewhere")
+    tokens.symlink_to(tmp_path / "not-mounted")
+    assert hourtally(*arguments).stderr == done.stderr
+    tokens.unlink()
+    assert "--port 65536 is not 0 to 65535" in hourtally(*arguments).stderr
+
+
 def test_with_tokens_a_server_may_listen_on_every_address(tmp_path: Path) -> None:
     add_token(tmp_path / "tokens", "acme", 0)
     arguments = ("--host", "0.0.0.0", "--tokens", tmp_path / "tokens")

@@ -54,7 +54,8 @@ def test_the_command_says_why_only_digests_were_checked(
         0,
         [
             f"{HOUR}: stale: rates changed; digests checked only",
-            "1 hour verified, 0 documents and 0 charges re-derived: no differences.",
+            "1 hour verified (1 of them only by digests, because stale), "
+            "0 documents and 0 charges re-derived: no differences.",
         ],
     )
 

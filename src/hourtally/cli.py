@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
 from hourtally.commands import building, cards, reading, serving
@@ -32,6 +33,12 @@ app = App(
 _BUILD = Group.create_ordered("Build hours")
 _READ = Group.create_ordered("Read what is published")
 _SERVE = Group.create_ordered("Serve it")
+
+# Where cyclopts would say [ARGS], and not their names.
+_USAGES = {
+    "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
+    "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
+}
 
 _rates = App(
     name="rates",
@@ -62,7 +69,7 @@ for _group, _commands in (
     (_SERVE, (serving.serve,)),
 ):
     for _command in _commands:
-        app.command(_command, group=_group)
+        app.command(_command, group=_group, usage=_USAGES.get(_command.__name__))
 app.command(reading.list_totals, name="list", group=_READ)
 app.command(_rates)
 _rates.command(cards.check)
@@ -81,7 +88,7 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
             )
         sys.stdout.flush()
     except CycloptsError as error:
-        return _say(f"{error}\nSee hourtally --help.", 2)
+        return _say(_told(error), 2)
     except WrongUse as error:
         return _say(str(error), 2)
     except HourtallyError as error:
@@ -99,6 +106,18 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
             f"{where}{error.strerror or error}; mend that, then run the same command again", 1
         )
     return status if isinstance(status, int) else 0
+
+
+def _told(error: CycloptsError) -> str:
+    """What cyclopts says of wrong use, and where the help of that command is."""
+    called = " ".join(["hourtally", *(error.command_chain or ())])
+    said = str(error)
+    if isinstance(error, MissingArgumentError):
+        # Without a keyword it was not given at all; with one, only its value was not.
+        lacks = "needs a value" if error.keyword else "is missing"
+        said = re.sub('^Command "[^"]*" parameter ', "", said)
+        said = said.replace(" requires an argument.", f" {lacks}.")
+    return f"{said}\nSee {called} --help."
 
 
 def _drop_output() -> None:

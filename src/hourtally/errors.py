@@ -7,7 +7,7 @@
     ├── UnratedUsage            an hour lacks a rate; its last revision stays, other hours go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
-    ├── NotFound                the hour is published, but not what was asked for in it
+    ├── NotFound                there is no such home, or not what was asked for in an hour of it
     ├── TokensError             the tokens file is wrong; nobody is let in with it
     ├── Damaged                 a stored file is not what its record says; names the file
     └── StorageFault            the system refused a read or a write; names the path
@@ -18,6 +18,7 @@ Every message says what, where, how many, and what to do next.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ class RateCardError(HourtallyError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"{source}: {len(problems)} problem(s) in the rate card:{lines}")
+        said = f"{len(problems)} problems in the rate card:{lines}"
+        super().__init__(f"{source}: {problems[0] if len(problems) == 1 else said}")
         self.source = source
         self.problems = problems
 
@@ -122,7 +124,7 @@ class HourNotPublished(HourtallyError):
 
 
 class NotFound(HourtallyError):
-    """A published hour does not have the customer, resource or revision asked for."""
+    """There is no such home, or no such customer, resource or revision of a published hour."""
 
 
 class TokensError(HourtallyError):
@@ -162,3 +164,10 @@ def interrupts_told() -> Iterator[None]:
         if str(error) != "Query interrupted":
             raise
         raise KeyboardInterrupt from error
+
+
+def what_to_do(error: OSError, other: str) -> str:
+    """How to mend what the system refused; `other` is what may be named instead of the path."""
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"let this user do that, or name {other}"
+    return "free space or repair the path"

@@ -60,7 +60,10 @@ def export_hours(
     """
     report = ExportReport()
     damaged: list[tuple[Hour, Damaged]] = []
-    with storage.storage_faults(directory, "exporting"), open_tree(directory) as tree:
+    with (
+        storage.storage_faults(directory, "exporting", "another folder"),
+        open_tree(directory) as tree,
+    ):
         for number, hour in enumerate(hours, 1):
             try:
                 manifest = current_manifest(home, hour)

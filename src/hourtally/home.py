@@ -20,7 +20,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from hourtally.errors import Damaged, StorageFault
+from hourtally.errors import Damaged, StorageFault, what_to_do
 from hourtally.hours import Hour
 
 _READ_BYTES = 1 << 20
@@ -124,15 +124,15 @@ def list_names(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def storage_faults(path: Path, doing: str) -> Iterator[None]:
-    """Turn what the system refuses into a `StorageFault` that names the path and the cause."""
+def storage_faults(path: Path, doing: str, other: str = "another --home") -> Iterator[None]:
+    """Turn what the system refuses into a `StorageFault` that names path, cause and what to do."""
     try:
         yield
     except OSError as error:
         where = error.filename or path
         message = (
             f"{where}: {doing} failed: {error.strerror or error}. What was published before is "
-            "whole; free space or repair the path, then run the same command again."
+            f"whole; {what_to_do(error, other)}, then run the same command again."
         )
         raise StorageFault(message) from error
 

@@ -30,7 +30,7 @@ from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import portions_of, slices_of
-from hourtally.sources import PARQUET_SUFFIX, is_event_file, read_blocks
+from hourtally.sources import EVENT_SUFFIXES, PARQUET_SUFFIX, is_event_file, read_blocks
 
 BATCH_DIGITS: Final = 16
 
@@ -72,7 +72,7 @@ def ingest_file(
         Damaged: the batch's record is there and is none.
     """
     if not is_event_file(path):
-        reason = "its name ends in none of .ndjson, .jsonl (also with .gz or .zst), .parquet"
+        reason = f"its name ends in none of {EVENT_SUFFIXES}"
         raise FileRefused(path, reason)
     try:
         before = path.stat()

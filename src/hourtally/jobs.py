@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hourtally import pipeline, progress, reports
-from hourtally.errors import HourNotPublished, HourtallyError, WrongUse
+from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.estimate import estimate
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
@@ -23,7 +24,7 @@ from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
-from hourtally.staleness import StaleHour
+from hourtally.staleness import AtRest, StaleHour, at_rest
 from hourtally.visible import escaped_message
 
 DONE = 0
@@ -74,7 +75,19 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
     with progress.shown("ingesting", "bytes") as advance:
         report = pipeline.ingest_paths(home, paths, now_ms, settings, advance)
     reports.print_ingest(report)
+    _say_where_no_event_files_are(paths)
     return _status_of(report, BuildReport())
+
+
+def _say_where_no_event_files_are(paths: Sequence[Path]) -> None:
+    from hourtally.sources import EVENT_SUFFIXES, event_files
+
+    for path in paths:
+        # One that is not there or cannot be looked into is refused, which is said as well.
+        with suppress(FileRefused):
+            if not event_files(path):
+                said = f"{path}: no event files in this folder: their names end in {EVENT_SUFFIXES}"
+                print(escaped_message(f"hourtally: {said}"), file=sys.stderr)
 
 
 def run(job: Job) -> int:
@@ -101,7 +114,8 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
     if dry_run:
         card = load_rate_card(job.rates)
         stale = _stale(job, card, first, end, force=force)
-        reports.print_stale(stale, estimate(job.home, stale, job.workers))
+        expected = estimate(job.home, stale, job.workers)
+        reports.print_stale(stale, expected, _at_rest(job, first, end))
         return DONE
     with gently(_STOPPING) as stop:
         if recorded_by_prefect(job.home):
@@ -115,7 +129,7 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
             card = load_rate_card(job.rates)
             stale = _stale(job, card, first, end, force=force)
             done = JobReport(built=_build(job, card, stale, stop, force=force))
-    return _finish(job, done)
+    return _finish(job, done, None if done.built.built else _at_rest(job, first, end))
 
 
 def schedule(job: Job, cron: str | None) -> int:
@@ -142,6 +156,10 @@ def schedule(job: Job, cron: str | None) -> int:
 
 def _stale(job: Job, card: RateCard, first: Hour, end: Hour, *, force: bool) -> list[StaleHour]:
     return pipeline.stale_hours(job.home, card, job.now_ms, job.settings, first, end, force=force)
+
+
+def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
+    return at_rest(job.home, job.now_ms, job.settle_ms, first, end)
 
 
 def recorded_by_prefect(home: Home) -> bool:
@@ -188,9 +206,9 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     return FAILED
 
 
-def _finish(job: Job, done: JobReport) -> int:
+def _finish(job: Job, done: JobReport, rest: AtRest | None = None) -> int:
     """Bring the export into step and say what was done; the exit status."""
-    reports.print_built(done.built)
+    reports.print_built(done.built, rest)
     if isinstance(done.exported, HourtallyError):
         raise done.exported
     if done.exported is not None and job.export is not None:

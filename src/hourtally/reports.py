@@ -19,7 +19,7 @@ from hourtally.columns import (
 from hourtally.estimate import Estimate
 from hourtally.money import format_cents
 from hourtally.pipeline import BuildReport, IngestReport, JobReport
-from hourtally.staleness import StaleHour
+from hourtally.staleness import AtRest, StaleHour
 
 if TYPE_CHECKING:
     from hourtally.export import ExportReport
@@ -58,11 +58,11 @@ def _note(receipt: IngestReceipt) -> str:
     return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
-def print_built(report: BuildReport) -> None:
-    """One row a published revision, and a line of sums."""
+def print_built(report: BuildReport, rest: AtRest | None = None) -> None:
+    """One row a published revision, and a line of sums; `rest` is told where none was due."""
     if not report.built:
         if not report.failed and not report.undone:
-            console().print("Every closed hour is current; nothing was written.")
+            console().print(_nothing_due(rest, "nothing was written"), soft_wrap=True)
         return
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
@@ -99,10 +99,24 @@ def interrupted(report: JobReport) -> str:
     )
 
 
-def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
+def _nothing_due(rest: AtRest | None, so: str) -> str:
+    """Why nothing is to be built, of a range if there is one."""
+    if rest is None:
+        return f"Every closed hour is current; {so}."
+    if not rest.without_events:
+        if not rest.current:
+            return f"No hour of the range is closed yet; {so}."
+        return f"Every closed hour of the range is current; {so}."
+    return (
+        f"Closed hours of the range: {rest.current} current, {rest.without_events} without "
+        f"events; {so}. `--force` publishes hours without events as zero."
+    )
+
+
+def print_stale(stale: Sequence[StaleHour], expected: Estimate | None, rest: AtRest) -> None:
     """What a backfill would build, why, and how long it would take."""
     if not stale:
-        console().print("Every closed hour of the range is current; nothing would be built.")
+        console().print(_nothing_due(rest, "nothing would be built"), soft_wrap=True)
         return
     columns = [texts("why", [", ".join(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
@@ -145,8 +159,14 @@ def print_verified(findings: Findings) -> None:
     if len(findings.digests_only) > MOST_NAMED:
         out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
     found = findings.differences
+    digests_only = (
+        f" ({len(findings.digests_only)} of them only by digests, because stale)"
+        if findings.digests_only
+        else ""
+    )
     out.print(
-        f"{counted(findings.hours, 'hour')} verified, {counted(findings.documents, 'document')} "
-        f"and {counted(findings.charges, 'charge')} re-derived: "
-        f"{counted(found, 'difference') if found else 'no differences'}."
+        f"{counted(findings.hours, 'hour')} verified{digests_only}, "
+        f"{counted(findings.documents, 'document')} and {counted(findings.charges, 'charge')} "
+        f"re-derived: {counted(found, 'difference') if found else 'no differences'}.",
+        soft_wrap=True,
     )

@@ -24,6 +24,8 @@ from hourtally.errors import FileRefused
 LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
 PARQUET_SUFFIX: Final = ".parquet"
+# The same for people.
+EVENT_SUFFIXES: Final = ".ndjson, .jsonl (also with .gz or .zst), .parquet"
 
 BLOCK_BYTES: Final = 8 << 20
 # Of a block's end, to look for a line's end in.

@@ -11,9 +11,9 @@ from hourtally import BUILD_VERSION
 from hourtally import home as storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
-from hourtally.hours import Hour, hours_between
+from hourtally.hours import HOUR_SECONDS, Hour, hours_between
 from hourtally.ratecard import RateCard
-from hourtally.revisions import Manifest, current_manifest
+from hourtally.revisions import Manifest, current_manifest, revisions_of
 
 NEVER_BUILT: Final = "never built"
 NEW_BATCH: Final = "new batch"
@@ -32,6 +32,14 @@ class StaleHour:
 
     hour: Hour
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """The closed hours of a range in which none is stale, by number."""
+
+    current: int
+    without_events: int
 
 
 def inputs_of(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
@@ -110,3 +118,15 @@ def stale_hours(
         if reasons or force:
             stale.append(StaleHour(hour, reasons or (FORCED,)))
     return stale
+
+
+def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> AtRest:
+    """What the closed hours of `[first, end)` are, none of which is stale.
+
+    Only hours of which something is stored are looked at: a range may have a year of others.
+    """
+    end = min(end, Hour.containing(now_ms - settle_ms))
+    closed = max(0, end.timestamp - first.timestamp) // HOUR_SECONDS
+    known = [hour for hour in known_hours(home) if first <= hour < end]
+    current = sum(bool(revisions_of(home, hour)) for hour in known)
+    return AtRest(current, closed - current)

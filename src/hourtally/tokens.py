@@ -169,7 +169,10 @@ def check_customer(customer: str) -> None:
 
 def _edit(path: Path, change: Callable[[list[str]], list[str]], *, may_be_new: bool) -> None:
     """Replace the lines of the file by others; one process at a time."""
-    with storage_faults(path, "writing the tokens file"), locked_folder(path.absolute().parent):
+    with (
+        storage_faults(path, "writing the tokens file", "another file"),
+        locked_folder(path.absolute().parent),
+    ):
         lines = [] if may_be_new and not path.exists() else _read_lines(path)
         _parsed(path, lines)
         content = "".join(f"{line}\n" for line in change(lines))

@@ -21,7 +21,7 @@ def check(file: Path, /, *, clock: Clock | None = None) -> int:
     from hourtally.ratecard import load_rate_card, rates_in_force_rows
     from hourtally.tables import print_rates
 
-    card = load_rate_card(file)
+    card = load_rate_card(file, "another FILE")
     now_ms = (clock or Clock()).read_ms()
     print_rates(rates_in_force_rows(card, now_ms), card.currency, format_instant(now_ms))
     return 0

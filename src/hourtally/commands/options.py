@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hourtally.errors import WrongUse
+from hourtally.errors import NotFound, WrongUse
 from hourtally.hours import Hour, parse_instant_ms
 
 CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as events have it.")]
@@ -39,6 +39,20 @@ class Place:
         from hourtally.settings import default_home
 
         return Home(self.home or default_home())
+
+    def existing(self) -> Any:
+        """The home, to be read.
+
+        Raises:
+            NotFound: there is no such folder, so that nothing said of it would be true.
+        """
+        home = self.open()
+        if not home.root.is_dir():
+            message = (
+                f"{home.root}: there is no such home folder; give --home or set HOURTALLY_HOME"
+            )
+            raise NotFound(message)
+        return home
 
 
 @Parameter(name="*")

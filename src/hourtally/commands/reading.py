@@ -59,7 +59,7 @@ def show(
 
     hour = Hour.parse(timestamp)
     manifest = reading.published(
-        (place or Place()).open(),
+        (place or Place()).existing(),
         hour,
         now_ms=(clock or Clock()).read_ms(),
         settle_ms=minutes_ms(settle),
@@ -105,7 +105,7 @@ def export(
     from hourtally import jobs
 
     first, end = hour_range(from_, to)
-    return jobs.export((place or Place()).open(), directory, first, end, customer)
+    return jobs.export((place or Place()).existing(), directory, first, end, customer)
 
 
 def explain(
@@ -138,7 +138,7 @@ def explain(
     from hourtally.batches import files_of
     from hourtally.explain_report import print_explanations
 
-    home = (place or Place()).open()
+    home = (place or Place()).existing()
     manifest = reading.published(
         home,
         Hour.parse(timestamp),
@@ -183,7 +183,7 @@ def diff(
     if (first is None) != (second is None):
         message = "name two revisions, or none for the newest and the one before it"
         raise WrongUse(message)
-    home = (place or Place()).open()
+    home = (place or Place()).existing()
     newest = reading.published(
         home,
         Hour.parse(hour),
@@ -229,8 +229,8 @@ def status(
     from hourtally.ratecard import load_rate_card
     from hourtally.status_report import print_status
 
-    home = (place or Place()).open()
     first, end = hour_range(from_, to)
+    home = (place or Place()).existing()
     card = load_rate_card(rates or home.rates)
     now_ms = (clock or Clock()).read_ms()
     settle_ms = minutes_ms(settle)
@@ -264,8 +264,8 @@ def verify(
     """
     from hourtally import jobs
 
-    home = (place or Place()).open()
     first, end = hour_range(from_, to)
+    home = (place or Place()).existing()
     return jobs.verify(home, rates or home.rates, first, end)
 
 
@@ -294,7 +294,6 @@ def list_totals(
     from hourtally.tables import print_totals
 
     first, end = hour_range(from_, to)
-    print_totals(
-        listing.list_totals((place or Place()).open(), customer, granularity, first, end), customer
-    )
+    home = (place or Place()).existing()
+    print_totals(listing.list_totals(home, customer, granularity, first, end), customer)
     return 0

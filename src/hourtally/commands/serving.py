@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hourtally.commands.options import Clock, CustomerId, Place
+from hourtally.errors import WrongUse
 
 TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
 
@@ -37,12 +39,19 @@ def serve(
         File of the tokens that let customers in; default: tokens.ndjson in the home folder,
         if it is there.
     customer
-        Without a tokens file: the customer whose usage everybody on this machine may see.
+        Without any tokens file: the customer whose usage everybody on this machine may see.
     """
     from hourtally import server
 
     home = (place or Place()).open()
-    if tokens is None and customer is None and home.tokens.exists():
+    # A link to a file that is away at present counts: nobody is let in with it, but all without.
+    if tokens is None and os.path.lexists(home.tokens):
+        if customer is not None:
+            message = (
+                f"{home.tokens}: this tokens file says who may see what, and --customer would let "
+                "everybody on this machine in; leave out --customer, or move that file away"
+            )
+            raise WrongUse(message)
         tokens = home.tokens
     return server.serve(home, host=host, port=port, customer=customer, tokens=tokens)
 

@@ -30,8 +30,8 @@ _UNITS = {meter: (f"{noun}-hour", f"{noun}-month") for meter, (noun, _) in METER
 _ALL_UNITS = tuple(dict.fromkeys(unit for units in _UNITS.values() for unit in units))
 
 
-def load_rate_card(path: Path) -> RateCard:
-    """The card in a file.
+def load_rate_card(path: Path, other: str = "another with --rates FILE") -> RateCard:
+    """The card in a file; `other` is what whoever named this one may name instead.
 
     Raises:
         RateCardError: the file cannot be read, or is no rate card; all problems at once.
@@ -40,8 +40,8 @@ def load_rate_card(path: Path) -> RateCard:
         with path.open("rb") as file:
             content = file.read(MAX_CARD_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or error
-        problem = f"cannot be read: {reason}; put a card there, or name another with --rates FILE"
+        reason = f"the rate card cannot be read: {error.strerror or error}"
+        problem = f"{reason}; put a card there, or name {other}"
         raise RateCardError(str(path), [problem]) from error
     if len(content) > MAX_CARD_BYTES:
         raise RateCardError(str(path), [f"has over {MAX_CARD_BYTES} bytes: this is no rate card"])
