@@ -27,7 +27,7 @@ lint: $(INSTALLED)   ## Check format, lint rules and types
 	$(BIN)/mypy
 
 # make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
-bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (25 minutes)
+bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (half an hour)
 	@$(BIN)/python -m tests.benches $(OPTIONS)
 
 # It asks PyPI about every pin; where that cannot be reached, or knows one not, it fails.
