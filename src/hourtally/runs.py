@@ -23,7 +23,7 @@ from hourtally.labels import Labelled, extent, labelled, resource_text
 from hourtally.spill import SpilledFrames, compact
 
 RUN_ROWS: Final = 200_000
-_MOST_HELD_BYTES: Final = 256 << 20
+_MOST_HELD_BYTES: Final = 96 << 20
 _PORTION_ROWS: Final = 131_072
 _ROWS_A_SAMPLE: Final = 1_000
 _BY: Final = ("resource_text", "extent", "identity")
