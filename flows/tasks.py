@@ -33,6 +33,7 @@ from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.staleness import StaleHour
 from hourtally.visible import escaped
+from hourtally.workers import build_in_worker
 
 RETRIES = 3
 _RETRY_DELAY_SECONDS = [2.0, 10.0, 60.0]
@@ -143,7 +144,7 @@ def _build_one(work: Work, card: RateCard, one: StaleHour) -> BuildReport:
     if caller.processes is None:
         return pipeline.build_hours(*where, None, caller.stop, force=work.force)
     with told_of_lost_workers():
-        built = caller.processes.submit(pipeline.build_in_worker, *where, force=work.force)
+        built = caller.processes.submit(build_in_worker, *where, force=work.force)
         return built.result()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hourtally import pipeline, progress, reports
+from hourtally import pipeline, progress, reports, workers
 from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.estimate import estimate
 from hourtally.home import Home
@@ -236,7 +236,7 @@ def _build(
     job: Job, card: RateCard, stale: Sequence[StaleHour], stop: Stop, *, force: bool
 ) -> BuildReport:
     with progress.shown("building", "hours") as advance:
-        return pipeline.build_hours_with_workers(
+        return workers.build_hours_with_workers(
             job.home, card, stale, job.now_ms, job.settings, job.workers, advance, stop, force=force
         )
 

@@ -6,11 +6,10 @@ go on. Only a fault of the storage ends a job: it would meet every other hour as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hourtally.build import BuildReceipt, build_hour
 from hourtally.errors import (
@@ -26,8 +25,6 @@ from hourtally.inbox import remember, remembered
 from hourtally.interrupts import (
     Stop,
     abandoned_at_an_interrupt,
-    in_hand,
-    worker_processes,
 )
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
@@ -37,9 +34,6 @@ from hourtally.staleness import stale_hours as find_stale_hours
 if TYPE_CHECKING:
     from hourtally.export import ExportReport
     from hourtally.ingest import IngestReceipt
-
-# Enough that handing them over costs nothing, few enough that all workers end together.
-_MOST_HOURS_A_TASK: Final = 24
 
 _Error = TypeVar("_Error", bound=HourtallyError)
 Progress = Callable[[int, int, str], None]
@@ -250,71 +244,3 @@ def _without_frames(error: _Error) -> _Error:
     """The error for its message only: its trace would keep an engine and tables alive."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-def build_hours_with_workers(
-    home: Home,
-    card: RateCard,
-    stale: Sequence[StaleHour],
-    now_ms: int,
-    settings: Settings,
-    workers: int,
-    progress: Progress | None = None,
-    stop: Stop | None = None,
-    *,
-    force: bool = False,
-) -> BuildReport:
-    """The same in several processes, which share the cores; the report is in order of hours."""
-    if workers == 1 or len(stale) < 2:
-        return build_hours(home, card, stale, now_ms, settings, progress, stop, force=force)
-    share = replace(settings, threads=max(1, settings.threads // workers))
-    report = BuildReport(undone=len(stale))
-    # All of them are started at once, also those that would find no hour left.
-    with (
-        abandoned_at_an_interrupt(stop),
-        worker_processes(min(workers, len(stale)), stop, share.threads) as pool,
-    ):
-        tasks = {
-            pool.submit(build_in_worker, home, card, group, now_ms, share, force=force): group
-            for group in _groups(stale, workers)
-        }
-
-        def add(task: Future[BuildReport]) -> None:
-            part, group = task.result(), tasks.pop(task)
-            report.add(part)
-            report.undone -= len(group)
-            if progress and part.undone < len(group):
-                last = group[len(group) - part.undone - 1].hour.name
-                progress(len(stale) - report.undone, len(stale), last)
-
-        with abandoned_at_an_interrupt(stop):
-            for task in as_completed(tasks):
-                add(task)
-        # Those of an interrupted job. Its workers were interrupted too, as a terminal does, and
-        # abandon what they have in hand.
-        for task in list(tasks):
-            if not task.cancel():
-                add(task)
-    report.built.sort(key=lambda receipt: receipt.hour)
-    report.failed.sort(key=lambda failure: failure[0])
-    return report
-
-
-def build_in_worker(
-    home: Home,
-    card: RateCard,
-    group: Sequence[StaleHour],
-    now_ms: int,
-    settings: Settings,
-    *,
-    force: bool,
-) -> BuildReport:
-    """Build hours in a worker process, which may be asked to stop."""
-    with in_hand() as stop:
-        return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
-
-
-def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
-    size = min(_MOST_HOURS_A_TASK, max(1, len(stale) // (4 * workers)))
-    for start in range(0, len(stale), size):
-        yield stale[start : start + size]

@@ -1,0 +1,86 @@
+"""Hours built by several worker processes, which share the cores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import replace
+from typing import Final
+
+from hourtally.home import Home
+from hourtally.interrupts import Stop, abandoned_at_an_interrupt, in_hand, worker_processes
+from hourtally.pipeline import BuildReport, Progress, build_hours
+from hourtally.ratecard import RateCard
+from hourtally.settings import Settings
+from hourtally.staleness import StaleHour
+
+# Enough that handing them over costs nothing, few enough that all workers end together.
+_MOST_HOURS_A_TASK: Final = 24
+
+
+def build_hours_with_workers(
+    home: Home,
+    card: RateCard,
+    stale: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    workers: int,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    *,
+    force: bool = False,
+) -> BuildReport:
+    """As `build_hours`, in several processes; the report is in order of hours."""
+    if workers == 1 or len(stale) < 2:
+        return build_hours(home, card, stale, now_ms, settings, progress, stop, force=force)
+    share = replace(settings, threads=max(1, settings.threads // workers))
+    report = BuildReport(undone=len(stale))
+    # All of them are started at once, also those that would find no hour left.
+    with (
+        abandoned_at_an_interrupt(stop),
+        worker_processes(min(workers, len(stale)), stop, share.threads) as pool,
+    ):
+        tasks = {
+            pool.submit(build_in_worker, home, card, group, now_ms, share, force=force): group
+            for group in _groups(stale, workers)
+        }
+
+        def add(task: Future[BuildReport]) -> None:
+            part, group = task.result(), tasks.pop(task)
+            report.add(part)
+            report.undone -= len(group)
+            if progress and part.undone < len(group):
+                last = group[len(group) - part.undone - 1].hour.name
+                progress(len(stale) - report.undone, len(stale), last)
+
+        with abandoned_at_an_interrupt(stop):
+            for task in as_completed(tasks):
+                add(task)
+        # Those of an interrupted job. Its workers were interrupted too, as a terminal does, and
+        # abandon what they have in hand.
+        for task in list(tasks):
+            if not task.cancel():
+                add(task)
+    report.built.sort(key=lambda receipt: receipt.hour)
+    report.failed.sort(key=lambda failure: failure[0])
+    return report
+
+
+def build_in_worker(
+    home: Home,
+    card: RateCard,
+    group: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    *,
+    force: bool,
+) -> BuildReport:
+    """Build hours in a worker process, which may be asked to stop."""
+    with in_hand() as stop:
+        return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
+
+
+def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
+    size = min(_MOST_HOURS_A_TASK, max(1, len(stale) // (4 * workers)))
+    for start in range(0, len(stale), size):
+        yield stale[start : start + size]
