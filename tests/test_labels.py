@@ -194,3 +194,19 @@ def test_what_is_kept_and_what_is_left_out_are_all_there_was(numbers: list[int])
     kept, left_out = in_order(only_of_thirteen(*(statement(n) for n in numbers)))
     assert len(kept) + left_out == len(numbers)
     assert kept["event_id"].n_unique() == len(kept) == len(set(numbers))
+
+
+def test_labels_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [statement(n, teamName=name) for n, name in enumerate(NAMES)]
+    slices = only_of_thirteen(*events, *events[::2])
+    expected, left_out = labelled(slices)
+    assert len(expected.labels) == len(NAMES)
+
+    def same_for_all(rows: pl.DataFrame) -> pl.Series:
+        return pl.Series([7] * len(rows), dtype=pl.UInt64)
+
+    monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
+    found, then_left_out = labelled(slices)
+    assert then_left_out == left_out
+    assert found.labels.equals(expected.labels)
+    assert found.slices.equals(expected.slices)

@@ -52,14 +52,15 @@ def merged(parts: Sequence[Labelled]) -> tuple[Labelled, int]:
     """The slices of all parts as if they had been labelled together; how many were left out."""
     if len(parts) == 1:
         return parts[0], 0
-    labels, numbers = _distinct(pl.concat(part.labels.select("hour", *LABEL) for part in parts))
+    texts = pl.concat((part.labels.select("hour", *LABEL) for part in parts), rechunk=True)
+    labels, numbers = _distinct(texts)
     slices = []
     first = 0
     for part in parts:
         own = numbers.slice(first, len(part.labels))
         slices.append(part.slices.with_columns(own[part.slices["label"]]))
         first += len(part.labels)
-    return _in_order(labels, pl.concat(slices))
+    return _in_order(labels, pl.concat(slices, rechunk=True))
 
 
 def resource_text() -> pl.Expr:
@@ -81,25 +82,46 @@ def extent() -> pl.Expr:
 
 def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     """The distinct ones of labels, in order, and the number in them of each that was given."""
-    text = _whole_text()
-    if texts["hour"].n_unique() > 1:
-        hour = pl.col("hour").rank("dense").cast(pl.String).str.zfill(10)
-        text = pl.concat_str(hour, text, separator="\0")
-    keyed = texts.select(text.alias("text"))
-    distinct = (
-        keyed.with_row_index("first")
-        .unique("text", keep="first")
-        .sort("text")
-        .with_row_index("label")
+    distinct, numbers = _numbered(texts, texts.hash_rows())
+    if not texts.equals(distinct[numbers]):
+        # Two labels have one hash. To make a text of each label takes three times as long.
+        distinct, numbers = _numbered(texts, texts.select(_whole_text(texts)).to_series())
+    order = _order(distinct)
+    return distinct[order], order.arg_sort().gather(numbers).alias("label")
+
+
+def _numbered(texts: pl.DataFrame, keys: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
+    """The first row of each key, and for every row which of them has its key."""
+    is_first = keys.is_first_distinct()
+    numbered = keys.filter(is_first).alias("key").to_frame().with_row_index("number")
+    numbers = (
+        keys.alias("key")
+        .to_frame()
+        .join(numbered, on="key", how="left", validate="m:1", maintain_order="left")
     )
-    numbers = keyed.join(
-        distinct, on="text", how="left", validate="m:1", maintain_order="left"
-    ).get_column("label")
-    return texts[distinct["first"]], numbers
+    return texts.filter(is_first), numbers["number"]
 
 
-def _whole_text() -> pl.Expr:
-    """One text for a whole label, by which labels sort by their resources first.
+def _order(labels: pl.DataFrame) -> pl.Series:
+    """The rows of distinct labels in order: of the hours, resources, then of the free texts."""
+    texts = labels.select(_in_hours(labels, resource_text())).to_series()
+    order = texts.arg_sort()
+    in_order = texts[order]
+    if (in_order == in_order.shift()).any():
+        order = labels.select(_whole_text(labels)).to_series().arg_sort()
+    return order
+
+
+def _in_hours(labels: pl.DataFrame, text: pl.Expr) -> pl.Expr:
+    """A text by which labels sort by their hours first."""
+    if labels["hour"].n_unique() == 1:
+        return text
+    hour = pl.col("hour").rank("dense").cast(pl.String).str.zfill(10)
+    return pl.concat_str(hour, text, separator="\0")
+
+
+def _whole_text(labels: pl.DataFrame) -> pl.Expr:
+    """One text for a whole label, by which labels sort by their hours and resources first.
 
     Free texts may hold anything, NUL too; where each of them ends is told by their lengths, in
     one number at the end.
@@ -109,7 +131,8 @@ def _whole_text() -> pl.Expr:
         length = pl.col(column).str.len_bytes().cast(pl.Int64) + 1
         lengths = lengths * _LENGTHS_BASE + length.fill_null(0)
     texts = (pl.col(column).fill_null("") for column in _FREE_TEXTS)
-    return pl.concat_str(resource_text(), *texts, lengths.cast(pl.String), separator="\0")
+    text = pl.concat_str(resource_text(), *texts, lengths.cast(pl.String), separator="\0")
+    return _in_hours(labels, text)
 
 
 def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:

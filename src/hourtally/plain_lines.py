@@ -7,6 +7,7 @@ were read. To write and compare it costs a third of what matching a regular expr
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def plain_form(
         return None
     for comma, colon in _SEPARATORS:
         if json.dumps(event, ensure_ascii=False, separators=(comma, colon)) == line:
-            pieces = ", ".join(_pieces(event, kind, required, comma, colon))
+            pieces = ", ".join(_joined(_pieces(event, kind, required, comma, colon)))
             ignored = (_texts(event, known[0]), _texts(data, known[1]))
             return PlainForm(f"concat({pieces})", ignored)
     return None
@@ -63,6 +64,15 @@ def plain_form(
 
 def _texts(members: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:
     return tuple(key for key in members if key not in known and isinstance(members[key], str))
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """The same with one literal in place of several that follow each other."""
+    for is_literal, group in itertools.groupby(pieces, key=lambda piece: piece.startswith("'")):
+        if is_literal:
+            yield "'" + "".join(piece[1:-1] for piece in group) + "'"
+        else:
+            yield from group
 
 
 def _pieces(
@@ -82,7 +92,9 @@ def _pieces(
             yield from _pieces(value, kind, required, comma, colon)
         elif key not in _CONSTANT and (quote or (key in kind.quantities and value is not None)):
             if key in required:
-                yield f"""'{before}{quote}', "{key}", '{quote}'"""
+                yield f"'{before}{quote}'"
+                yield f'"{key}"'
+                yield f"'{quote}'"
             else:
                 text = f"""concat('{before}{quote}', "{key}", '{quote}')"""
                 yield f"""CASE WHEN "{key}" IS NULL THEN '' ELSE {text} END"""

@@ -104,8 +104,10 @@ class Runs:
             yield Hour(timestamp), _portions(parts)
 
     def _make_run(self) -> None:
-        run, left_out = labelled(pl.concat(self._waiting))
+        # In one piece, as rows are taken out of one in a tenth of the time that many take.
+        waiting = pl.concat(self._waiting, rechunk=True)
         self._waiting, self._waiting_rows = [], 0
+        run, left_out = labelled(waiting)
         self.left_out += left_out
         hours = run.labels.group_by("hour", maintain_order=True).agg(
             pl.len().alias("labels"), pl.col("slices").sum()

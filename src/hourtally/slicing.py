@@ -30,16 +30,17 @@ def slices_of(events: pl.DataFrame) -> pl.DataFrame:
         `schemas.SLICES` after `hour`, the start of the slice's hour in Unix seconds.
     """
     last_hour = (pl.col("end_ms") - 1) // HOUR_MS
-    cut = events.with_columns(hour=pl.col("start_ms") // HOUR_MS)
+    cut = events.with_columns(
+        hour=pl.col("start_ms") // HOUR_MS, slice_start_ms="start_ms", slice_end_ms="end_ms"
+    )
     is_within = cut.select(pl.col("hour") == last_hour).to_series()
     if not is_within.all():
         hours = pl.int_ranges("hour", last_hour + 1).alias("hour")
         across = cut.filter(~is_within).with_columns(hours).explode("hour")
+        hour_start_ms = pl.col("hour") * HOUR_MS
+        across = across.with_columns(
+            slice_start_ms=pl.max_horizontal("start_ms", hour_start_ms),
+            slice_end_ms=pl.min_horizontal("end_ms", hour_start_ms + HOUR_MS),
+        )
         cut = pl.concat([cut.filter(is_within), across])
-    hour_start_ms = pl.col("hour") * HOUR_MS
-    return cut.select(
-        (pl.col("hour") * HOUR_SECONDS).alias("hour"),
-        *EVENTS,
-        pl.max_horizontal("start_ms", hour_start_ms).alias("slice_start_ms"),
-        pl.min_horizontal("end_ms", hour_start_ms + HOUR_MS).alias("slice_end_ms"),
-    )
+    return cut.select(pl.col("hour") * HOUR_SECONDS, *EVENTS, "slice_start_ms", "slice_end_ms")
