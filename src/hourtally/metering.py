@@ -246,12 +246,15 @@ def _with_texts(summed: pl.DataFrame, paths: list[Path], first_rows: list[int]) 
             here = pl.col("slice_row").is_in(wanted.cast(pl.get_index_type()).implode())
             first_row = (pl.col("slice_row") + pl.lit(begins, pl.Int64)).alias("first_row")
             of_files.append(_scan([path]).filter(here).select(first_row, *USAGE_KEY, *USAGE_TEXTS))
-    texts = pl.concat(pl.collect_all(of_files))
-    usage = summed.join(texts, on=("first_row", *USAGE_KEY), validate="m:1", maintain_order="left")
-    if len(usage) != len(summed):
-        message = f"{len(summed) - len(usage)} rows of usage have a slice with another key"
+    # The texts come in the order of their rows, each row once; usage has it once a period.
+    numbers = summed.select((row != row.shift()).fill_null(value=False).cum_sum()).to_series()
+    texts = pl.concat(pl.collect_all(of_files), rechunk=True)
+    key = ("first_row", *USAGE_KEY)
+    is_complete = len(texts) == numbers[-1] + 1
+    if not is_complete or not (texts := texts[numbers]).select(key).equals(summed.select(key)):
+        message = "rows of usage have a slice with another key"
         raise AssertionError(message)
-    return usage
+    return summed.hstack(texts.drop(key))
 
 
 def _sql(name: str) -> str:
