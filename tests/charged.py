@@ -6,14 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from hourtally.schemas import (
-    CHARGES,
-    CLUSTER_EVENT,
-    CLUSTERS,
-    RESOURCE_EVENT,
-    RESOURCE_KEY,
-    USAGE,
-)
+from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT
+from hourtally.schemas import CHARGES, CLUSTERS, RESOURCE_KEY, USAGE
 
 Ids = tuple[str, str, str, str, str]
 # Prices in nanocents: cpu, memory, storage, gpu; of a cluster vcpu, memory, gpuMemory, cluster.

@@ -6,13 +6,10 @@ import errno
 import os
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from hourtally.cli import app, call
-from hourtally.commands.options import ResourceType
-from hourtally.schemas import RESOURCE_TYPES
 from tests.command_line import NOW, ROOT, hourtally
 
 COMMANDS = [
@@ -103,10 +100,6 @@ def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
 def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usage: str) -> None:
     help_lines = hourtally(command, "--help").stdout.splitlines()
     assert help_lines[0] == f"Usage: hourtally {command} {usage}"
-
-
-def test_the_types_of_show_are_those_of_events() -> None:
-    assert get_args(ResourceType) == RESOURCE_TYPES
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hourtally.components import BYOC_COMPONENTS, PAAS_COMPONENTS
 from hourtally.errors import RateCardError
 from hourtally.hours import format_instant
 from hourtally.ratecard import METERS, RateCard, load_rate_card, parse_rate_card
-from hourtally.schemas import BYOC_COMPONENTS, PAAS_COMPONENTS
 from tests.card_texts import card_of, card_text, problems_of, rate_text
 
 SELECTOR_KEYS = ("customer", "gpu_model", "resource_type", "region")

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally import rating
+from hourtally.components import RESOURCE_EVENT
 from hourtally.errors import BoundExceeded, UnratedUsage
 from hourtally.hours import Hour
 from hourtally.ratecard import RateCard, parse_rate_card
 from hourtally.rating import rate
-from hourtally.schemas import RESOURCE_EVENT, USAGE
+from hourtally.schemas import USAGE
 
 HOUR = Hour(1_795_352_400)
 MIDDLE_MS = HOUR.start_ms + 1_800_000

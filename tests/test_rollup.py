@@ -3,9 +3,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from hourtally.components import BYOC_PRICES, PAAS_PRICES
 from hourtally.errors import BoundExceeded
 from hourtally.rollup import parent_numbers, roll_up
-from hourtally.schemas import BYOC_PRICES, PAAS_PRICES
 from tests.charged import Ids, Parts, charges, clusters, usage
 
 CHARGED: dict[Ids, Parts] = {

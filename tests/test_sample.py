@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.ingest import ingest_file
 from hourtally.ratecard import load_rate_card
 from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
-from hourtally.schemas import RESOURCE_TYPES
 
 COMMITTED = Path(__file__).parent.parent / "data" / "sample"
 FILES = (

@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from hourtally.components import QUANTITIES
 from hourtally.events import check_line
 from hourtally.metering import decide, meter
 from hourtally.parsing import events_frame
-from hourtally.schemas import QUANTITIES, USAGE, USAGE_KEY, USAGE_TEXTS
+from hourtally.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.slicing import slices_of
 from hourtally.usage_keys import usage_keys
 from tests.command_line import documents, hourtally

@@ -17,6 +17,7 @@ import polars as pl
 from hourtally import home as storage
 from hourtally.batches import check_keys, check_slices
 from hourtally.changes import in_short
+from hourtally.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.documents import DocumentBlock, documents
 from hourtally.engine import connected
 from hourtally.home import Home
@@ -28,7 +29,7 @@ from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
 from hourtally.revisions import Manifest, commit, current_manifest, remove_unpublished
 from hourtally.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
-from hourtally.schemas import BYOC_COMPONENTS, CUSTOMERS, PAAS_PRICES
+from hourtally.schemas import CUSTOMERS
 from hourtally.settings import Settings
 from hourtally.staleness import FORCED, inputs_of, reasons_of
 

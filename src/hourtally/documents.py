@@ -15,11 +15,12 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.components import BYOC_COMPONENTS, BYOC_PRICES, PAAS_PRICES
 from hourtally.concurrency import in_turn
 from hourtally.hours import Hour
 from hourtally.money_columns import format_cents_expr
 from hourtally.rollup import Rollup, parent_numbers
-from hourtally.schemas import BYOC_COMPONENTS, BYOC_PRICES, CUSTOMERS, PAAS_PRICES, conform
+from hourtally.schemas import CUSTOMERS, conform
 
 # Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
 _BLOCK_RESOURCES: Final = 50_000

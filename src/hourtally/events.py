@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.hours import (
     DAY_MS,
     HOUR_MS,
@@ -20,7 +21,6 @@ from hourtally.hours import (
 )
 from hourtally.jsonlines import JsonObject, Rejection, parse_line, shown
 from hourtally.kinds import KINDS, RESOURCE_KIND, Event, EventKind, identity_of
-from hourtally.schemas import RESOURCE_TYPES
 
 MAX_ATTRIBUTE_BYTES: Final = 512
 MAX_ID_BYTES: Final = 256

@@ -18,6 +18,14 @@ from typing import Any, Final
 import polars as pl
 
 from hourtally.batches import check_slices
+from hourtally.components import (
+    BYOC_COMPONENTS,
+    BYOC_PRICES,
+    CLUSTER_EVENT,
+    PAAS_COMPONENTS,
+    PAAS_PRICES,
+    RESOURCE_EVENT,
+)
 from hourtally.errors import Damaged, NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour
@@ -26,17 +34,7 @@ from hourtally.money import round_half_even
 from hourtally.ratecard import Rate, RatesInForce, read_statement
 from hourtally.reading import read_table
 from hourtally.revisions import Manifest
-from hourtally.schemas import (
-    BYOC_COMPONENTS,
-    BYOC_PRICES,
-    CHARGES,
-    CLUSTER_EVENT,
-    CLUSTERS,
-    CONTENT,
-    PAAS_COMPONENTS,
-    PAAS_PRICES,
-    RESOURCE_EVENT,
-)
+from hourtally.schemas import CHARGES, CLUSTERS, CONTENT
 from hourtally.settings import usable_cores
 
 _IDENTITY: Final = ("event_source", "event_id")

@@ -18,6 +18,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.events import (
     MAX_AHEAD_MS,
     MAX_ATTRIBUTE_BYTES,
@@ -31,7 +32,7 @@ from hourtally.jsonlines import MAX_LINE_BYTES
 from hourtally.kinds import RESOURCE_KIND, EventKind
 from hourtally.layouts import INSTANT, TIME, Layout
 from hourtally.plain_lines import PlainForm
-from hourtally.schemas import EVENTS, RESOURCE_TYPES
+from hourtally.schemas import EVENTS
 
 _NEWEST: Final = pl.CompatLevel.newest()
 # DEL and C1 are all that JSON leaves in a text that has no escapes.

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from hourtally.schemas import CLUSTER_EVENT, RESOURCE_EVENT
+from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import polars as pl
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.jsonlines import JsonObject
 from hourtally.kinds import KINDS, RESOURCE_KIND, EventKind
 from hourtally.plain_lines import PlainForm, plain_form
-from hourtally.schemas import RESOURCE_TYPES
 
 _SPACE = r"[ \t]*"
 # Text without control characters, and ids without any escape; no half surrogates, no NUL.

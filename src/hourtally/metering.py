@@ -19,11 +19,10 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
+from hourtally.components import CLUSTER_EVENT, QUANTITIES
 from hourtally.hours import format_instant
 from hourtally.schemas import (
-    CLUSTER_EVENT,
     CONTENT,
-    QUANTITIES,
     RESOURCE_ORDER,
     SLICES,
     USAGE,

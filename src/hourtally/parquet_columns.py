@@ -13,9 +13,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT
 from hourtally.errors import FileRefused
 from hourtally.metering import quoted_path
-from hourtally.schemas import CLUSTER_EVENT, RESOURCE_EVENT
 from hourtally.sources import MAX_EXPANSION, MIN_EXPANDED_BYTES
 
 # Of text, in one batch of rows.

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT, RESOURCE_TYPES
 from hourtally.errors import FileRefused
 from hourtally.events import (
     MAX_AHEAD_MS,
@@ -37,7 +38,7 @@ from hourtally.parquet_columns import (
     checked_columns,
 )
 from hourtally.parsing import Parsed, Refusal, events_frame
-from hourtally.schemas import CLUSTER_EVENT, EVENTS, RESOURCE_EVENT, RESOURCE_TYPES
+from hourtally.schemas import EVENTS
 
 _BATCH_ROWS: Final = 100_000
 _FINER = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

@@ -15,6 +15,14 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.components import (
+    BYOC_COMPONENTS,
+    BYOC_PRICES,
+    CLUSTER_EVENT,
+    PAAS_COMPONENTS,
+    PAAS_PRICES,
+    RESOURCE_EVENT,
+)
 from hourtally.errors import BoundExceeded, RateGap, UnratedUsage
 from hourtally.hours import Hour, format_instant
 from hourtally.money import MAX_NANOCENTS, MAX_NUMERATOR, round_half_even
@@ -22,18 +30,7 @@ from hourtally.money_columns import round_half_even_expr
 from hourtally.names import latest_names
 from hourtally.ratecard import Rate, RatesInForce
 from hourtally.rollup import parent_numbers
-from hourtally.schemas import (
-    BYOC_COMPONENTS,
-    BYOC_PRICES,
-    CHARGES,
-    CLUSTER_EVENT,
-    CLUSTERS,
-    PAAS_COMPONENTS,
-    PAAS_PRICES,
-    RESOURCE_EVENT,
-    RESOURCE_KEY,
-    conform,
-)
+from hourtally.schemas import CHARGES, CLUSTERS, RESOURCE_KEY, conform
 
 # What decides about a rate, beside the instant.
 _SELECTED_BY: Final = ("rate_customer", "resource_type", "region", "gpu_model", "period")

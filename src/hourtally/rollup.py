@@ -12,19 +12,11 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.components import BYOC_PRICES, PAAS_PRICES
 from hourtally.errors import BoundExceeded
 from hourtally.money import MAX_NANOCENTS
 from hourtally.names import latest_names
-from hourtally.schemas import (
-    BYOC_PRICES,
-    PAAS_PRICES,
-    PROJECTS,
-    RESOURCE_KEY,
-    TEAMS,
-    TYPES,
-    Schema,
-    conform,
-)
+from hourtally.schemas import PROJECTS, RESOURCE_KEY, TEAMS, TYPES, Schema, conform
 
 # Level, how much of the resource's key it keeps, the name it carries and the id behind it.
 _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (

@@ -10,47 +10,9 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.components import BYOC_PRICES, PAAS_PRICES, QUANTITIES
+
 Schema = dict[str, pl.DataType | type[pl.DataType]]
-
-RESOURCE_EVENT: Final = "metering.resource.v1"
-CLUSTER_EVENT: Final = "metering.cluster.v1"
-
-RESOURCE_TYPES: Final = (
-    "addon",
-    "external-addon",
-    "job",
-    "llm-model-deployment",
-    "opentofu-job",
-    "service",
-    "volume",
-)
-
-# Price components in the document's order, each with its meter and its quantity's column.
-PAAS_COMPONENTS: Final = {
-    "cpu": ("paas.cpu", "cpu_millicores"),
-    "memory": ("paas.memory", "memory_mib"),
-    "storage": ("paas.storage", "storage_mib"),
-    "gpu": ("paas.gpu", "gpu_milli"),
-}
-BYOC_COMPONENTS: Final = {
-    "vcpu": ("byoc.vcpu", "vcpu_millicores"),
-    "memory": ("byoc.memory", "memory_mib"),
-    "gpuMemory": ("byoc.gpu_memory", "gpu_memory_mib"),
-    "cluster": ("byoc.cluster", "cluster_count"),
-}
-# Column names of the components: snake_case, as every column.
-PAAS_PRICES: Final = ("total", "cpu", "memory", "storage", "gpu")
-BYOC_PRICES: Final = ("total", "vcpu", "memory", "gpu_memory", "cluster")
-
-QUANTITIES: Final = (
-    "cpu_millicores",
-    "memory_mib",
-    "storage_mib",
-    "gpu_milli",
-    "vcpu_millicores",
-    "gpu_memory_mib",
-    "cluster_count",
-)
 
 # Grain: one event. Quantities are what is allocated during [start_ms, end_ms), absent ones 0
 # (cluster_count 1 in a cluster's event, 0 elsewhere). A cluster is named by the columns

@@ -12,10 +12,10 @@ from hourtally.commands.options import (
     Clock,
     CustomerId,
     Place,
-    ResourceType,
     hour_range,
     minutes_ms,
 )
+from hourtally.components import ResourceType
 from hourtally.errors import WrongUse
 from hourtally.hours import Hour
 

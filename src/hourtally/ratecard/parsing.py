@@ -14,11 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.errors import RateCardError
 from hourtally.hours import format_instant
 from hourtally.ratecard.card import METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, shown
-from hourtally.schemas import RESOURCE_TYPES
 
 # 40,000 rates; read in three seconds.
 MAX_CARD_BYTES: Final = 8 << 20

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from hourtally.components import RESOURCE_TYPES
 from hourtally.errors import WrongUse
 from hourtally.hours import Hour, check_year
-from hourtally.schemas import RESOURCE_TYPES
 
 MAX_TARGET_BYTES = 8_192
 DEFAULT_PER_PAGE = 50

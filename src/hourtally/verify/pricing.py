@@ -8,9 +8,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+from hourtally.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
 from hourtally.hours import HOUR_MS, Hour, format_instant
 from hourtally.ratecard import Rate, RateCard
-from hourtally.schemas import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
 from hourtally.verify.slices import Usage
 
 _NANOCENTS: Final = 10**9
