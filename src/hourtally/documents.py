@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -153,6 +154,7 @@ def _joined(texts: pl.DataFrame, children: pl.DataFrame, key: list[str]) -> pl.S
     )
 
 
+@cache
 def _price(keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = "") -> pl.Expr:
     parts: list[pl.Expr] = []
     for number, (key, column) in enumerate(zip(keys, columns, strict=True)):
@@ -164,6 +166,7 @@ def _price(keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = "") ->
     return pl.concat_str(*parts, pl.lit("}"))
 
 
+@cache
 def _quoted(column: str) -> pl.Expr:
     """A JSON string: only what must be escaped is, and few texts have any of it."""
     text = pl.col(column)

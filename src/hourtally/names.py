@@ -10,7 +10,7 @@ def latest_names(usage: pl.DataFrame, ids: pl.Series, name: str, id_column: str)
 
     Args:
         usage: `schemas.USAGE`, where `last_end_ms` is the latest end of a row's slices.
-        ids: for each row the number of what is named, from 0 on, none left out.
+        ids: for each row the number of what is named, from 0 on, ascending, none left out.
         name: the column of the names.
         id_column: what stands in where no slice carries a name.
 
@@ -18,11 +18,14 @@ def latest_names(usage: pl.DataFrame, ids: pl.Series, name: str, id_column: str)
         `name`, a row a number.
     """
     is_name = pl.col(name).is_not_null() & (pl.col(name) != "")
-    latest_last = (
-        usage.select(ids.alias("id"), id_column, name, pl.when(is_name).then("last_end_ms"))
-        .sort("id", "last_end_ms", name, nulls_last=False)
-        .filter((pl.col("id") != pl.col("id").shift(-1)).fill_null(value=True))
-    )
+    latest_last = usage
+    # Else each has one row, as nearly every resource has, and there is nothing to choose.
+    if len(ids) and ids[-1] + 1 < len(ids):
+        latest_last = (
+            usage.select(ids.alias("id"), id_column, name, pl.when(is_name).then("last_end_ms"))
+            .sort("id", "last_end_ms", name, nulls_last=False)
+            .filter((pl.col("id") != pl.col("id").shift(-1)).fill_null(value=True))
+        )
     return latest_last.select(
         pl.when(is_name).then(name).otherwise(id_column).alias(name)
     ).to_series()

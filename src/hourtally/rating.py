@@ -78,8 +78,9 @@ def rate(
         pricings = []
         for (meter, quantity), price in zip(components, prices[1:], strict=True):
             factors = _factors(index, meter, cases, periods)
-            unrated = cases.filter(pl.Series([f is None for f in factors], dtype=pl.Boolean))
-            gaps += _gaps(rows, unrated, meter, quantity, periods)
+            if None in factors:
+                unrated = cases.filter(pl.Series([f is None for f in factors]))
+                gaps += _gaps(rows, unrated, meter, quantity, periods)
             known = [factor or Fraction(0) for factor in factors]
             pricings.append(_Pricing(f"{quantity}_ms", f"{price}_nanocents", known))
         priced.append(_charges(rows, cases, pricings))
@@ -119,8 +120,6 @@ def _gaps(
     periods: Sequence[tuple[int, int]],
 ) -> list[RateGap]:
     """The cases without a rate that have usage above zero."""
-    if missing.is_empty():
-        return []
     unrated = (
         rows.filter(pl.col(f"{quantity}_ms") > 0)
         .join(missing, on=_SELECTED_BY, how="semi", nulls_equal=True)
@@ -209,10 +208,11 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
             round_half_even_expr(pl.col(p.charge), pl.lit(p.denominator, dtype=pl.Int128))
             for p in bounded
         )
-        .with_columns(
+    )
+    if len(bounded) < len(pricings):
+        table = table.with_columns(
             _charges_unbounded(rows, numbers, cases, p) for p in pricings if p not in bounded
         )
-    )
     parts = [pricing.charge for pricing in pricings]
     # The parts first: four below 2^126 may wrap when they are added, four that fit do not.
     _check_fits(table, parts)
