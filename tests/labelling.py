@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
 
-from hourtally.labels import Labelled, labelled
+from hourtally.labels import Labelled, Parts, labelled
 from hourtally.schemas import LABEL, SLICES
 from hourtally.slices_file import SlicesWriter, to_table
 
@@ -15,6 +17,16 @@ def told(portion: Labelled) -> pl.DataFrame:
     """`schemas.SLICES`, in the order of the portion."""
     labels = portion.labels.select(LABEL)[portion.slices["label"]]
     return pl.concat([labels, portion.slices], how="horizontal").select(SLICES.keys())
+
+
+def parts_of(several: Sequence[Labelled]) -> Parts:
+    """Slices that were labelled apart, to be merged."""
+    firsts = accumulate((len(one.labels) for one in several), initial=0)
+    slices = [
+        one.slices.with_columns((pl.col("label") + first).cast(pl.UInt32))
+        for one, first in zip(several, firsts, strict=False)
+    ]
+    return Parts(pl.concat(one.labels for one in several), pl.concat(slices), len(several))
 
 
 def in_order(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:

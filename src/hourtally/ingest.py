@@ -22,7 +22,7 @@ from hourtally.concurrency import in_turn
 from hourtally.errors import Damaged, FileRefused
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
-from hourtally.labels import Labelled, merged
+from hourtally.labels import Parts, merged
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.parquet_source import read_parquet
@@ -213,7 +213,7 @@ def _read_file(
                 progress(parsed.read_bytes, size)
     hours: dict[str, Any] = {}
 
-    def write(hour: Hour, portions: Iterator[list[Labelled]]) -> tuple[str, dict[str, Any], int]:
+    def write(hour: Hour, portions: Iterator[Parts]) -> tuple[str, dict[str, Any], int]:
         left_out = 0
         staged = staging / f"{hour.name}.parquet"
         with SlicesWriter(staged) as writer:
@@ -246,7 +246,7 @@ def _read_file(
     }
 
 
-def _together(parts: list[Labelled]) -> tuple[pa.Table, int]:
+def _together(parts: Parts) -> tuple[pa.Table, int]:
     """A portion of an hour as it is to be written, and how many duplicates it had."""
     portion, duplicates = merged(parts)
     return to_table(portion), duplicates

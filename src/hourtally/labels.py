@@ -7,7 +7,6 @@ written by whole numbers, in a third of the memory and a fraction of the time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +36,19 @@ class Labelled:
     slices: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Slices of one hour that were labelled apart, one part behind the other.
+
+    labels, slices: as in `Labelled`, but that parts have labels and slices in common. count: how
+    many parts.
+    """
+
+    labels: pl.DataFrame
+    slices: pl.DataFrame
+    count: int
+
+
 def labelled(slices: pl.DataFrame) -> tuple[Labelled, int]:
     """Slices (`schemas.SLICES` after `hour`) with labels, each identity and content once.
 
@@ -48,19 +60,12 @@ def labelled(slices: pl.DataFrame) -> tuple[Labelled, int]:
     return _in_order(labels, slices.select(numbers, *_OWN))
 
 
-def merged(parts: Sequence[Labelled]) -> tuple[Labelled, int]:
+def merged(parts: Parts) -> tuple[Labelled, int]:
     """The slices of all parts as if they had been labelled together; how many were left out."""
-    if len(parts) == 1:
-        return parts[0], 0
-    texts = pl.concat((part.labels.select("hour", *LABEL) for part in parts), rechunk=True)
-    labels, numbers = _distinct(texts)
-    slices = []
-    first = 0
-    for part in parts:
-        own = numbers.slice(first, len(part.labels))
-        slices.append(part.slices.with_columns(own[part.slices["label"]]))
-        first += len(part.labels)
-    return _in_order(labels, pl.concat(slices, rechunk=True))
+    if parts.count == 1:
+        return Labelled(parts.labels, parts.slices), 0
+    labels, numbers = _distinct(parts.labels.select("hour", *LABEL))
+    return _in_order(labels, parts.slices.with_columns(numbers[parts.slices["label"]]))
 
 
 def resource_text() -> pl.Expr:

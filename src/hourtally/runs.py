@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import polars as pl
+import pyarrow as pa
 
 from hourtally.hours import Hour
-from hourtally.labels import Labelled, extent, labelled, resource_text
+from hourtally.labels import Labelled, Parts, extent, labelled, resource_text
 from hourtally.spill import SpilledFrames, compact
 
 RUN_ROWS: Final = 200_000
@@ -30,18 +31,18 @@ _BY: Final = ("resource_text", "extent", "identity")
 
 
 class _Kept(Protocol):
-    """A frame, wherever it lies."""
+    """A table, wherever it lies."""
 
-    def read(self, first: int, end: int) -> pl.DataFrame:
+    def read(self, first: int, end: int) -> pa.Table:
         """Rows [first, end)."""
 
 
 @dataclass(frozen=True)
 class _Held:
-    frame: pl.DataFrame
+    table: pa.Table
 
-    def read(self, first: int, end: int) -> pl.DataFrame:
-        return self.frame.slice(first, end - first)
+    def read(self, first: int, end: int) -> pa.Table:
+        return self.table.slice(first, end - first)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,11 @@ class _Part:
     slice_range: tuple[int, int]
     samples: pl.DataFrame
 
-    def between(self, first: _Cut, end: _Cut) -> Labelled:
-        """What lies between two cuts."""
-        slices = self.slices.read(first.slice, end.slice)
-        return Labelled(
+    def between(self, first: _Cut, end: _Cut) -> tuple[pa.Table, pa.Table]:
+        """What lies between two cuts: its labels, and its slices by the run's labels."""
+        return (
             self.labels.read(first.label_from, end.label_until),
-            slices.with_columns(pl.col("label") - first.label_from),
+            self.slices.read(first.slice, end.slice),
         )
 
 
@@ -94,7 +94,7 @@ class Runs:
         if self._waiting_rows >= RUN_ROWS:
             self._make_run()
 
-    def by_hour(self) -> Iterator[tuple[Hour, Iterator[list[Labelled]]]]:
+    def by_hour(self) -> Iterator[tuple[Hour, Iterator[Parts]]]:
         """Each hour with its portions, in order; the parts of a portion are to be merged."""
         if self._waiting_rows:
             self._make_run()
@@ -133,7 +133,7 @@ class Runs:
         size = labels.nbytes + slices.nbytes
         if self._held_bytes + size <= _MOST_HELD_BYTES:
             self._held_bytes += size
-            return _Held(pl.DataFrame(labels)), _Held(pl.DataFrame(slices))
+            return _Held(labels), _Held(slices)
         if self._spilled is None:
             self._spilled = (
                 SpilledFrames(self.folder / "labels.arrow"),
@@ -160,19 +160,36 @@ def _samples(run: Labelled, places: list[int]) -> pl.DataFrame:
     return pl.concat([texts, slices.select(extent(), "identity")], how="horizontal")
 
 
-def _portions(parts: list[_Part]) -> Iterator[list[Labelled]]:
+def _portions(parts: list[_Part]) -> Iterator[Parts]:
     total = sum(part.slice_range[1] - part.slice_range[0] for part in parts)
     borders = _borders(parts, -(-total // _PORTION_ROWS))
     cuts = [list(itertools.pairwise(_cuts(part, borders))) for part in parts]
     for portion in range(len(borders) + 1):
         within = [
-            part.between(*own[portion])
+            (part, *own[portion])
             for part, own in zip(parts, cuts, strict=True)
             if own[portion][0].slice < own[portion][1].slice
         ]
         # Nothing comes before a border that is the first resource of all.
         if within:
-            yield within
+            yield _one_behind_the_other(within)
+
+
+def _one_behind_the_other(within: list[tuple[_Part, _Cut, _Cut]]) -> Parts:
+    """Stretches of several parts; put together before Polars has them, as each would cost it."""
+    stretches = [part.between(first, end) for part, first, end in within]
+    labels, slices = ([*tables] for tables in zip(*stretches, strict=True))
+    firsts = itertools.accumulate(map(len, labels), initial=0)
+    shifts = [
+        begin - first.label_from for begin, (_, first, _) in zip(firsts, within, strict=False)
+    ]
+    shift = pl.DataFrame({"by": shifts, "slices": [*map(len, slices)]}).select(
+        pl.col("by").repeat_by("slices").explode()
+    )
+    numbered = pl.DataFrame(pa.concat_tables(slices)).with_columns(
+        (pl.col("label") + shift.to_series()).cast(pl.UInt32)
+    )
+    return Parts(pl.DataFrame(pa.concat_tables(labels)).rechunk(), numbered.rechunk(), len(within))
 
 
 def _borders(parts: list[_Part], portions: int) -> pl.DataFrame:
@@ -195,7 +212,7 @@ def _cuts(part: _Part, borders: pl.DataFrame) -> Iterator[_Cut]:
     (first_label, end_label), (first_slice, end_slice) = part.label_range, part.slice_range
     yield _Cut(first_label, first_label, first_slice)
     if len(borders):
-        labels = part.labels.read(first_label, end_label)
+        labels = pl.DataFrame(part.labels.read(first_label, end_label))
         texts = labels.select(resource_text()).to_series()
         befores = texts.search_sorted(borders["resource_text"], side="left")
         afters = texts.search_sorted(borders["resource_text"], side="right")
@@ -204,7 +221,7 @@ def _cuts(part: _Part, borders: pl.DataFrame) -> Iterator[_Cut]:
         for before, after, (_, *place) in zip(befores, afters, borders.iter_rows(), strict=True):
             first, end = first_slice + offsets[before], first_slice + offsets[after]
             if any(place) and first < end:
-                first += _before(part.slices.read(first, end), *place)
+                first += _before(pl.DataFrame(part.slices.read(first, end)), *place)
                 yield _Cut(first_label + after, first_label + before, first)
             else:
                 yield _Cut(first_label + before, first_label + before, first)

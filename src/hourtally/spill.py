@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 # Stretches of a thousand rows are read of it, so that few others are read with them.
-_BATCH_ROWS: Final = 4_096
+_BATCH_ROWS: Final = 1_024
 
 
 def compact(frame: pl.DataFrame) -> pa.Table:
@@ -61,7 +61,7 @@ class SpilledFrame:
     frames: SpilledFrames
     first_batch: int
 
-    def read(self, first: int, end: int) -> pl.DataFrame:
+    def read(self, first: int, end: int) -> pa.Table:
         """Rows [first, end); there has to be one."""
         from_batch = first // _BATCH_ROWS
         batches = [
@@ -69,4 +69,4 @@ class SpilledFrame:
             for number in range(from_batch, -(-end // _BATCH_ROWS))
         ]
         start = from_batch * _BATCH_ROWS
-        return pl.DataFrame(pa.Table.from_batches(batches).slice(first - start, end - first))
+        return pa.Table.from_batches(batches).slice(first - start, end - first)
