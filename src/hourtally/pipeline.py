@@ -219,11 +219,11 @@ def build_hours(
     Raises:
         StorageFault: the system refused a write; hours built before stay published.
     """
-    # It brings the engines, a third of a second, which a look for what is stale does without.
-    from hourtally.build import build_hour
-
     report = BuildReport(undone=len(stale))
     with abandoned_at_an_interrupt(stop):
+        # It brings the engines, a third of a second, which a look for what is stale does without.
+        from hourtally.build import build_hour
+
         for one in stale:
             if stop is not None and stop.is_set():
                 break

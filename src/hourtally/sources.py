@@ -28,10 +28,10 @@ PARQUET_SUFFIX: Final = ".parquet"
 # The same for people.
 EVENT_SUFFIXES: Final = ".ndjson, .jsonl (also with .gz or .zst), .parquet"
 
-BLOCK_BYTES: Final = 8 << 20
+BLOCK_BYTES: Final = 12 << 20
 # Of a block's end, to look for a line's end in.
 _NEAR_BYTES: Final = 64 << 10
-# Lines of events are longer: a block of them has half as many.
+# Lines of events are longer: a block has fewer of them.
 MAX_BLOCK_LINES: Final = 100_000
 MAX_KEPT_LINE_BYTES: Final = 16 << 20
 # A line of events compresses to a fortieth, at best to a 150th; gzip's best is a 1,030th.
