@@ -1,4 +1,4 @@
-"""A home with work for a while: one event that touches twenty hours."""
+"""A home with work for a while: one event that touches sixty hours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hourtally.sample import write_sample
 from hourtally.settings import Settings
 from tests.command_line import NOW
 
-HOURS = 20
-RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-04T12")
+HOURS = 60
+RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-06T04")
 
 
 def home_of_long_event(folder: Path) -> Home:
@@ -34,7 +34,7 @@ def home_of_long_event(folder: Path) -> Home:
             "resourceId": "api",
             "resourceType": "service",
             "start": "2026-11-03T16:00:00Z",
-            "end": "2026-11-04T12:00:00Z",
+            "end": "2026-11-06T04:00:00Z",
             "cpuMillicores": 1000,
         },
     }

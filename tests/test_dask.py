@@ -113,14 +113,14 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
             dask_scheduler=address,
         )
 
-    # The hours of the first day, 16 to 23, and those of the second, 0 to 11.
-    assert (len(interrupted.built.built), interrupted.built.undone) == (8, 12)
+    # The hours of the first day, 16 to 23, and those of the days after it.
+    assert (len(interrupted.built.built), interrupted.built.undone) == (8, HOURS - 8)
     assert left_at_the_kill[0] > 0
     assert report.built.failed == []
     assert after_the_kill == published(one)
     assert len(after_the_kill) == HOURS
-    # 10 hours a task at most, and no task across the end of a day: 8, 10 and 2. Then one of 8.
-    assert len(sent) == 4
+    # No task across the end of a day: 8, 24, 24 and 4 hours. Then one of 8.
+    assert len(sent) == 5
     assert max(own for own, _ in sent) < 8_000
     assert max(whole for _, whole in sent) < 100_000
 

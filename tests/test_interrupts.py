@@ -226,6 +226,6 @@ def test_a_terminal_is_shown_how_long_it_takes_and_a_dry_run_estimates_by_that(h
     assert after[1].split(maxsplit=1) == ["2026-11-03T16", "forced"]
     assert re.fullmatch(
         rf"{HOURS} hours would be built, in about \d+\.\d (seconds|minutes) "
-        rf"at the pace of the last {HOURS} builds\.",
+        rf"at the pace of the last 24 builds\.",
         after[-1],
     )
