@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -116,27 +116,28 @@ def build_all(
     caller = who_waits()
     # Processes take their hours from all tasks: one more, and none waits while a task begins.
     tasks = work.workers + (caller.processes is not None)
-    running: deque[tuple[Sequence[StaleHour], PrefectFuture[Any]]] = deque()
+    groups = list(_groups(stale, work.workers))
+    running: deque[tuple[int, PrefectFuture[Any]]] = deque()
+    # By the number of their group: an interrupt may come between any two steps, and then a
+    # report is neither lost nor counted twice.
+    parts: dict[int, BuildReport] = {}
     hours = _Hours(caller.progress, len(stale))
-    left = len(stale)
 
     def collect() -> BuildReport:
-        group, future = running[0]
+        number, future = running[0]
+        group = groups[number]
         future.wait()
-        running.popleft()
         part: BuildReport = outcome(future.state)
-        built.add(part)
+        parts[number] = part
+        running.popleft()
         # Of a task on another machine no hour was told before.
         hours.add(*(one.hour.name for one in group[: len(group) - part.undone]))
         return part
 
-    def show(part: BuildReport) -> None:
-        show_days(work.home, part)
-        progress.show(len(hours.done), len(stale), hours.last)
-
-    def show_rest() -> None:
-        while running:
-            show(collect())
+    def show(*several: BuildReport) -> None:
+        for part in several:
+            show_days(work.home, part)
+            progress.show(len(hours.done), len(stale), hours.last)
 
     progress.begin(len(stale))
     try:
@@ -144,26 +145,30 @@ def build_all(
             waiting(replace(caller, hour_done=hours.add)),
             abandoned_at_an_interrupt(caller.stop),
         ):
-            for group in _groups(stale, work.workers):
+            for number, group in enumerate(groups):
                 ended = [collect()] if len(running) == tasks else []
                 # Tasks on other machines do not see it, so they are not begun.
                 if not caller.stop.is_set():
                     # All that travels to the machine that builds these hours.
                     given = {"work": work, "stale": group, "report": BuildReport()}
-                    running.append((group, runner.submit(build, given)))
-                    left -= len(group)
+                    running.append((number, runner.submit(build, given)))
                 # After that, so that nothing waits for the server.
-                for part in ended:
-                    show(part)
-            show_rest()
+                show(*ended)
+            while running:
+                show(collect())
         # That of an interrupted run, which ends soon.
-        show_rest()
-        built.undone += left
+        rest = [collect() for _ in range(len(running))]
+        with abandoned_at_an_interrupt(caller.stop):
+            show(*rest)
     except BaseException:
         caller.stop.set()
-        for _, future in running:
-            _add_ended(future, built)
+        parts.update(_ended((n, future) for n, future in running if n not in parts))
         raise
+    else:
+        built.undone += _not_begun(groups, parts)
+    finally:
+        for part in parts.values():
+            built.add(part)
 
 
 class _Hours:
@@ -187,11 +192,20 @@ class _Hours:
                         self._progress(len(self.done), self._total, name)
 
 
-def _add_ended(future: PrefectFuture[Any], built: BuildReport) -> None:
-    future.wait()
-    part = future.state.result(raise_on_failure=False)
-    if isinstance(part, BuildReport):
-        built.add(part)
+def _not_begun(groups: Sequence[Sequence[StaleHour]], parts: Mapping[int, BuildReport]) -> int:
+    """How many hours are of groups that have no report."""
+    return sum(len(group) for number, group in enumerate(groups) if number not in parts)
+
+
+def _ended(
+    running: Iterable[tuple[int, PrefectFuture[Any]]],
+) -> Iterator[tuple[int, BuildReport]]:
+    """The reports of tasks, once they have ended; of those that failed there is none."""
+    for number, future in running:
+        future.wait()
+        part = future.state.result(raise_on_failure=False)
+        if isinstance(part, BuildReport):
+            yield number, part
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:
