@@ -8,6 +8,7 @@ import pytest
 
 from hourtally import build as building
 from hourtally import explain as explaining
+from hourtally import revision_files
 from hourtally.errors import Damaged
 from hourtally.revisions import current_manifest
 from tests.damaging import AFTER_MS, CARD, GOLDEN, SETTINGS, flip_middle, golden_home, slices_of
@@ -23,7 +24,7 @@ def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
     home = golden_home(tmp_path)
     path, _ = slices_of(home, "a1")
     flip_middle(path)
-    monkeypatch.setattr(building, "meter", never)
+    monkeypatch.setattr(revision_files, "meter", never)
     monkeypatch.setattr(explaining, "slices_with", never)
     manifest = current_manifest(home, GOLDEN)
     assert manifest is not None

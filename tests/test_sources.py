@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from hourtally import sources
 from hourtally.errors import FileRefused
-from hourtally.sources import Block, HugeLine, event_files, read_blocks
+from hourtally.event_files import event_files
+from hourtally.sources import Block, HugeLine, read_blocks
 
 LINES = b"one\ntwo\n\nfour"
 NOTHING = pa.compress(b"", codec="zstd", asbytes=True)

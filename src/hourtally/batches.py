@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import polars as pl
-
 from hourtally import home as storage
 from hourtally.concurrency import in_turn
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.schemas import USAGE_KEY
 
 
 def check_slices(home: Home, hour: Hour, batches: Sequence[str], threads: int = 1) -> None:
@@ -40,24 +37,6 @@ def _check(home: Home, hour: Hour, batch: str) -> None:
             f"and ingest {record.get('file')} again"
         )
         raise Damaged(path, reason)
-
-
-def check_keys(home: Home, hour: Hour, batches: Sequence[str]) -> None:
-    """See that the slices, which are whole, have what a build groups by.
-
-    Raises:
-        Damaged: a file is of a version that stored no usage keys.
-    """
-    for batch in batches:
-        path = home.slices(hour, batch)
-        if not set(USAGE_KEY) <= pl.read_parquet_schema(path).keys():
-            record = home.batch_record(batch)
-            file = storage.read_sealed_json(record).get("file")
-            reason = (
-                "it has no usage keys, which this version builds with: an earlier one ingested it; "
-                f"remove {record} and ingest {file} again"
-            )
-            raise Damaged(path, reason)
 
 
 def files_of(home: Home, batches: Iterable[str]) -> dict[str, str]:

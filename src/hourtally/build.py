@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import secrets
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
-
-import duckdb
-import polars as pl
+from typing import Any
 
 from hourtally import home as storage
-from hourtally.batches import check_keys, check_slices
-from hourtally.changes import in_short
-from hourtally.components import BYOC_COMPONENTS, PAAS_PRICES
-from hourtally.documents import DocumentBlock, documents
-from hourtally.engine import connected
+from hourtally.batches import check_slices
+from hourtally.concurrency import loaded_beside
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
-from hourtally.metering import Metered, describe_conflicts, meter
-from hourtally.ratecard import RateCard, keep_statement
-from hourtally.rating import rate
+from hourtally.ratecard import RateCard
 from hourtally.revisions import Manifest, commit, current_manifest, remove_unpublished
-from hourtally.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
-from hourtally.schemas import CUSTOMERS
 from hourtally.settings import Settings
 from hourtally.staleness import FORCED, inputs_of, reasons_of
-
-MOST_LISTED_CONFLICTS: Final = 1_000
-# What DuckDB says where memory, or the disk that it spills to, does not suffice.
-_ENGINE_FAULTS: Final = (duckdb.IOException, duckdb.OutOfMemoryException)
-_ROW_GROUP_ROWS: Final = 131_072
 
 
 @dataclass(frozen=True)
@@ -109,12 +90,11 @@ def _publish(
     folder = home.hour(hour) / f"rev-{revision:06d}-{secrets.token_hex(8)}"
     folder.mkdir()
     try:
-        check_slices(home, hour, inputs["batches"], settings.threads)
-        check_keys(home, hour, inputs["batches"])
-        try:
-            facts = _write_revision(home, card, hour, settings, parent, inputs, folder)
-        except _ENGINE_FAULTS as error:
-            raise OSError(errno.EIO, str(error), str(folder)) from error
+        with loaded_beside("hourtally.revision_files"):
+            check_slices(home, hour, inputs["batches"], settings.threads)
+        from hourtally.revision_files import write_revision
+
+        facts = write_revision(home, card, hour, settings, parent, inputs, folder)
         storage.fsync_folder(folder)
         storage.fsync_folder(folder.parent)
     except BaseException:
@@ -148,103 +128,3 @@ def _publish(
         conflicts=record["conflicts"]["count"],
         total_nanocents=record["totals"]["total"],
     )
-
-
-def _write_revision(
-    home: Home,
-    card: RateCard,
-    hour: Hour,
-    settings: Settings,
-    parent: Manifest | None,
-    inputs: dict[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    """Run the stages and write the revision's files; what its manifest says of them."""
-    periods = card.periods(hour)
-    paths = [home.slices(hour, batch) for batch in inputs["batches"]]
-    with connected(folder / "spill", settings) as connection:
-        metered = meter(connection, paths, periods)
-    rated = rate(hour, metered.usage, card.in_force(hour), periods)
-    rollup = roll_up(rated.charges, rated.clusters, metered.usage)
-    tables = {
-        "charges": rated.charges,
-        "clusters": rated.clusters,
-        "types": rollup.types,
-        "projects": rollup.projects,
-        "teams": rollup.teams,
-    }
-    if len(metered.conflicts):
-        tables["conflicts"] = metered.conflicts
-    # Writing and fsyncing wait for the disk; the documents' text has what is left of the cores.
-    with ThreadPoolExecutor(1) as writer:
-        written = [
-            writer.submit(_write_table, folder / f"{name}.parquet", table)
-            for name, table in tables.items()
-        ]
-        path = folder / "documents.ndjson"
-        blocks = documents(hour, rated.charges, rollup, settings.threads)
-        tables["customers"] = _write_documents(path, blocks)
-        written += [
-            writer.submit(_write_table, folder / "customers.parquet", tables["customers"]),
-            writer.submit(_finish_file, path),
-        ]
-        keep_statement(home, card, hour, folder)
-        totals = _totals(rollup.customers)
-        changes = parent and in_short(home, parent, inputs, tables, totals["total"])
-        files = dict(sorted(future.result() for future in written))
-    return {
-        "files": files,
-        "rows": {"slices": metered.slices, **{name: len(table) for name, table in tables.items()}},
-        "totals": totals,
-        **_left_out(metered),
-        "changes": changes,
-    }
-
-
-def _write_documents(path: Path, blocks: Iterable[DocumentBlock]) -> pl.DataFrame:
-    """Write the documents' lines; `schemas.CUSTOMERS`."""
-    located = [pl.DataFrame(schema=CUSTOMERS)]
-    with path.open("xb") as file:
-        for block in blocks:
-            file.write(block.lines)
-            located.append(block.customers)
-    return pl.concat(located)
-
-
-def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
-    """Write a table durably; its file's name and what the manifest says of it."""
-    try:
-        table.rechunk().write_parquet(
-            path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS
-        )
-    except pl.exceptions.ComputeError as error:
-        # Polars says so of a full disk.
-        raise OSError(errno.EIO, str(error), str(path)) from error
-    return _finish_file(path)
-
-
-def _finish_file(path: Path) -> tuple[str, dict[str, Any]]:
-    storage.fsync_file(path)
-    return path.name, storage.describe_file(path)
-
-
-def _left_out(metered: Metered) -> dict[str, Any]:
-    return {
-        "duplicates": metered.duplicates,
-        "conflicts": {
-            "count": len(metered.conflicts),
-            "listed": describe_conflicts(metered.conflicts, MOST_LISTED_CONFLICTS),
-        },
-    }
-
-
-def _totals(customers: pl.DataFrame) -> dict[str, Any]:
-    """Exact sums over the hour's customers, in nanocents; they may pass 64 bits."""
-
-    def total(column: str) -> int:
-        return int(customers[column].cast(pl.Int128).sum())
-
-    paas = {key: total(f"paas_{c}") for key, c in zip(PAAS_PRICES, PAAS_COLUMNS, strict=True)}
-    byoc_keys = ("total", *BYOC_COMPONENTS)
-    byoc = {key: total(f"byoc_{c}") for key, c in zip(byoc_keys, BYOC_COLUMNS, strict=True)}
-    return {"total": paas["total"] + byoc["total"], "paas": paas, "byoc": byoc}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -29,3 +32,15 @@ def in_turn(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def loaded_beside(module: str) -> Iterator[None]:
+    """Around work that leaves a core free: the module, a slow one to load, is loaded at its end."""
+    if module in sys.modules:
+        yield
+        return
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(import_module, module)
+        yield
+        loading.result()

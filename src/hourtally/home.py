@@ -23,7 +23,8 @@ from typing import Any
 from hourtally.errors import Damaged, StorageFault, what_to_do
 from hourtally.hours import Hour
 
-_READ_BYTES = 1 << 20
+# Few reads, as each waits for whoever else runs Python meanwhile.
+_READ_BYTES = 8 << 20
 # How a record ends, and how one ends that has a digest.
 _END = b"\n}\n"
 _SEALED_END = b',\n "digest": "%b"\n}\n'
@@ -256,8 +257,9 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
     with _named(path), path.open("rb", buffering=0) as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
+        block = memoryview(bytearray(min(_READ_BYTES, os.fstat(file.fileno()).st_size + 1)))
+        while size := file.readinto(block):
+            digest.update(block[:size])
     return digest.hexdigest()
 
 

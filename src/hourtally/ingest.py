@@ -9,33 +9,24 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Final
 
 from hourtally import home as storage
-from hourtally.concurrency import in_turn
+from hourtally.concurrency import loaded_beside
 from hourtally.errors import Damaged, FileRefused
+from hourtally.event_files import EVENT_SUFFIXES, is_event_file, written_path
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
-from hourtally.labels import Parts, merged
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
-from hourtally.parquet_source import read_parquet
-from hourtally.parsing import LineParser, Parsed
-from hourtally.runs import Runs
-from hourtally.slices_file import SlicesWriter, to_table
-from hourtally.slicing import portions_of, slices_of
-from hourtally.sources import EVENT_SUFFIXES, PARQUET_SUFFIX, is_event_file, read_blocks
+
+if TYPE_CHECKING:
+    from hourtally.intake import Progress
 
 BATCH_DIGITS: Final = 16
-
-Progress = Callable[[int, int], None]
-"""Called with bytes read of the file and its size."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +41,6 @@ class IngestReceipt:
     quarantined: int
     hours: int
     skipped: bool
-
-
-@dataclass
-class _Tally:
-    """Counts of a file: `lines = accepted + duplicates + quarantined`."""
-
-    lines: int = 0
-    events: int = 0
-    duplicates: int = 0
-    rules: Counter[str] = field(default_factory=Counter)
 
 
 def ingest_file(
@@ -79,7 +60,8 @@ def ingest_file(
         if not stat.S_ISREG(before.st_mode):
             # To open a pipe would wait for its writer, to read a device might never end.
             raise FileRefused(path, "it is no regular file")
-        sha256 = storage.sha256_of(path)
+        with loaded_beside("hourtally.intake"):
+            sha256 = storage.sha256_of(path)
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     batch = sha256[:BATCH_DIGITS]
@@ -88,6 +70,8 @@ def ingest_file(
         if record := _record_of(home, path, batch, sha256):
             return _skip(home, staging, record)
     refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
+    from hourtally.intake import take_in
+
     with storage.storage_faults(staging, "ingesting"), locked_folder(staging):
         if record := _record_of(home, path, batch, sha256):
             return _skip(home, staging, record)
@@ -96,11 +80,11 @@ def ingest_file(
             "batch": batch,
             "sha256": sha256,
             "size": before.st_size,
-            "file": _written(path),
+            "file": written_path(path),
             "ingested_at": format_instant(now_ms),
         }
         try:
-            record |= _read_file(path, before.st_size, staging, now_ms, threads, progress)
+            record |= take_in(path, before.st_size, staging, now_ms, threads, progress)
             _check_unchanged(path, before)
         except FileRefused:
             storage.remove_folder(staging)
@@ -182,83 +166,6 @@ def _clear_leftovers(home: Home, batch: str, staging: Path) -> None:
         home.quarantine(batch).unlink(missing_ok=True)
     for entry in storage.list_folder(staging):
         entry.unlink()
-
-
-def _written(path: Path) -> str:
-    """A path as text; bytes of a file's name that are not UTF-8 have no other way into JSON."""
-    return str(path).encode(errors="backslashreplace").decode()
-
-
-def _read_file(
-    path: Path,
-    size: int,
-    staging: Path,
-    now_ms: int,
-    threads: int,
-    progress: Progress | None,
-) -> dict[str, Any]:
-    """Read a file into staged slices and quarantine; what the record says of them."""
-    tally = _Tally()
-    runs = Runs(staging)
-    with (staging / "quarantine.ndjson").open("xb") as quarantine:
-        for parsed in _parsed(path, now_ms, threads):
-            tally.lines += parsed.lines
-            tally.events += len(parsed.events)
-            for refusal in parsed.refusals:
-                tally.rules[refusal.rule] += 1
-                quarantine.write(refusal.to_json(_written(path)))
-            for events in portions_of(parsed.events):
-                runs.add(slices_of(events))
-            if progress:
-                progress(parsed.read_bytes, size)
-    hours: dict[str, Any] = {}
-
-    def write(hour: Hour, portions: Iterator[Parts]) -> tuple[str, dict[str, Any], int]:
-        left_out = 0
-        staged = staging / f"{hour.name}.parquet"
-        with SlicesWriter(staged) as writer:
-            # While one portion is encoded, the next one is put together.
-            for table, duplicates in in_turn(1, _together, ((portion,) for portion in portions)):
-                left_out += duplicates
-                writer.write(table)
-        storage.fsync_file(staged)
-        return hour.name, {"rows": writer.rows, **storage.describe_file(staged)}, left_out
-
-    for name, entry, left_out in in_turn(threads, write, runs.by_hour()):
-        hours[name] = entry
-        tally.duplicates += left_out
-    tally.duplicates += runs.left_out
-    quarantined = tally.rules.total()
-    accepted = tally.events - tally.duplicates
-    if tally.lines != accepted + tally.duplicates + quarantined:
-        message = (
-            f"{path}: {tally.lines} lines are not {accepted}, {tally.duplicates}, {quarantined}"
-        )
-        raise AssertionError(message)
-    return {
-        "lines": tally.lines,
-        "accepted": accepted,
-        "duplicates": tally.duplicates,
-        "quarantined": quarantined,
-        "rules": dict(sorted(tally.rules.items())),
-        "quarantine": storage.describe_file(staging / "quarantine.ndjson") if quarantined else None,
-        "hours": hours,
-    }
-
-
-def _together(parts: Parts) -> tuple[pa.Table, int]:
-    """A portion of an hour as it is to be written, and how many duplicates it had."""
-    portion, duplicates = merged(parts)
-    return to_table(portion), duplicates
-
-
-def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:
-    """The file's blocks, parsed several at a time, given back in the order of the file."""
-    if path.suffix == PARQUET_SUFFIX:
-        yield from read_parquet(path, now_ms)
-        return
-    parser = LineParser(now_ms)
-    yield from in_turn(threads, parser.parse, ((block,) for block in read_blocks(path)))
 
 
 def _put_in_place(home: Home, batch: str, staging: Path, record: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from hourtally import pipeline, progress, reports, workers
 from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.estimate import estimate
+from hourtally.event_files import EVENT_SUFFIXES, event_files
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.interrupts import Stop, gently
@@ -80,8 +81,6 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
 
 
 def _say_where_no_event_files_are(paths: Sequence[Path]) -> None:
-    from hourtally.sources import EVENT_SUFFIXES, event_files
-
     for path in paths:
         # One that is not there or cannot be looked into is refused, which is said as well.
         with suppress(FileRefused):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hourtally.build import BuildReceipt, build_hour
 from hourtally.errors import (
     Damaged,
     FileRefused,
@@ -18,9 +19,11 @@ from hourtally.errors import (
     StorageFault,
     interrupts_told,
 )
+from hourtally.event_files import event_files
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
+from hourtally.ingest import IngestReceipt, ingest_file
 from hourtally.interrupts import (
     Stop,
     abandoned_at_an_interrupt,
@@ -31,9 +34,7 @@ from hourtally.staleness import StaleHour
 from hourtally.staleness import stale_hours as find_stale_hours
 
 if TYPE_CHECKING:
-    from hourtally.build import BuildReceipt
     from hourtally.export import ExportReport
-    from hourtally.ingest import IngestReceipt
 
 _Error = TypeVar("_Error", bound=HourtallyError)
 Progress = Callable[[int, int, str], None]
@@ -144,8 +145,6 @@ def ingest_new(
 
 
 def _event_files(path: Path, report: IngestReport) -> list[Path]:
-    from hourtally.sources import event_files
-
     try:
         files = event_files(path)
     except FileRefused as refusal:
@@ -166,9 +165,6 @@ def _ingest(
     progress: Progress | None,
     report: IngestReport,
 ) -> IngestReceipt | None:
-    # It brings all that reads events, which a build does without.
-    from hourtally.ingest import ingest_file
-
     try:
         receipt = ingest_file(
             home,
@@ -221,9 +217,6 @@ def build_hours(
     """
     report = BuildReport(undone=len(stale))
     with abandoned_at_an_interrupt(stop):
-        # It brings the engines, a third of a second, which a look for what is stale does without.
-        from hourtally.build import build_hour
-
         for one in stale:
             if stop is not None and stop.is_set():
                 break

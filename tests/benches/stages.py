@@ -20,7 +20,16 @@ from unittest import mock
 
 import polars as pl
 
-from hourtally import build, fast_lines, ingest, parsing, pipeline, runs, slices_file
+from hourtally import (
+    build,
+    fast_lines,
+    intake,
+    parsing,
+    pipeline,
+    revision_files,
+    runs,
+    slices_file,
+)
 from hourtally import home as storage
 from hourtally.home import Home
 from hourtally.ratecard import load_rate_card
@@ -30,25 +39,25 @@ NOW_MS = 1_900_000_000_000
 # What is looked up where, and the stage that it is.
 INGEST = {
     (storage, "sha256_of"): "hash the file (and its slices)",
-    (ingest, "read_blocks"): "read the file in blocks",
+    (intake, "read_blocks"): "read the file in blocks",
     (pl, "read_lines"): "blocks to lines",
     (fast_lines.FastReader, "read_plain"): "lines to events: plain ones",
     (parsing, "matching"): "lines to events: patterns of the others",
     (fast_lines.FastReader, "read_matching"): "lines to events: those that match",
-    (ingest, "slices_of"): "events to slices",
+    (intake, "slices_of"): "events to slices",
     (runs.Runs, "add"): "slices to runs",
-    (ingest, "_together"): "put portions together",
+    (intake, "_together"): "put portions together",
     (slices_file.SlicesWriter, "write"): "encode Parquet",
     (storage, "fsync_file"): "fsync",
 }
 BUILD = {
     (build, "check_slices"): "hash the slices",
-    (build, "meter"): "metering: identities, usage",
-    (build, "rate"): "rating",
-    (build, "roll_up"): "rollup",
-    (build, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",
-    (build, "_write_documents"): "documents: text and digests, written",
-    (build, "_finish_file"): "fsync and hash files",
+    (revision_files, "meter"): "metering: identities, usage",
+    (revision_files, "rate"): "rating",
+    (revision_files, "roll_up"): "rollup",
+    (revision_files, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",
+    (revision_files, "_write_documents"): "documents: text and digests, written",
+    (revision_files, "_finish_file"): "fsync and hash files",
 }
 
 

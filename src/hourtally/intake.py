@@ -1,0 +1,111 @@
+"""An event file to staged slices, one file an hour, and a staged quarantine file.
+
+It brings the engines, so it is loaded while the file is hashed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from hourtally import home as storage
+from hourtally.concurrency import in_turn
+from hourtally.event_files import PARQUET_SUFFIX, written_path
+from hourtally.hours import Hour
+from hourtally.labels import Parts, merged
+from hourtally.parquet_source import read_parquet
+from hourtally.parsing import LineParser, Parsed
+from hourtally.runs import Runs
+from hourtally.slices_file import SlicesWriter, to_table
+from hourtally.slicing import portions_of, slices_of
+from hourtally.sources import read_blocks
+
+Progress = Callable[[int, int], None]
+"""Called with bytes read of the file and its size."""
+
+
+@dataclass
+class _Tally:
+    """Counts of a file: `lines = accepted + duplicates + quarantined`."""
+
+    lines: int = 0
+    events: int = 0
+    duplicates: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+
+
+def take_in(
+    path: Path,
+    size: int,
+    staging: Path,
+    now_ms: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Read a file into staged slices and quarantine; what the record says of them."""
+    tally = _Tally()
+    runs = Runs(staging)
+    with (staging / "quarantine.ndjson").open("xb") as quarantine:
+        for parsed in _parsed(path, now_ms, threads):
+            tally.lines += parsed.lines
+            tally.events += len(parsed.events)
+            for refusal in parsed.refusals:
+                tally.rules[refusal.rule] += 1
+                quarantine.write(refusal.to_json(written_path(path)))
+            for events in portions_of(parsed.events):
+                runs.add(slices_of(events))
+            if progress:
+                progress(parsed.read_bytes, size)
+    hours: dict[str, Any] = {}
+
+    def write(hour: Hour, portions: Iterator[Parts]) -> tuple[str, dict[str, Any], int]:
+        left_out = 0
+        staged = staging / f"{hour.name}.parquet"
+        with SlicesWriter(staged) as writer:
+            # While one portion is encoded, the next one is put together.
+            for table, duplicates in in_turn(1, _together, ((portion,) for portion in portions)):
+                left_out += duplicates
+                writer.write(table)
+        storage.fsync_file(staged)
+        return hour.name, {"rows": writer.rows, **storage.describe_file(staged)}, left_out
+
+    for name, entry, left_out in in_turn(threads, write, runs.by_hour()):
+        hours[name] = entry
+        tally.duplicates += left_out
+    tally.duplicates += runs.left_out
+    quarantined = tally.rules.total()
+    accepted = tally.events - tally.duplicates
+    if tally.lines != accepted + tally.duplicates + quarantined:
+        message = (
+            f"{path}: {tally.lines} lines are not {accepted}, {tally.duplicates}, {quarantined}"
+        )
+        raise AssertionError(message)
+    return {
+        "lines": tally.lines,
+        "accepted": accepted,
+        "duplicates": tally.duplicates,
+        "quarantined": quarantined,
+        "rules": dict(sorted(tally.rules.items())),
+        "quarantine": storage.describe_file(staging / "quarantine.ndjson") if quarantined else None,
+        "hours": hours,
+    }
+
+
+def _together(parts: Parts) -> tuple[pa.Table, int]:
+    """A portion of an hour as it is to be written, and how many duplicates it had."""
+    portion, duplicates = merged(parts)
+    return to_table(portion), duplicates
+
+
+def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:
+    """The file's blocks, parsed several at a time, given back in the order of the file."""
+    if path.suffix == PARQUET_SUFFIX:
+        yield from read_parquet(path, now_ms)
+        return
+    parser = LineParser(now_ms)
+    yield from in_turn(threads, parser.parse, ((block,) for block in read_blocks(path)))
