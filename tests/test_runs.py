@@ -46,7 +46,10 @@ def test_runs_give_back_by_hour_what_was_added(
         kept = Runs(tmp_path_factory.mktemp("runs"))
         for piece in range(pieces):
             kept.add(slices.gather_every(pieces, piece))
-        hours = {hour.timestamp: list(portions) for hour, portions in kept.by_hour()}
+        hours = {
+            hour.timestamp: [portion.read() for portion in portions]
+            for hour, portions in kept.by_hour()
+        }
     assert list(hours) == sorted(set(slices["hour"]))
     left_out = kept.left_out
     for hour, portions in hours.items():
@@ -88,7 +91,7 @@ def test_a_resource_of_more_than_a_portion_comes_in_several(tmp_path: Path, even
         for piece in replicas.iter_slices(20):
             kept.add(piece)
         [(_, portions)] = kept.by_hour()
-        merged_portions = [merged(portion) for portion in portions]
+        merged_portions = [merged(portion.read()) for portion in portions]
     sizes = [len(portion.slices) for portion, _ in merged_portions]
     left_out = kept.left_out + sum(more for _, more in merged_portions)
     if is_same:
@@ -119,7 +122,11 @@ def test_hours_put_together_at_once_do_not_mix(tmp_path: Path) -> None:
     with small_runs(40, 2):
         kept = Runs(tmp_path)
         kept.add(slices)
-        together = list(in_turn(4, lambda hour, parts: (hour, list(parts)), kept.by_hour()))
+        together = list(
+            in_turn(
+                4, lambda hour, portions: (hour, [one.read() for one in portions]), kept.by_hour()
+            )
+        )
     assert [hour.timestamp for hour, _ in together] == sorted(set(slices["hour"]))
     for hour, portions in together:
         whole = pl.concat(told(merged(portion)[0]) for portion in portions)
@@ -140,7 +147,7 @@ def test_the_first_resource_of_an_hour_may_fill_portions(
         kept = Runs(tmp_path)
         kept.add(slices)
         [(_, portions)] = kept.by_hour()
-        merged_portions = [merged(portion) for portion in portions]
+        merged_portions = [merged(portion.read()) for portion in portions]
     expected, _ = in_order(slices)
     assert pl.concat(told(portion) for portion, _ in merged_portions).equals(expected)
 
@@ -158,7 +165,7 @@ def test_a_file_of_one_resource_of_more_than_a_portion_is_ingested(tmp_path: Pat
 def test_few_slices_are_never_written(tmp_path: Path) -> None:
     kept = Runs(tmp_path)
     kept.add(slices_of(judged_frame([statement(0, start=0, end=90)])))
-    sizes = [[len(merged(p)[0].slices) for p in portions] for _, portions in kept.by_hour()]
+    sizes = [[len(merged(p.read())[0].slices) for p in portions] for _, portions in kept.by_hour()]
     assert sizes == [[1], [1]]
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -17,13 +17,16 @@ from hourtally import home as storage
 from hourtally.concurrency import in_turn
 from hourtally.event_files import PARQUET_SUFFIX, written_path
 from hourtally.hours import Hour
-from hourtally.labels import Parts, merged
+from hourtally.labels import merged
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
-from hourtally.runs import Runs
+from hourtally.runs import Portion, Runs
 from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import portions_of, slices_of
 from hourtally.sources import read_blocks
+
+# Each takes 60 MB, and as many hours as there are threads may be written at the same time.
+_PORTIONS_AT_ONCE: Final = 2
 
 Progress = Callable[[int, int], None]
 """Called with bytes read of the file and its size."""
@@ -63,12 +66,13 @@ def take_in(
                 progress(parsed.read_bytes, size)
     hours: dict[str, Any] = {}
 
-    def write(hour: Hour, portions: Iterator[Parts]) -> tuple[str, dict[str, Any], int]:
+    def write(hour: Hour, portions: Iterator[Portion]) -> tuple[str, dict[str, Any], int]:
         left_out = 0
         staged = staging / f"{hour.name}.parquet"
         with SlicesWriter(staged) as writer:
-            # While one portion is encoded, the next one is put together.
-            for table, duplicates in in_turn(1, _together, ((portion,) for portion in portions)):
+            # While one portion is encoded, the next ones are put together.
+            work = ((portion,) for portion in portions)
+            for table, duplicates in in_turn(_PORTIONS_AT_ONCE, _together, work):
                 left_out += duplicates
                 writer.write(table)
         storage.fsync_file(staged)
@@ -96,10 +100,10 @@ def take_in(
     }
 
 
-def _together(parts: Parts) -> tuple[pa.Table, int]:
+def _together(portion: Portion) -> tuple[pa.Table, int]:
     """A portion of an hour as it is to be written, and how many duplicates it had."""
-    portion, duplicates = merged(parts)
-    return to_table(portion), duplicates
+    slices, duplicates = merged(portion.read())
+    return to_table(slices), duplicates
 
 
 def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:

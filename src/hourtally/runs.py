@@ -19,6 +19,7 @@ from typing import Final, Protocol
 import polars as pl
 import pyarrow as pa
 
+from hourtally.concurrency import in_turn
 from hourtally.hours import Hour
 from hourtally.labels import Labelled, Parts, extent, labelled, resource_text
 from hourtally.spill import SpilledFrames, compact
@@ -27,6 +28,7 @@ RUN_ROWS: Final = 200_000
 _MOST_HELD_BYTES: Final = 96 << 20
 _PORTION_ROWS: Final = 131_072
 _ROWS_A_SAMPLE: Final = 1_000
+_THREADS: Final = 2
 _BY: Final = ("resource_text", "extent", "identity")
 
 
@@ -94,8 +96,8 @@ class Runs:
         if self._waiting_rows >= RUN_ROWS:
             self._make_run()
 
-    def by_hour(self) -> Iterator[tuple[Hour, Iterator[Parts]]]:
-        """Each hour with its portions, in order; the parts of a portion are to be merged."""
+    def by_hour(self) -> Iterator[tuple[Hour, Iterator[Portion]]]:
+        """Each hour with its portions, in order."""
         if self._waiting_rows:
             self._make_run()
         for frames in self._spilled or ():
@@ -160,36 +162,48 @@ def _samples(run: Labelled, places: list[int]) -> pl.DataFrame:
     return pl.concat([texts, slices.select(extent(), "identity")], how="horizontal")
 
 
-def _portions(parts: list[_Part]) -> Iterator[Parts]:
+@dataclass(frozen=True)
+class Portion:
+    """Of an hour, what lies between two cuts in those of its parts that have something there."""
+
+    stretches: list[tuple[_Part, _Cut, _Cut]]
+
+    def read(self) -> Parts:
+        """Its slices, which are to be merged. Any thread may call this."""
+        # Put together before Polars has them, as each stretch would cost it a millisecond.
+        tables = [part.between(first, end) for part, first, end in self.stretches]
+        labels, slices = ([*of_all] for of_all in zip(*tables, strict=True))
+        begins = itertools.accumulate(map(len, labels), initial=0)
+        shifts = [
+            begin - first.label_from
+            for begin, (_, first, _) in zip(begins, self.stretches, strict=False)
+        ]
+        shift = pl.DataFrame({"by": shifts, "slices": [*map(len, slices)]}).select(
+            pl.col("by").repeat_by("slices").explode()
+        )
+        numbered = pl.DataFrame(pa.concat_tables(slices)).with_columns(
+            (pl.col("label") + shift.to_series()).cast(pl.UInt32)
+        )
+        labelled_by = pl.DataFrame(pa.concat_tables(labels))
+        return Parts(labelled_by.rechunk(), numbered.rechunk(), len(self.stretches))
+
+
+def _portions(parts: list[_Part]) -> Iterator[Portion]:
     total = sum(part.slice_range[1] - part.slice_range[0] for part in parts)
     borders = _borders(parts, -(-total // _PORTION_ROWS))
-    cuts = [list(itertools.pairwise(_cuts(part, borders))) for part in parts]
+    cuts = [
+        list(itertools.pairwise(of_part))
+        for of_part in in_turn(_THREADS, _cuts, ((part, borders) for part in parts))
+    ]
     for portion in range(len(borders) + 1):
-        within = [
+        stretches = [
             (part, *own[portion])
             for part, own in zip(parts, cuts, strict=True)
             if own[portion][0].slice < own[portion][1].slice
         ]
         # Nothing comes before a border that is the first resource of all.
-        if within:
-            yield _one_behind_the_other(within)
-
-
-def _one_behind_the_other(within: list[tuple[_Part, _Cut, _Cut]]) -> Parts:
-    """Stretches of several parts; put together before Polars has them, as each would cost it."""
-    stretches = [part.between(first, end) for part, first, end in within]
-    labels, slices = ([*tables] for tables in zip(*stretches, strict=True))
-    firsts = itertools.accumulate(map(len, labels), initial=0)
-    shifts = [
-        begin - first.label_from for begin, (_, first, _) in zip(firsts, within, strict=False)
-    ]
-    shift = pl.DataFrame({"by": shifts, "slices": [*map(len, slices)]}).select(
-        pl.col("by").repeat_by("slices").explode()
-    )
-    numbered = pl.DataFrame(pa.concat_tables(slices)).with_columns(
-        (pl.col("label") + shift.to_series()).cast(pl.UInt32)
-    )
-    return Parts(pl.DataFrame(pa.concat_tables(labels)).rechunk(), numbered.rechunk(), len(within))
+        if stretches:
+            yield Portion(stretches)
 
 
 def _borders(parts: list[_Part], portions: int) -> pl.DataFrame:
@@ -207,10 +221,10 @@ def _borders(parts: list[_Part], portions: int) -> pl.DataFrame:
     ).unique(maintain_order=True)
 
 
-def _cuts(part: _Part, borders: pl.DataFrame) -> Iterator[_Cut]:
+def _cuts(part: _Part, borders: pl.DataFrame) -> list[_Cut]:
     """Where the borders cut a part: from its beginning to its end."""
     (first_label, end_label), (first_slice, end_slice) = part.label_range, part.slice_range
-    yield _Cut(first_label, first_label, first_slice)
+    cuts = [_Cut(first_label, first_label, first_slice)]
     if len(borders):
         labels = pl.DataFrame(part.labels.read(first_label, end_label))
         texts = labels.select(resource_text()).to_series()
@@ -222,10 +236,10 @@ def _cuts(part: _Part, borders: pl.DataFrame) -> Iterator[_Cut]:
             first, end = first_slice + offsets[before], first_slice + offsets[after]
             if any(place) and first < end:
                 first += _before(pl.DataFrame(part.slices.read(first, end)), *place)
-                yield _Cut(first_label + after, first_label + before, first)
+                cuts.append(_Cut(first_label + after, first_label + before, first))
             else:
-                yield _Cut(first_label + before, first_label + before, first)
-    yield _Cut(end_label, end_label, end_slice)
+                cuts.append(_Cut(first_label + before, first_label + before, first))
+    return [*cuts, _Cut(end_label, end_label, end_slice)]
 
 
 def _before(slices: pl.DataFrame, extent_: int, identity: int) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.labels import Labelled
-from hourtally.schemas import LABEL, STORED_SLICES, USAGE_KEY
+from hourtally.schemas import LABEL, RESOURCE_ORDER, STORED_SLICES, USAGE_KEY
 from hourtally.usage_keys import usage_keys
 
 # Small enough to be read by several threads, large enough for dictionaries to pay.
@@ -35,6 +35,11 @@ _SCHEMA: Final = pa.schema(
 )
 # Values that hardly repeat; a dictionary of them would only be built to be given up.
 _DISTINCT: Final = ("event_id", "identity")
+# Of columns that nothing is looked up by, the least and largest text are not worth their time.
+_WITH_STATISTICS: Final = [
+    name for name, dtype in STORED_SLICES.items() if dtype != pl.String or name in RESOURCE_ORDER
+]
+_VALUES_A_STEP: Final = 16_384
 
 
 class SlicesWriter:
@@ -48,6 +53,8 @@ class SlicesWriter:
             compression="zstd",
             compression_level=1,
             use_dictionary=[name for name in STORED_SLICES if name not in _DISTINCT],
+            write_statistics=_WITH_STATISTICS,
+            write_batch_size=_VALUES_A_STEP,
             write_page_checksum=True,
             store_schema=False,
         )
