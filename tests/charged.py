@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT
-from hourtally.schemas import CHARGES, CLUSTERS, RESOURCE_KEY, USAGE
+from hourtally.schemas import CHARGES, CLUSTERS, RESOURCE_KEY, RESOURCE_ORDER, USAGE
 
 Ids = tuple[str, str, str, str, str]
 # Prices in nanocents: cpu, memory, storage, gpu; of a cluster vcpu, memory, gpuMemory, cluster.
@@ -35,4 +35,4 @@ def usage(rows: list[Ids], **names: str) -> pl.DataFrame:
     blank |= {"event_type": RESOURCE_EVENT, "period": 0}
     data = [{**blank, **names, **dict(zip(RESOURCE_KEY, ids, strict=True))} for ids in rows]
     byoc = {**blank, "event_type": CLUSTER_EVENT, "customer_id": "c", "resource_id": "k"}
-    return pl.DataFrame([*data, byoc], schema=USAGE)
+    return pl.DataFrame([*data, byoc], schema=USAGE).sort(RESOURCE_ORDER)

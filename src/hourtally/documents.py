@@ -69,11 +69,11 @@ def _documents_of(
         ).alias("head"),
         pl.concat_str(
             pl.lit(f'{{"data":{{"timestamp":{hour.timestamp},"paasUsage":{{"price":'),
-            _price(PAAS_PRICES, PAAS_PRICES, "paas_"),
+            *_price(PAAS_PRICES, PAAS_PRICES, "paas_"),
             pl.lit(',"teams":['),
             pl.col("inner").fill_null(""),
             pl.lit(']},"byocUsage":{"price":'),
-            _price(("total", *BYOC_COMPONENTS), BYOC_PRICES, "byoc_"),
+            *_price(("total", *BYOC_COMPONENTS), BYOC_PRICES, "byoc_"),
             pl.lit("}}}"),
         ).alias("document"),
     )
@@ -126,14 +126,14 @@ def _object(
     marks: tuple[str, str | None, str],
     id_column: str,
     name_column: str | None,
-    price: pl.Expr,
+    price: tuple[pl.Expr, ...],
     children: str | None,
 ) -> pl.Expr:
     """One JSON object as `text`; its children's texts, if it has any, are in `inner`."""
     parts = [pl.lit(marks[0]), _quoted(id_column)]
     if name_column is not None:
         parts += [pl.lit(marks[1]), _quoted(name_column)]
-    parts += [pl.lit(marks[2]), price]
+    parts += [pl.lit(marks[2]), *price]
     if children is not None:
         parts += [pl.lit(children), pl.col("inner"), pl.lit("]")]
     return pl.concat_str(*parts, pl.lit("}")).alias("text")
@@ -155,7 +155,10 @@ def _joined(texts: pl.DataFrame, children: pl.DataFrame, key: list[str]) -> pl.S
 
 
 @cache
-def _price(keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = "") -> pl.Expr:
+def _price(
+    keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = ""
+) -> tuple[pl.Expr, ...]:
+    """The parts of a price's object, for the object around it to be put together in one go."""
     parts: list[pl.Expr] = []
     for number, (key, column) in enumerate(zip(keys, columns, strict=True)):
         mark = "{" if number == 0 else ","
@@ -163,7 +166,7 @@ def _price(keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = "") ->
             pl.lit(f'{mark}"{key}":'),
             format_cents_expr(pl.col(f"{prefix}{column}_nanocents")),
         ]
-    return pl.concat_str(*parts, pl.lit("}"))
+    return (*parts, pl.lit("}"))
 
 
 @cache

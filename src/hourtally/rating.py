@@ -55,7 +55,7 @@ def rate(
     rates: Sequence[Rate],
     periods: Sequence[tuple[int, int]],
 ) -> Rated:
-    """Price an hour's usage (`schemas.USAGE`) with the rates in force in it.
+    """Price an hour's usage (`schemas.USAGE`, by `RESOURCE_ORDER`) with the rates in force in it.
 
     Raises:
         UnratedUsage: some usage above zero has no rate.
@@ -65,14 +65,10 @@ def rate(
     priced: list[pl.DataFrame] = []
     gaps: list[RateGap] = []
     for event_type, components, prices in _KINDS:
-        rows = (
-            usage.filter(pl.col("event_type") == event_type)
-            .sort(RESOURCE_KEY)
-            .with_columns(
-                pl.when(pl.col("customer_id").is_in(list(index.customers)))
-                .then("customer_id")
-                .alias("rate_customer")
-            )
+        rows = usage.filter(pl.col("event_type") == event_type).with_columns(
+            pl.when(pl.col("customer_id").is_in(list(index.customers)))
+            .then("customer_id")
+            .alias("rate_customer")
         )
         cases = rows.select(_SELECTED_BY).unique()
         pricings = []

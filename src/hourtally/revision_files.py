@@ -6,8 +6,9 @@ It brings the engines, so it is loaded while the slices are hashed.
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,29 +57,26 @@ def write_revision(
     with _engine_faults(folder), connected(folder / "spill", settings) as connection:
         metered = meter(connection, paths, periods)
     rated = rate(hour, metered.usage, card.in_force(hour), periods)
-    rollup = roll_up(rated.charges, rated.clusters, metered.usage)
-    tables = {
-        "charges": rated.charges,
-        "clusters": rated.clusters,
-        "types": rollup.types,
-        "projects": rollup.projects,
-        "teams": rollup.teams,
-    }
-    if len(metered.conflicts):
-        tables["conflicts"] = metered.conflicts
-    # Writing and fsyncing wait for the disk; the documents' text has what is left of the cores.
+    tables: dict[str, pl.DataFrame] = {}
+    written: list[Future[tuple[str, dict[str, Any]]]] = []
+    # Writing and fsyncing wait for the disk; the other work has what is left of the cores.
     with ThreadPoolExecutor(1) as writer:
-        written = [
-            writer.submit(_write_table, folder / f"{name}.parquet", table)
-            for name, table in tables.items()
-        ]
+
+        def write(named: dict[str, pl.DataFrame]) -> None:
+            for name, table in named.items():
+                tables[name] = table
+                written.append(writer.submit(_write_table, folder / f"{name}.parquet", table))
+
+        write({"charges": rated.charges, "clusters": rated.clusters})
+        rollup = roll_up(rated.charges, rated.clusters, metered.usage)
+        write({"types": rollup.types, "projects": rollup.projects, "teams": rollup.teams})
+        if len(metered.conflicts):
+            write({"conflicts": metered.conflicts})
         path = folder / "documents.ndjson"
         blocks = documents(hour, rated.charges, rollup, settings.threads)
-        tables["customers"] = _write_documents(path, blocks)
-        written += [
-            writer.submit(_write_table, folder / "customers.parquet", tables["customers"]),
-            writer.submit(_finish_file, path),
-        ]
+        customers, sha256 = _write_documents(path, blocks)
+        write({"customers": customers})
+        written.append(writer.submit(_finish_file, path, sha256))
         keep_statement(home, card, hour, folder)
         totals = _totals(rollup.customers)
         changes = parent and in_short(home, parent, inputs, tables, totals["total"])
@@ -123,14 +121,16 @@ def _engine_faults(folder: Path) -> Iterator[None]:
         raise OSError(errno.EIO, str(error), str(folder)) from error
 
 
-def _write_documents(path: Path, blocks: Iterable[DocumentBlock]) -> pl.DataFrame:
-    """Write the documents' lines; `schemas.CUSTOMERS`."""
+def _write_documents(path: Path, blocks: Iterable[DocumentBlock]) -> tuple[pl.DataFrame, str]:
+    """Write the documents' lines; `schemas.CUSTOMERS`, and the SHA-256 of the file."""
     located = [pl.DataFrame(schema=CUSTOMERS)]
+    digest = hashlib.sha256()
     with path.open("xb") as file:
         for block in blocks:
             file.write(block.lines)
+            digest.update(block.lines)
             located.append(block.customers)
-    return pl.concat(located)
+    return pl.concat(located), digest.hexdigest()
 
 
 def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
@@ -142,12 +142,12 @@ def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
     except pl.exceptions.ComputeError as error:
         # Polars says so of a full disk.
         raise OSError(errno.EIO, str(error), str(path)) from error
-    return _finish_file(path)
+    return _finish_file(path, storage.sha256_of(path))
 
 
-def _finish_file(path: Path) -> tuple[str, dict[str, Any]]:
+def _finish_file(path: Path, sha256: str) -> tuple[str, dict[str, Any]]:
     storage.fsync_file(path)
-    return path.name, storage.describe_file(path)
+    return path.name, {"size": path.stat().st_size, "sha256": sha256}
 
 
 def _left_out(metered: Metered) -> dict[str, Any]:

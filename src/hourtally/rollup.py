@@ -43,7 +43,7 @@ class Rollup:
 
 
 def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) -> Rollup:
-    """Sum charges upward; names come from the usage.
+    """Sum charges upward; names come from the usage. All of them are sorted.
 
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
@@ -52,7 +52,7 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     levels: dict[str, pl.DataFrame] = {}
     below = charges
     # Every resource has its charge, so what is above them has the same numbers in both.
-    resources = usage.filter(pl.col("team_id").is_not_null()).sort(RESOURCE_KEY)
+    resources = usage.filter(pl.col("team_id").is_not_null())
     for level, depth, name, id_column, schema in _LEVELS:
         key = RESOURCE_KEY[:depth]
         summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(
