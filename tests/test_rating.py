@@ -14,7 +14,7 @@ from hourtally.errors import BoundExceeded, UnratedUsage
 from hourtally.hours import Hour
 from hourtally.ratecard import RateCard, parse_rate_card
 from hourtally.rating import rate
-from hourtally.schemas import USAGE
+from hourtally.schemas import RESOURCE_ORDER, USAGE
 
 HOUR = Hour(1_795_352_400)
 MIDDLE_MS = HOUR.start_ms + 1_800_000
@@ -52,7 +52,8 @@ def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
 
 
 def cpu_nanocents(table: pl.DataFrame, rates: RateCard) -> dict[str, int]:
-    priced = rate(HOUR, table, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     assert priced["total_nanocents"].to_list() == priced["cpu_nanocents"].to_list()
     return dict(priced.select("resource_id", "cpu_nanocents").iter_rows())
 
@@ -123,7 +124,8 @@ def test_nothing_used_needs_no_rate_and_is_listed() -> None:
 def test_usage_is_kept_exactly() -> None:
     rates = card(cpu_rate("a", "0"))
     table = usage(("r", 0, 2**64), ("r", 0, 1))
-    priced = rate(HOUR, table, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     assert priced["cpu_millicores_ms"].to_list() == [Decimal(2**64 + 1)]
 
 
@@ -161,7 +163,8 @@ def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
         cpu_rate("g", "360").replace("paas.cpu", "paas.gpu").replace("vcpu", "gpu"),
     )
     table = fourfold(1_000, 1_024, 1_024, 1_000)
-    priced = rate(HOUR, table, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     prices = [f"{name}_nanocents" for name in ("cpu", "memory", "storage", "gpu", "total")]
     # One vCPU, GiB or GPU for a millisecond, at 36 cents an hour: 36 x 10^9 / 3,600,000 = 10,000.
     assert priced.select(prices).rows() == [(10_000, 10_000, 20_000, 100_000, 140_000)]

@@ -40,29 +40,32 @@ class DocumentBlock:
     customers: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class _Levels:
+    """The hour's rows of some customers, all sorted."""
+
+    customers: pl.DataFrame
+    teams: pl.DataFrame
+    projects: pl.DataFrame
+    types: pl.DataFrame
+    charges: pl.DataFrame
+
+
 def documents(
     hour: Hour, charges: pl.DataFrame, rollup: Rollup, threads: int = 1
 ) -> Iterator[DocumentBlock]:
     """The hour's documents, one line a customer, by customer id, some customers at a time."""
-    work = ((hour, charges, rollup, customers) for customers in _blocks(charges, rollup.customers))
+    whole = _Levels(rollup.customers, rollup.teams, rollup.projects, rollup.types, charges)
     offset = 0
-    for block in in_turn(threads, _documents_of, work):
+    for block in in_turn(threads, _documents_of, ((hour, part) for part in _parts(whole))):
         yield DocumentBlock(block.lines, block.customers.with_columns(pl.col("offset") + offset))
         offset += len(block.lines)
 
 
-def _documents_of(
-    hour: Hour, charges: pl.DataFrame, rollup: Rollup, customers: pl.DataFrame
-) -> DocumentBlock:
+def _documents_of(hour: Hour, levels: _Levels) -> DocumentBlock:
     """The documents of a run of customers, with offsets as if nothing were before them."""
-    first, last = customers["customer_id"][0], customers["customer_id"][-1]
-
-    def within(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.filter(pl.col("customer_id").is_between(pl.lit(first), pl.lit(last)))
-
-    texts = _teams_text(
-        within(charges), within(rollup.types), within(rollup.projects), within(rollup.teams)
-    )
+    customers = levels.customers
+    texts = _teams_text(levels)
     head = pl.concat_str(pl.lit('{"customerId":'), _quoted("customer_id"), pl.lit(',"document":'))
     lines = (
         customers.join(texts, on="customer_id", how="left", validate="1:1", maintain_order="left")
@@ -84,39 +87,45 @@ def _documents_of(
     return _block(customers, lines)
 
 
-def _blocks(charges: pl.DataFrame, customers: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _parts(whole: _Levels) -> Iterator[_Levels]:
     """Runs of customers that have about `_BLOCK_RESOURCES` resources together."""
-    if len(charges) + len(customers) < _BLOCK_RESOURCES:
+    if len(whole.charges) + len(whole.customers) < _BLOCK_RESOURCES:
         # As nearly every hour has; what is below takes a fifth of its documents' time.
-        if len(customers):
-            yield customers
+        if len(whole.customers):
+            yield whole
         return
-    counts = charges.group_by("customer_id").agg(pl.len().alias("resources"))
-    sized = customers.join(
+    counts = whole.charges.group_by("customer_id").agg(pl.len().alias("resources"))
+    sized = whole.customers.join(
         counts, on="customer_id", how="left", validate="1:1", maintain_order="left"
     )
     number = (pl.col("resources").fill_null(0) + 1).cum_sum() // _BLOCK_RESOURCES
-    for block in sized.with_columns(number.alias("block")).partition_by(
-        "block", maintain_order=True, include_key=False
+    for customers in sized.with_columns(number.alias("part")).partition_by(
+        "part", maintain_order=True, include_key=False
     ):
-        yield block.drop("resources")
+        first, last = customers["customer_id"][0], customers["customer_id"][-1]
+        is_within = pl.col("customer_id").is_between(pl.lit(first), pl.lit(last))
+        yield _Levels(
+            customers.drop("resources"),
+            *(
+                level.filter(is_within)
+                for level in (whole.teams, whole.projects, whole.types, whole.charges)
+            ),
+        )
 
 
-def _teams_text(
-    charges: pl.DataFrame, types: pl.DataFrame, projects: pl.DataFrame, teams: pl.DataFrame
-) -> pl.DataFrame:
+def _teams_text(levels: _Levels) -> pl.DataFrame:
     """`customer_id` and `inner`: the objects of its teams, joined by commas.
 
-    Every level is sorted and each of its rows has resources. So what is above resources is
-    opened in the text of its first one, behind the end of what was open before.
+    Each row of a level has resources. So what is above resources is opened in the text of its
+    first one, behind the end of what was open before.
     """
     named = ('{"id":', ',"name":', ',"price":')
     opened = {
-        "team_id": (teams, _object(named, "team_id", "team_name", ',"projects":[')),
-        "project_id": (projects, _object(named, "project_id", "project_name", _TYPES)),
-        "resource_type": (types, _object(_TYPED, "resource_type", None, ',"resources":[')),
+        "team_id": (levels.teams, _object(named, "team_id", "team_name", ',"projects":[')),
+        "project_id": (levels.projects, _object(named, "project_id", "project_name", _TYPES)),
+        "resource_type": (levels.types, _object(_TYPED, "resource_type", None, ',"resources":[')),
     }
-    begins = _begins(charges)
+    begins = _begins(levels.charges)
     ends = (
         pl.when("customer_id")
         .then(pl.lit(""))
@@ -139,14 +148,16 @@ def _teams_text(
         ),
     )
     resource = _object(named, "resource_id", "resource_name", "}")
-    texts = charges.hstack(before).select(pl.concat_str(*before.columns, *resource).alias("text"))
+    texts = levels.charges.hstack(before).select(
+        pl.concat_str(*before.columns, *resource).alias("text")
+    )
     # A list's texts are joined in a quarter of the time that the same as an aggregate takes.
     inner = (
         texts.group_by(_numbers(begins["customer_id"]), maintain_order=True)
         .agg("text")
         .select(pl.concat_str(pl.col("text").list.join(""), pl.lit("]}]}]}")).alias("inner"))
     )
-    return teams.select(pl.col("customer_id").unique(maintain_order=True)).hstack(inner)
+    return levels.teams.select(pl.col("customer_id").unique(maintain_order=True)).hstack(inner)
 
 
 def _begins(charges: pl.DataFrame) -> pl.DataFrame:

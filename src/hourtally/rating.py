@@ -70,13 +70,17 @@ def rate(
             .then("customer_id")
             .alias("rate_customer")
         )
-        cases = rows.select(_SELECTED_BY).unique()
+        most = pl.col(f"{quantity}_ms" for _, quantity in components).max()
+        used = rows.group_by(_SELECTED_BY).agg(most)
+        cases = used.select(_SELECTED_BY)
         pricings = []
         for (meter, quantity), price in zip(components, prices[1:], strict=True):
             factors = _factors(index, meter, cases, periods)
             if None in factors:
-                unrated = cases.filter(pl.Series([f is None for f in factors]))
-                gaps += _gaps(rows, unrated, meter, quantity, periods)
+                has_none = pl.Series([factor is None for factor in factors])
+                unrated = cases.filter(has_none & (used[f"{quantity}_ms"] > 0))
+                if len(unrated):
+                    gaps += _gaps(rows, unrated, meter, quantity, periods)
             known = [factor or Fraction(0) for factor in factors]
             pricings.append(_Pricing(f"{quantity}_ms", f"{price}_nanocents", known))
         priced.append(_charges(rows, cases, pricings))
