@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hourtally import fast_lines
 from hourtally.events import check_line
 from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import Rejection, parse_line
@@ -103,6 +104,8 @@ CHANGES = [
 
 # Spares hundreds of parsers a DuckDB each.
 ENGINE = threading.local()
+# From how many lines on a query is planned anew: any number, or more than a test has.
+MANY = (0, fast_lines.MANY_LINES)
 
 
 def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
@@ -116,8 +119,12 @@ def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
     return events, rules
 
 
-def assert_parsed_as_judged(parser: LineParser, lines: list[bytes]) -> None:
-    parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
+def assert_parsed_as_judged(
+    parser: LineParser, lines: list[bytes], many: int = fast_lines.MANY_LINES
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast_lines, "MANY_LINES", many)
+        parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
     events, rules = judged(lines)
     assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
     assert {refusal.line: refusal.rule for refusal in parsed.refusals} == rules
@@ -218,26 +225,28 @@ def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
 
 
 @settings(max_examples=300)
-@given(_mutated_lines())
-def test_any_lines_come_to_what_the_judge_says(lines: list[bytes]) -> None:
+@given(_mutated_lines(), st.sampled_from(MANY))
+def test_any_lines_come_to_what_the_judge_says(lines: list[bytes], many: int) -> None:
     if lines:
         # Twice: the second time the layouts are known.
         parser = LineParser(NOW_MS, _local=ENGINE)
-        assert_parsed_as_judged(parser, lines)
-        assert_parsed_as_judged(parser, lines)
+        assert_parsed_as_judged(parser, lines, many)
+        assert_parsed_as_judged(parser, lines, many)
 
 
 @settings(max_examples=300)
-@given(st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32))
+@given(
+    st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32), st.sampled_from(MANY)
+)
 def test_twisted_lines_of_a_known_layout_come_to_what_the_judge_says(
-    events: list[Json], seed: int
+    events: list[Json], seed: int, many: int
 ) -> None:
     chance = random.Random(seed)
     plain = [raw_of(event, chance) for event in events]
     lines = [raw.line() for raw in plain]
     lines += [twisted(chance.choice(plain), chance) for _ in range(40)]
     # The plain lines come first, so their layouts are known when the twisted ones are read.
-    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), lines)
+    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), lines, many)
 
 
 def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
