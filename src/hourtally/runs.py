@@ -22,6 +22,7 @@ import pyarrow as pa
 from hourtally.concurrency import in_turn
 from hourtally.hours import Hour
 from hourtally.labels import Labelled, Parts, extent, labelled, resource_text
+from hourtally.schemas import RESOURCE_ORDER
 from hourtally.spill import SpilledFrames, compact
 
 RUN_ROWS: Final = 200_000
@@ -226,14 +227,17 @@ def _cuts(part: _Part, borders: pl.DataFrame) -> list[_Cut]:
     (first_label, end_label), (first_slice, end_slice) = part.label_range, part.slice_range
     cuts = [_Cut(first_label, first_label, first_slice)]
     if len(borders):
-        labels = pl.DataFrame(part.labels.read(first_label, end_label))
+        read = part.labels.read(first_label, end_label)
+        labels = pl.DataFrame(read.select([*RESOURCE_ORDER, "slices"]))
         texts = labels.select(resource_text()).to_series()
         befores = texts.search_sorted(borders["resource_text"], side="left")
         afters = texts.search_sorted(borders["resource_text"], side="right")
         # Slices before each label; those before a border are all of its resource's, and some of it.
-        offsets = [0, *labels["slices"].cum_sum()]
-        for before, after, (_, *place) in zip(befores, afters, borders.iter_rows(), strict=True):
-            first, end = first_slice + offsets[before], first_slice + offsets[after]
+        offsets = first_slice + labels["slices"].cum_sum().shift(1, fill_value=0)
+        offsets.append(pl.Series([end_slice], dtype=offsets.dtype))
+        for before, after, first, end, (_, *place) in zip(
+            befores, afters, offsets[befores], offsets[afters], borders.iter_rows(), strict=True
+        ):
             if any(place) and first < end:
                 first += _before(pl.DataFrame(part.slices.read(first, end)), *place)
                 cuts.append(_Cut(first_label + after, first_label + before, first))
