@@ -27,7 +27,7 @@ from hourtally.schemas import CUSTOMERS, conform
 _BLOCK_RESOURCES: Final = 50_000
 # Of a line, behind its document.
 _END: Final = "}\n"
-_TYPED: Final = ('{"resourceType":', None, ',"price":')
+_TYPED: Final = ('{"resourceType":"', None, '","price":')
 _TYPES: Final = ',"resourceTypes":['
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
@@ -66,7 +66,9 @@ def _documents_of(hour: Hour, levels: _Levels) -> DocumentBlock:
     """The documents of a run of customers, with offsets as if nothing were before them."""
     customers = levels.customers
     texts = _teams_text(levels)
-    head = pl.concat_str(pl.lit('{"customerId":'), _quoted("customer_id"), pl.lit(',"document":'))
+    head = pl.concat_str(
+        pl.lit('{"customerId":"'), _escaped("customer_id"), pl.lit('","document":')
+    )
     lines = (
         customers.join(texts, on="customer_id", how="left", validate="1:1", maintain_order="left")
         .with_columns(head=head)
@@ -119,7 +121,7 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
     Each row of a level has resources. So what is above resources is opened in the text of its
     first one, behind the end of what was open before.
     """
-    named = ('{"id":', ',"name":', ',"price":')
+    named = ('{"id":"', '","name":"', '","price":')
     opened = {
         "team_id": (levels.teams, _object(named, "team_id", "team_name", ',"projects":[')),
         "project_id": (levels.projects, _object(named, "project_id", "project_name", _TYPES)),
@@ -179,9 +181,9 @@ def _object(
     marks: tuple[str, str | None, str], id_column: str, name_column: str | None, end: str
 ) -> tuple[pl.Expr, ...]:
     """The parts of a JSON object: as far as its price, and what is written behind that."""
-    parts = [pl.lit(marks[0]), _quoted(id_column)]
+    parts = [pl.lit(marks[0]), _escaped(id_column)]
     if name_column is not None:
-        parts += [pl.lit(marks[1]), _quoted(name_column)]
+        parts += [pl.lit(marks[1]), _escaped(name_column)]
     return (*parts, pl.lit(marks[2]), *_price(PAAS_PRICES, PAAS_PRICES), pl.lit(end))
 
 
@@ -201,21 +203,18 @@ def _price(
 
 
 @cache
-def _quoted(column: str) -> pl.Expr:
-    """A JSON string: only what must be escaped is, and few texts have any of it."""
-    text = pl.col(column)
-    quoted = pl.concat_str(pl.lit('"'), text, pl.lit('"'))
-    escaped = text.map_batches(_escape, return_dtype=pl.String)
-    return pl.when(text.str.contains(_NEEDS_ESCAPE)).then(escaped).otherwise(quoted)
+def _escaped(column: str) -> pl.Expr:
+    """What stands between the quotes of a JSON string."""
+    return pl.col(column).map_batches(_escape, return_dtype=pl.String)
 
 
 def _escape(texts: pl.Series) -> pl.Series:
-    """Those texts that need it, as JSON strings; the others are null."""
-    needed = texts.str.contains(_NEEDS_ESCAPE).fill_null(value=False)
+    """Only what must be escaped is, and few texts have any of it."""
+    needed = texts.str.contains(_NEEDS_ESCAPE)
     if not needed.any():
-        return pl.repeat(None, len(texts), dtype=pl.String, eager=True)
+        return texts
     values = [
-        json.dumps(text, ensure_ascii=False) if needs else None
+        json.dumps(text, ensure_ascii=False)[1:-1] if needs else text
         for text, needs in zip(texts, needed, strict=True)
     ]
     return pl.Series(texts.name, values, dtype=pl.String)
