@@ -39,6 +39,7 @@ _DISTINCT: Final = ("event_id", "identity")
 _WITH_STATISTICS: Final = [
     name for name, dtype in STORED_SLICES.items() if dtype != pl.String or name in RESOURCE_ORDER
 ]
+# Values of a column that are encoded at a time; of the usual 1,024 each step costs an eighth more.
 _VALUES_A_STEP: Final = 16_384
 
 
