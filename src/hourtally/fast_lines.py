@@ -65,7 +65,7 @@ class FastReader:
             id too long, a 30th of February, an end before its start) are left out of it.
         """
         read = self._read(lines, _query(layout.kind, None))
-        return _events(read, _rules(layout.kind, now_ms))
+        return _events(read, layout.kind, _rules(layout.kind, now_ms))
 
     def read_plain(
         self,
@@ -101,7 +101,7 @@ class FastReader:
         ]
         if not is_printable:
             rules.append(~pl.col(list(layout.kind.ids.values())).str.contains(_CONTROL))
-        return _events(read, rules)
+        return _events(read, layout.kind, rules)
 
     def _read(self, lines: pl.DataFrame, query: str) -> pl.DataFrame:
         known = self._queries.get(query)
@@ -172,9 +172,18 @@ def _rules(kind: EventKind, now_ms: int) -> list[pl.Expr]:
     return rules
 
 
-def _events(read: pl.DataFrame, rules: list[pl.Expr]) -> pl.DataFrame:
+def _events(read: pl.DataFrame, kind: EventKind, rules: list[pl.Expr]) -> pl.DataFrame:
     """The events of the rows that keep all the rules."""
-    events = read.select("row", *(pl.col(c).cast(t) for c, t in EVENTS.items()))
+    # What a kind lacks is not read: a constant takes no memory here.
+    constants = {
+        column: pl.lit(0 if dtype == pl.Int64 else None)
+        for column, dtype in EVENTS.items()
+        if column not in read.columns
+    } | {"event_type": pl.lit(kind.type)}
+    events = read.select(
+        "row",
+        *(constants.get(c, pl.col(c)).cast(t).alias(c) for c, t in EVENTS.items()),
+    )
     # Mostly all do, which is found without a mask for each of them.
     numbered = [rule.all(ignore_nulls=False).name.prefix(f"{n} ") for n, rule in enumerate(rules)]
     if all(kept is True for kept in read.select(numbered).row(0)):
@@ -189,17 +198,13 @@ def _query(kind: EventKind, form: PlainForm | None) -> str:
     if kind is RESOURCE_KIND:
         fields["resourceType"] = "resource_type"
     texts = [*fields, "start", "end"]
-    columns = dict.fromkeys(EVENTS, "NULL")
-    columns["event_type"] = f"'{kind.type}'"
-    columns |= {column: f'"{field}"' for field, column in fields.items()}
-    numbers = [column for column, dtype in EVENTS.items() if dtype == pl.Int64]
-    columns |= dict.fromkeys(numbers, "0")
+    columns = {column: f'"{field}"' for field, column in fields.items()}
     columns |= {
         column: f'coalesce("{field}", {kind.defaults.get(field, 0)})'
         for field, column in kind.quantities.items()
     }
-    columns |= {name: name for name in ("start_ms", "end_ms", "event_source", "event_id")}
-    columns |= {"event_time_us": "event_time_us", "identity": "identity"}
+    found = ("start_ms", "end_ms", "event_source", "event_id", "event_time_us", "identity")
+    columns |= {name: name for name in found}
     outer, inner = form.ignored if form else ((), ())
     types = dict.fromkeys([*texts, *inner], "VARCHAR") | dict.fromkeys(kind.quantities, "BIGINT")
     structure = dict.fromkeys(["source", "id", "time", *outer], "VARCHAR") | {"data": types}

@@ -18,6 +18,7 @@ from hourtally.concurrency import in_turn
 from hourtally.event_files import PARQUET_SUFFIX, written_path
 from hourtally.hours import Hour
 from hourtally.labels import merged
+from hourtally.memory import give_back_blocks
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
 from hourtally.runs import Portion, Runs
@@ -51,6 +52,7 @@ def take_in(
     progress: Progress | None,
 ) -> dict[str, Any]:
     """Read a file into staged slices and quarantine; what the record says of them."""
+    give_back_blocks()
     tally = _Tally()
     runs = Runs(staging)
     with (staging / "quarantine.ndjson").open("xb") as quarantine:

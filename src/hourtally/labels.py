@@ -19,8 +19,6 @@ _FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_
 _OWN: Final = tuple(column for column in SLICES if column not in LABEL)
 # Lengths of all free texts but the last together fit 63 bits: none passes 2,048 bytes, null is 0.
 _LENGTHS_BASE: Final = 2_050
-# Odd, so that equal sums of identity and label are rare where these differ.
-_SPREAD: Final = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,17 @@ def extent() -> pl.Expr:
 
 
 def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The distinct ones of labels, in order, and the number in them of each that was given."""
+    """The distinct ones of labels, in order, and the number in them of each that was given.
+
+    After the distinct ones' columns comes the number of their `resource`, in order as well.
+    """
     distinct, numbers = _numbered(texts, texts.hash_rows())
     if not texts.equals(distinct[numbers]):
         # Two labels have one hash. To make a text of each label takes three times as long.
         distinct, numbers = _numbered(texts, texts.select(_whole_text(texts)).to_series())
-    order = _order(distinct)
-    return distinct[order], order.arg_sort().gather(numbers).alias("label")
+    order, resources = _order(distinct)
+    labels = distinct[order].with_columns(resources)
+    return labels, order.arg_sort().gather(numbers).alias("label")
 
 
 def _numbered(texts: pl.DataFrame, keys: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
@@ -107,14 +109,19 @@ def _numbered(texts: pl.DataFrame, keys: pl.Series) -> tuple[pl.DataFrame, pl.Se
     return texts.filter(is_first), numbers["number"]
 
 
-def _order(labels: pl.DataFrame) -> pl.Series:
-    """The rows of distinct labels in order: of the hours, resources, then of the free texts."""
+def _order(labels: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """The rows of distinct labels in order: of the hours, resources, then of the free texts.
+
+    Returns:
+        The order, and the number of each one's `resource` when they are in it.
+    """
     texts = labels.select(_in_hours(labels, resource_text())).to_series()
     order = texts.arg_sort()
     in_order = texts[order]
-    if (in_order == in_order.shift()).any():
+    resources = in_order.ne_missing(in_order.shift()).cum_sum().alias("resource")
+    if len(resources) and resources[-1] < len(resources):
         order = labels.select(_whole_text(labels)).to_series().arg_sort()
-    return order
+    return order, resources
 
 
 def _in_hours(labels: pl.DataFrame, text: pl.Expr) -> pl.Expr:
@@ -142,13 +149,9 @@ def _whole_text(labels: pl.DataFrame) -> pl.Expr:
 
 def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:
     """Leave out duplicates and sort, in an order that does not depend on the one there was."""
-    once, left_out = _without_duplicates(slices)
-    changes = pl.any_horizontal(
-        pl.col(column).ne_missing(pl.col(column).shift()) for column in ("hour", *RESOURCE_ORDER)
-    )
-    resources = labels.select(changes.cum_sum()).to_series()
-    by = once.select(resources[once["label"]].alias("resource"), extent(), "identity", "label")
-    order = by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()
+    once, left_out = _without_duplicates(_sorted(slices, labels["resource"]))
+    if len(once) < len(slices):
+        once = _sorted(once, labels["resource"])
     counts = once.group_by("label").agg(pl.len().alias("slices"))
     counted = (
         labels.select("hour", *LABEL)
@@ -156,12 +159,21 @@ def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int
         .join(counts, on="label", how="left", validate="1:1", maintain_order="left")
         .select("hour", *LABEL, pl.col("slices").fill_null(0))
     )
-    return Labelled(counted, once[order]), left_out
+    return Labelled(counted, once), left_out
+
+
+def _sorted(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
+    """Slices in the order of a slices file; resources: the number of each label's."""
+    by = slices.select(resources[slices["label"]].alias("resource"), extent(), "identity", "label")
+    return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
 def _without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    spread = pl.col("identity") + pl.col("label").cast(pl.UInt64) * pl.lit(_SPREAD, pl.UInt64)
-    repeated = slices.select(spread.is_duplicated()).to_series()
+    """Leave out duplicates of sorted slices, in which equal ones follow each other."""
+    follows = pl.all_horizontal(pl.col("identity", "label").eq(pl.col("identity", "label").shift()))
+    repeated = slices.select(
+        (follows | follows.shift(-1, fill_value=False)).fill_null(value=False)
+    ).to_series()
     if not repeated.any():
         return slices, 0
     content = [column for column in slices.columns if column != "event_time_us"]

@@ -18,7 +18,7 @@ from hourtally.kinds import Event
 from hourtally.layouts import Layout, layout_of, matching
 from hourtally.plain_lines import PlainForm
 from hourtally.schemas import EVENTS
-from hourtally.sources import Block, HugeLine
+from hourtally.sources import Block, HugeLine, is_plain_ascii
 
 _MOST_LAYOUTS: Final = 16
 # Lines of a block that may be tried for a new layout before the rest goes to the judge.
@@ -94,7 +94,7 @@ class LineParser:
             # Not UTF-8 somewhere: the judge finds out where.
             return self._judge(block, None, [])
         pending = pl.DataFrame({"line": lines}).with_row_index("row")
-        is_printable = block.text.isascii() and b"\x7f" not in block.text
+        is_printable = is_plain_ascii(block.text)
         frames: list[pl.DataFrame] = []
         trials = 0
         tried: set[Layout] = set()
