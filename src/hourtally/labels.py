@@ -7,6 +7,7 @@ written by whole numbers, in a third of the memory and a fraction of the time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,10 +16,9 @@ import polars as pl
 from hourtally.hours import HOUR_MS
 from hourtally.schemas import LABEL, RESOURCE_ORDER, SLICES
 
+_RESOURCE: Final = ("hour", *RESOURCE_ORDER)
 _FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
 _OWN: Final = tuple(column for column in SLICES if column not in LABEL)
-# Lengths of all free texts but the last together fit 63 bits: none passes 2,048 bytes, null is 0.
-_LENGTHS_BASE: Final = 2_050
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,13 @@ def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     """
     distinct, numbers = _numbered(texts, texts.hash_rows())
     if not texts.equals(distinct[numbers]):
-        # Two labels have one hash. To make a text of each label takes three times as long.
-        distinct, numbers = _numbered(texts, texts.select(_whole_text(texts)).to_series())
-    order, resources = _order(distinct)
-    labels = distinct[order].with_columns(resources)
+        # Two labels have one hash. To compare whole labels takes three times as long.
+        distinct, numbers = _numbered(texts, texts.to_struct())
+    order = _order(distinct, _RESOURCE)
+    resources = _changes(distinct[order]).cum_sum()
+    if len(resources) and resources[-1] < len(resources):
+        order = _order(distinct, (*_RESOURCE, *_FREE_TEXTS))
+    labels = distinct[order].with_columns(resource=resources)
     return labels, order.arg_sort().gather(numbers).alias("label")
 
 
@@ -109,42 +112,21 @@ def _numbered(texts: pl.DataFrame, keys: pl.Series) -> tuple[pl.DataFrame, pl.Se
     return texts.filter(is_first), numbers["number"]
 
 
-def _order(labels: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """The rows of distinct labels in order: of the hours, resources, then of the free texts.
-
-    Returns:
-        The order, and the number of each one's `resource` when they are in it.
-    """
-    texts = labels.select(_in_hours(labels, resource_text())).to_series()
-    order = texts.arg_sort()
-    in_order = texts[order]
-    resources = in_order.ne_missing(in_order.shift()).cum_sum().alias("resource")
-    if len(resources) and resources[-1] < len(resources):
-        order = labels.select(_whole_text(labels)).to_series().arg_sort()
-    return order, resources
+def _order(labels: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
+    """The rows in order of some columns, which takes half as long as a sort by columns does."""
+    return labels.select(pl.struct(columns)).to_series().arg_sort()
 
 
-def _in_hours(labels: pl.DataFrame, text: pl.Expr) -> pl.Expr:
-    """A text by which labels sort by their hours first."""
-    if labels["hour"].n_unique() == 1:
-        return text
-    hour = pl.col("hour").rank("dense").cast(pl.String).str.zfill(10)
-    return pl.concat_str(hour, text, separator="\0")
-
-
-def _whole_text(labels: pl.DataFrame) -> pl.Expr:
-    """One text for a whole label, by which labels sort by their hours and resources first.
-
-    Free texts may hold anything, NUL too; where each of them ends is told by their lengths, in
-    one number at the end.
-    """
-    lengths = pl.lit(0, dtype=pl.Int64)
-    for column in _FREE_TEXTS[:-1]:
-        length = pl.col(column).str.len_bytes().cast(pl.Int64) + 1
-        lengths = lengths * _LENGTHS_BASE + length.fill_null(0)
-    texts = (pl.col(column).fill_null("") for column in _FREE_TEXTS)
-    text = pl.concat_str(resource_text(), *texts, lengths.cast(pl.String), separator="\0")
-    return _in_hours(labels, text)
+def _changes(labels: pl.DataFrame) -> pl.Series:
+    """Whether each of sorted labels is of another resource, or hour, than the one before it."""
+    changes = pl.repeat(value=False, n=len(labels), eager=True)
+    # Mostly the last column tells.
+    for column in reversed(_RESOURCE):
+        texts = labels[column]
+        changes |= texts.ne_missing(texts.shift())
+        if changes.all():
+            break
+    return changes
 
 
 def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:
