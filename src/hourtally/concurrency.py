@@ -14,18 +14,21 @@ Result = TypeVar("Result")
 
 
 def in_turn(
-    threads: int, call: Callable[..., Result], work: Iterable[tuple[object, ...]]
+    threads: int,
+    call: Callable[..., Result],
+    work: Iterable[tuple[object, ...]],
+    ahead: int = 1,
 ) -> Iterator[Result]:
     """`call(*item)` for each item, `threads` at a time, in the order of the items.
 
-    One more item than there are threads is under way, so memory is bounded by that many.
+    So many more items than there are threads are under way `ahead`; that bounds the memory.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in work:
                 waiting.append(pool.submit(call, *item))
-                if len(waiting) > threads:
+                if len(waiting) >= threads + ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -28,6 +28,8 @@ from hourtally.sources import read_blocks
 
 # Each takes 60 MB, and as many hours as there are threads may be written at the same time.
 _PORTIONS_AT_ONCE: Final = 2
+# A thread takes as long for a block as it takes to make a run, in which no block is read.
+_BLOCKS_AHEAD: Final = 2
 
 Progress = Callable[[int, int], None]
 """Called with bytes read of the file and its size."""
@@ -114,4 +116,5 @@ def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:
         yield from read_parquet(path, now_ms)
         return
     parser = LineParser(now_ms)
-    yield from in_turn(threads, parser.parse, ((block,) for block in read_blocks(path)))
+    blocks = ((block,) for block in read_blocks(path))
+    yield from in_turn(threads, parser.parse, blocks, _BLOCKS_AHEAD)

@@ -80,8 +80,9 @@ def _pieces(
 ) -> Iterator[str]:
     """SQL texts that together are an object, without optional members whose values are NULL.
 
-    The first member may be as well, but then its comma makes no JSON of it. A required one that
-    is NULL is written empty, and other rules refuse the line.
+    These are left out because `concat` passes over what is NULL. The first member may be as well,
+    but then its comma makes no JSON of it. A required one that is NULL is written empty, and
+    other rules refuse the line.
     """
     yield "'{'"
     for number, (key, value) in enumerate(members.items()):
@@ -91,13 +92,12 @@ def _pieces(
             yield f"'{before}'"
             yield from _pieces(value, kind, required, comma, colon)
         elif key not in _CONSTANT and (quote or (key in kind.quantities and value is not None)):
-            if key in required:
-                yield f"'{before}{quote}'"
-                yield f'"{key}"'
-                yield f"'{quote}'"
-            else:
-                text = f"""concat('{before}{quote}', "{key}", '{quote}')"""
-                yield f"""CASE WHEN "{key}" IS NULL THEN '' ELSE {text} END"""
+            around = [f"'{before}{quote}'", f"'{quote}'"] if quote else [f"'{before}'"]
+            if key not in required:
+                around = [f"""CASE WHEN "{key}" IS NOT NULL THEN {sign} END""" for sign in around]
+            yield around[0]
+            yield f'"{key}"'
+            yield from around[1:]
         else:
             # The same in every line: where an ignored number differs, the line is not plain.
             text = before + json.dumps(value, ensure_ascii=False)

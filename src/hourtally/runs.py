@@ -25,7 +25,7 @@ from hourtally.labels import Labelled, Parts, extent, labelled, resource_text
 from hourtally.schemas import RESOURCE_ORDER
 from hourtally.spill import SpilledFrames, compact
 
-RUN_ROWS: Final = 200_000
+RUN_ROWS: Final = 160_000
 _MOST_HELD_BYTES: Final = 32 << 20
 _PORTION_ROWS: Final = 131_072
 _ROWS_A_SAMPLE: Final = 1_000
