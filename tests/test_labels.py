@@ -173,6 +173,14 @@ def test_other_content_of_one_identity_is_kept_beside_it(changed: Json) -> None:
     assert (len(kept), left_out) == ((1, 1) if changed == {"gpuMilli": 0} else (2, 0))
 
 
+def test_contents_of_one_identity_lie_in_order_among_other_resources() -> None:
+    between = statement(1, customerId="b", resourceId="b")
+    others = [statement(0, customerId=name, cpuMillicores=n) for name in "ac" for n in (1, 2)]
+    kept, left_out = in_order(only_of_thirteen(*others, between))
+    assert left_out == 0
+    assert kept["customer_id"].to_list() == ["a", "a", "b", "c", "c"]
+
+
 def test_a_duplicate_counts_in_its_first_hour_only() -> None:
     both = cut(statement(0, end=90), statement(0, end=90))
     left_out = {hour: in_order(both.filter(hour=hour))[1] for hour in (HOUR, HOUR + 3_600)}

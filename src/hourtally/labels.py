@@ -131,8 +131,10 @@ def _changes(labels: pl.DataFrame) -> pl.Series:
 
 def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:
     """Leave out duplicates and sort, in an order that does not depend on the one there was."""
-    once, left_out = _without_duplicates(_sorted(slices, labels["resource"]))
-    if len(once) < len(slices):
+    once, left_out = _sorted(slices, labels["resource"]), 0
+    repeated = _repeated(once)
+    if repeated.any():
+        once, left_out = _without_duplicates(once, repeated)
         once = _sorted(once, labels["resource"])
     counts = once.group_by("label").agg(pl.len().alias("slices"))
     counted = (
@@ -150,14 +152,15 @@ def _sorted(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
     return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
-def _without_duplicates(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Leave out duplicates of sorted slices, in which equal ones follow each other."""
+def _repeated(slices: pl.DataFrame) -> pl.Series:
+    """Which of sorted slices may have duplicates: those follow each other."""
     follows = pl.all_horizontal(pl.col("identity", "label").eq(pl.col("identity", "label").shift()))
-    repeated = slices.select(
-        (follows | follows.shift(-1, fill_value=False)).fill_null(value=False)
-    ).to_series()
-    if not repeated.any():
-        return slices, 0
+    both = follows | follows.shift(-1, fill_value=False)
+    return slices.select(both.fill_null(value=False)).to_series()
+
+
+def _without_duplicates(slices: pl.DataFrame, repeated: pl.Series) -> tuple[pl.DataFrame, int]:
+    """Each content of the repeated ones once, behind the others; how many events are left out."""
     content = [column for column in slices.columns if column != "event_time_us"]
     kept = (
         slices.filter(repeated)
