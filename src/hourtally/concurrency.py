@@ -21,7 +21,7 @@ def in_turn(
 ) -> Iterator[Result]:
     """`call(*item)` for each item, `threads` at a time, in the order of the items.
 
-    So many more items than there are threads are under way `ahead`; that bounds the memory.
+    `ahead` more items than there are threads are under way, so memory is bounded by that many.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -95,6 +95,7 @@ def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     order = _order(distinct, _RESOURCE)
     resources = _changes(distinct[order]).cum_sum()
     if len(resources) and resources[-1] < len(resources):
+        # Some resource has several labels, whose order must not be that of their lines.
         order = _order(distinct, (*_RESOURCE, *_FREE_TEXTS))
     labels = distinct[order].with_columns(resource=resources)
     return labels, order.arg_sort().gather(numbers).alias("label")
