@@ -8,9 +8,20 @@ from pathlib import Path
 
 import polars as pl
 
-from hourtally.labels import Labelled, Parts, labelled
+from hourtally.labels import Labelled, LabelTable, Parts
 from hourtally.schemas import LABEL, SLICES
 from hourtally.slices_file import SlicesWriter, to_table
+
+
+def labelled(slices: pl.DataFrame) -> tuple[Labelled, int]:
+    """Slices (`schemas.SLICES` after `hour`) by labels; how many events were left out."""
+    table = LabelTable()
+    once, left_out = table.in_order(table.numbered(slices))
+    labels = table.labels_in_order()
+    ranks = labels["number"].arg_sort()
+    return Labelled(
+        labels.drop("number"), once.with_columns(ranks.gather(once["label"]).alias("label"))
+    ), left_out
 
 
 def told(portion: Labelled) -> pl.DataFrame:
@@ -26,7 +37,8 @@ def parts_of(several: Sequence[Labelled]) -> Parts:
         one.slices.with_columns((pl.col("label") + first).cast(pl.UInt32))
         for one, first in zip(several, firsts, strict=False)
     ]
-    return Parts(pl.concat(one.labels for one in several), pl.concat(slices), len(several))
+    labels = pl.concat(one.labels for one in several)
+    return Parts(labels, pl.concat(slices), len(several), len(several))
 
 
 def in_order(slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.events import check_line
-from hourtally.labels import labelled, merged
+from hourtally.labels import LabelTable, merged
 from hourtally.parsing import events_frame
 from hourtally.schemas import LABEL, RESOURCE_ORDER, SLICE_ORDER, SLICES
 from hourtally.slicing import slices_of
 from tests.event_files import as_cloud_event
-from tests.labelling import in_order, parts_of, told
+from tests.labelling import in_order, labelled, parts_of, told
 from tests.statements import statement
 from tests.strategies import HOUR, HOUR_START_MS, NOW_MS, Json, event_sets
 
@@ -65,13 +65,12 @@ def test_labelled_slices_are_each_content_once_in_the_order_of_a_slices_file(
 
 
 @given(event_sets())
-def test_a_label_is_there_once_with_the_number_of_its_slices(events: list[Json]) -> None:
+def test_a_label_is_there_once_and_has_slices(events: list[Json]) -> None:
     portion, _ = labelled(cut(*events))
     rows = portion.labels.select("hour", *LABEL).rows()
     assert len(set(rows)) == len(rows)
     numbers = portion.slices["label"].to_list()
-    assert portion.labels["slices"].to_list() == [numbers.count(n) for n in range(len(rows))]
-    assert all(portion.labels["slices"])
+    assert set(numbers) == set(range(len(rows)))
 
 
 @given(event_sets(), st.randoms())
@@ -205,14 +204,34 @@ def test_what_is_kept_and_what_is_left_out_are_all_there_was(numbers: list[int])
     assert kept["event_id"].n_unique() == len(kept) == len(set(numbers))
 
 
+def same_for_all(rows: pl.DataFrame) -> pl.Series:
+    return pl.Series([7] * len(rows), dtype=pl.UInt64)
+
+
+@pytest.mark.parametrize("is_hash_shared", [False, True])
+def test_a_label_keeps_its_number(monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool) -> None:
+    if is_hash_shared:
+        monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
+    # In several pieces: what a label is found by must not depend on where its row lies.
+    texts = only_of_thirteen(*(statement(0, teamName=name) for name in NAMES))
+    texts = texts.select("hour", *LABEL)
+    rows = [3, 3, 0, 5, 3, 0, 8, 1, 1, 7, 5, 2, 6, 4]
+    table = LabelTable()
+    numbers: list[int] = []
+    for at_once in (rows[:1], rows[1:5], [], rows[5:10], rows[10:], rows):
+        pieces = [texts[:0], *(texts[row] for row in at_once)]
+        numbers.extend(table.numbers(pl.concat(pieces, rechunk=False)))
+    names = texts["team_name"].gather([*rows, *rows])
+    assert names.equals(table.labels["team_name"].gather(numbers))
+    assert len(table) == len(NAMES)
+    assert table.labels_in_order()["team_name"].to_list() == sorted(NAMES, key=str.encode)
+
+
 def test_labels_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [statement(n, teamName=name) for n, name in enumerate(NAMES)]
     slices = only_of_thirteen(*events, *events[::2])
     expected, left_out = labelled(slices)
     assert len(expected.labels) == len(NAMES)
-
-    def same_for_all(rows: pl.DataFrame) -> pl.Series:
-        return pl.Series([7] * len(rows), dtype=pl.UInt64)
 
     monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
     found, then_left_out = labelled(slices)

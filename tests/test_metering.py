@@ -186,7 +186,9 @@ def test_identities_that_only_share_a_digest_both_count(
 ) -> None:
     path = batch(tmp_path / "a.parquet", statement(0), statement(1))
     slices = pl.read_parquet(path).select(SLICES.keys())
-    twins = slices.with_columns(hour=HOUR, identity=pl.lit(7, dtype=pl.UInt64))
+    twins = slices.with_columns(
+        hour=pl.lit(HOUR, dtype=pl.Int64), identity=pl.lit(7, dtype=pl.UInt64)
+    )
     metered = meter(connection, [write_slices(tmp_path / "b.parquet", twins)], WHOLE)
     assert (metered.slices, metered.duplicates, len(metered.conflicts)) == (2, 0, 0)
     assert len(metered.usage) == 2

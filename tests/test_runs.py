@@ -16,6 +16,7 @@ from hourtally.concurrency import in_turn
 from hourtally.events import check_line
 from hourtally.labels import merged
 from hourtally.parsing import events_frame
+from hourtally.portions import PORTION_ROWS
 from hourtally.runs import Runs
 from hourtally.slicing import slices_of
 from tests.command_line import hourtally
@@ -32,6 +33,7 @@ from tests.strategies import NOW_MS, Json, event_sets
     st.integers(1, 20),
     st.integers(1, 4),
     st.sampled_from([0, 2**20]),
+    st.sampled_from([0, 6, 1_000]),
 )
 def test_runs_give_back_by_hour_what_was_added(
     tmp_path_factory: pytest.TempPathFactory,
@@ -40,9 +42,10 @@ def test_runs_give_back_by_hour_what_was_added(
     portion_rows: int,
     pieces: int,
     held_bytes: int,
+    most_labels: int,
 ) -> None:
     slices = slices_of(judged_frame(events))
-    with small_runs(run_rows, portion_rows, held_bytes):
+    with small_runs(run_rows, portion_rows, held_bytes, most_labels):
         kept = Runs(tmp_path_factory.mktemp("runs"))
         for piece in range(pieces):
             kept.add(slices.gather_every(pieces, piece))
@@ -63,13 +66,16 @@ def test_runs_give_back_by_hour_what_was_added(
 
 
 @contextmanager
-def small_runs(run_rows: int, portion_rows: int, held_bytes: int = 0) -> Iterator[None]:
+def small_runs(
+    run_rows: int, portion_rows: int, held_bytes: int = 0, most_labels: int = 1_000
+) -> Iterator[None]:
     """Runs of few slices, on disk where `held_bytes` is 0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "RUN_ROWS", run_rows)
-        patch.setattr(runs, "_PORTION_ROWS", portion_rows)
+        patch.setattr(runs, "_MOST_LABELS", most_labels)
+        patch.setattr("hourtally.portions.PORTION_ROWS", portion_rows)
         patch.setattr(runs, "_ROWS_A_SAMPLE", 2)
-        patch.setattr(runs, "_MOST_HELD_BYTES", held_bytes)
+        patch.setattr(spill, "_MOST_HELD_BYTES", held_bytes)
         patch.setattr(spill, "_BATCH_ROWS", 3)
         yield
 
@@ -153,13 +159,13 @@ def test_the_first_resource_of_an_hour_may_fill_portions(
 
 
 def test_a_file_of_one_resource_of_more_than_a_portion_is_ingested(tmp_path: Path) -> None:
-    events = (as_cloud_event({**statement(0), "id": f"{n}"}) for n in range(runs._PORTION_ROWS + 1))
+    events = (as_cloud_event({**statement(0), "id": f"{n}"}) for n in range(PORTION_ROWS + 1))
     file = tmp_path / "many.ndjson"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
     done = hourtally("ingest", "--home", tmp_path, "--now", "2026-11-23T00:00:00Z", file)
     assert (done.returncode, done.stderr) == (0, "")
     [slices] = tmp_path.glob("events/*/*.parquet")
-    assert pq.read_metadata(slices).num_rows == runs._PORTION_ROWS + 1
+    assert pq.read_metadata(slices).num_rows == PORTION_ROWS + 1
 
 
 def test_few_slices_are_never_written(tmp_path: Path) -> None:

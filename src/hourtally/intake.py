@@ -21,7 +21,8 @@ from hourtally.labels import merged
 from hourtally.memory import give_back_blocks
 from hourtally.parquet_source import read_parquet
 from hourtally.parsing import LineParser, Parsed
-from hourtally.runs import Portion, Runs
+from hourtally.portions import Portion
+from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import portions_of, slices_of
 from hourtally.sources import read_blocks

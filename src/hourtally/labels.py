@@ -15,6 +15,7 @@ import polars as pl
 
 from hourtally.hours import HOUR_MS
 from hourtally.schemas import LABEL, RESOURCE_ORDER, SLICES
+from hourtally.spill import compact
 
 _RESOURCE: Final = ("hour", *RESOURCE_ORDER)
 _FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
@@ -25,9 +26,9 @@ _OWN: Final = tuple(column for column in SLICES if column not in LABEL)
 class Labelled:
     """Slices of one or several hours of a file.
 
-    labels: `hour`, the columns of `LABEL`, and how many `slices` have it; in the order of a
-    slices file, hour by hour. slices: `label`, the number of their label, and the other columns
-    of `schemas.SLICES`; in the order of their resources, then of `SLICE_ORDER` and the identity.
+    labels: `hour` and the columns of `LABEL`, in the order of a slices file, hour by hour.
+    slices: `label`, the number of their label, and the other columns of `schemas.SLICES`; in the
+    order of their resources, then of `SLICE_ORDER` and the identity.
     """
 
     labels: pl.DataFrame
@@ -36,34 +37,114 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Parts:
-    """Slices of one hour that were labelled apart, one part behind the other.
+    """Slices of one hour from several runs, and labels from several tables, one behind the other.
 
-    labels, slices: as in `Labelled`, but that parts have labels and slices in common. count: how
-    many parts.
+    labels, slices: as in `Labelled`, but that tables have labels in common, and runs slices.
     """
 
     labels: pl.DataFrame
     slices: pl.DataFrame
-    count: int
+    tables: int
+    runs: int
 
 
-def labelled(slices: pl.DataFrame) -> tuple[Labelled, int]:
-    """Slices (`schemas.SLICES` after `hour`) with labels, each identity and content once.
+class LabelTable:
+    """Labels that several runs have in common: told once, found again, numbered as they come.
 
-    Returns:
-        The slices, and how many events were left out: an event counts in its first hour only.
-        Of equal ones the earliest time stands; where none has a time, none stands.
+    A run mostly has labels that runs before it had. Those are hashed and compared each time, but
+    sorted and kept once.
     """
-    labels, numbers = _distinct(slices.select("hour", *LABEL))
-    return _in_order(labels, slices.select(numbers, *_OWN))
+
+    def __init__(self) -> None:
+        self.labels = pl.DataFrame(
+            schema={"hour": pl.Int64, **{name: SLICES[name] for name in LABEL}}
+        )
+        self._by_hash = True
+        self._keys = self._keys_of(self.labels)
+        self._found_order: _Order | None = None
+
+    def __len__(self) -> int:
+        """How many labels it has."""
+        return len(self.labels)
+
+    def numbered(self, slices: pl.DataFrame) -> pl.DataFrame:
+        """Slices (`schemas.SLICES` after `hour`) with numbers for what their labels say."""
+        numbers = self.numbers(slices.select(self.labels.columns))
+        # In one piece, as rows are taken out of one in a tenth of the time that many take.
+        return slices.select(_OWN).rechunk().insert_column(0, numbers)
+
+    def numbers(self, texts: pl.DataFrame) -> pl.Series:
+        """The number of each label: of one that is not there yet, the next one."""
+        keys = self._keys_of(texts)
+        numbers = self._find(keys)
+        is_new = numbers.is_null()
+        if is_new.any():
+            is_new &= keys.is_first_distinct()
+            self._add(texts.filter(is_new), keys.filter(is_new))
+            numbers = self._find(keys)
+        if self._by_hash and not all(
+            column.equals(self.labels[column.name].gather(numbers)) for column in texts
+        ):
+            # Two labels have one hash. To find all of them by what they say takes longer.
+            self._by_hash = False
+            self._keys = self._keys_of(self.labels)
+            return self.numbers(texts)
+        return numbers
+
+    def in_order(self, slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Numbered slices in order, each content once; how many events were left out."""
+        order = self._order
+        ranked = slices.with_columns(order.ranks.gather(slices["label"]).alias("label"))
+        once, left_out = _in_order(ranked, order.resources)
+        return once.with_columns(order.rows.gather(once["label"]).alias("label")), left_out
+
+    def labels_in_order(self) -> pl.DataFrame:
+        """The labels, in order, behind the `number` that each has."""
+        return self.labels[self._order.rows].insert_column(0, self._order.rows.alias("number"))
+
+    @property
+    def _order(self) -> _Order:
+        if self._found_order is None:
+            self._found_order = _order(self.labels)
+        return self._found_order
+
+    def _keys_of(self, texts: pl.DataFrame) -> pl.Series:
+        return texts.hash_rows() if self._by_hash else texts.to_struct()
+
+    def _find(self, keys: pl.Series) -> pl.Series:
+        known = self._keys.alias("key").to_frame().with_row_index("label")
+        return (
+            keys.alias("key")
+            .to_frame()
+            .join(known, on="key", how="left", validate="m:1", maintain_order="left")
+        )["label"]
+
+    def _add(self, texts: pl.DataFrame, keys: pl.Series) -> None:
+        # In memory of their own: they would drag along the block that they were read from.
+        own = pl.DataFrame(compact(texts))
+        self.labels = pl.concat([self.labels, own], rechunk=True)
+        self._keys = pl.concat([self._keys, keys], rechunk=True)
+        self._found_order = None
 
 
 def merged(parts: Parts) -> tuple[Labelled, int]:
-    """The slices of all parts as if they had been labelled together; how many were left out."""
-    if parts.count == 1:
-        return Labelled(parts.labels, parts.slices), 0
-    labels, numbers = _distinct(parts.labels.select("hour", *LABEL))
-    return _in_order(labels, parts.slices.with_columns(numbers[parts.slices["label"]]))
+    """The slices of all parts as if they had come together; how many events were left out.
+
+    An event counts in its first hour only. Of equal ones the earliest time stands; where none
+    has a time, none stands.
+    """
+    labels, slices = parts.labels, parts.slices
+    if parts.tables > 1:
+        table = LabelTable()
+        numbers = table.numbers(labels)
+        ordered = table.labels_in_order()
+        places = ordered["number"].arg_sort().gather(numbers)
+        labels = ordered.drop("number")
+        slices = slices.with_columns(places.gather(slices["label"]).alias("label"))
+    if parts.runs == 1:
+        return Labelled(labels, slices), 0
+    once, left_out = _in_order(slices, _resources(labels))
+    return Labelled(labels, once), left_out
 
 
 def resource_text() -> pl.Expr:
@@ -83,39 +164,32 @@ def extent() -> pl.Expr:
     return number.cast(pl.UInt64).alias("extent")
 
 
-def _distinct(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The distinct ones of labels, in order, and the number in them of each that was given.
+@dataclass(frozen=True)
+class _Order:
+    """Of labels: their rows in order, the rank of each row, and of each rank its resource."""
 
-    After the distinct ones' columns comes the number of their `resource`, in order as well.
-    """
-    distinct, numbers = _numbered(texts, texts.hash_rows())
-    if not texts.equals(distinct[numbers]):
-        # Two labels have one hash. To compare whole labels takes three times as long.
-        distinct, numbers = _numbered(texts, texts.to_struct())
-    order = _order(distinct, _RESOURCE)
-    resources = _changes(distinct[order]).cum_sum()
+    rows: pl.Series
+    ranks: pl.Series
+    resources: pl.Series
+
+
+def _order(labels: pl.DataFrame) -> _Order:
+    rows = _sorted_rows(labels, _RESOURCE)
+    resources = _resources(labels[rows])
     if len(resources) and resources[-1] < len(resources):
         # Some resource has several labels, whose order must not be that of their lines.
-        order = _order(distinct, (*_RESOURCE, *_FREE_TEXTS))
-    labels = distinct[order].with_columns(resource=resources)
-    return labels, order.arg_sort().gather(numbers).alias("label")
+        rows = _sorted_rows(labels, (*_RESOURCE, *_FREE_TEXTS))
+    return _Order(rows, rows.arg_sort(), resources)
 
 
-def _numbered(texts: pl.DataFrame, keys: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    """The first row of each key, and for every row which of them has its key."""
-    is_first = keys.is_first_distinct()
-    numbered = keys.filter(is_first).alias("key").to_frame().with_row_index("number")
-    numbers = (
-        keys.alias("key")
-        .to_frame()
-        .join(numbered, on="key", how="left", validate="m:1", maintain_order="left")
-    )
-    return texts.filter(is_first), numbers["number"]
-
-
-def _order(labels: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
+def _sorted_rows(labels: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
     """The rows in order of some columns, which takes half as long as a sort by columns does."""
     return labels.select(pl.struct(columns)).to_series().arg_sort()
+
+
+def _resources(labels: pl.DataFrame) -> pl.Series:
+    """The number of each sorted label's resource, in order as well."""
+    return _changes(labels).cum_sum()
 
 
 def _changes(labels: pl.DataFrame) -> pl.Series:
@@ -130,26 +204,24 @@ def _changes(labels: pl.DataFrame) -> pl.Series:
     return changes
 
 
-def _in_order(labels: pl.DataFrame, slices: pl.DataFrame) -> tuple[Labelled, int]:
-    """Leave out duplicates and sort, in an order that does not depend on the one there was."""
-    once, left_out = _sorted(slices, labels["resource"]), 0
+def _in_order(slices: pl.DataFrame, resources: pl.Series) -> tuple[pl.DataFrame, int]:
+    """Leave out duplicates and sort, in an order that does not depend on the one there was.
+
+    resources: the number of each label's; labels and resources are numbered in order.
+    """
+    once, left_out = _sorted(slices, resources), 0
     repeated = _repeated(once)
     if repeated.any():
         once, left_out = _without_duplicates(once, repeated)
-        once = _sorted(once, labels["resource"])
-    counts = once.group_by("label").agg(pl.len().alias("slices"))
-    counted = (
-        labels.select("hour", *LABEL)
-        .with_row_index("label")
-        .join(counts, on="label", how="left", validate="1:1", maintain_order="left")
-        .select("hour", *LABEL, pl.col("slices").fill_null(0))
-    )
-    return Labelled(counted, once), left_out
+        once = _sorted(once, resources)
+    return once, left_out
 
 
 def _sorted(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
-    """Slices in the order of a slices file; resources: the number of each label's."""
-    by = slices.select(resources[slices["label"]].alias("resource"), extent(), "identity", "label")
+    """Slices in the order of a slices file."""
+    by = slices.select(
+        resources.gather(slices["label"]).alias("resource"), extent(), "identity", "label"
+    )
     return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
