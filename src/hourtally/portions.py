@@ -29,11 +29,12 @@ class Part:
     """An hour in a run.
 
     table: which one has its labels. first, end: its rows [first, end) of the run's slices.
-    samples: some of them, as `samples_of` gives them.
+    numbers: of these the labels alone. samples: some of them, as `samples_of` gives them.
     """
 
     table: int
     slices: Kept
+    numbers: Kept
     first: int
     end: int
     samples: pl.DataFrame
@@ -173,7 +174,7 @@ def _cut_part(
         afters: and how many before the resource after it.
         places: where inside its resource a border is; zeros where it is in front of it.
     """
-    numbers = pl.Series(part.slices.read_first_column(part.first, part.end))
+    numbers = pl.Series(part.numbers.read(part.first, part.end).column("label"))
     # Inside a resource slices do not lie by label; up to a resource's end this makes no difference.
     reached = ranks.gather(numbers).cum_max()
     firsts = part.first + reached.search_sorted(befores, side="left")

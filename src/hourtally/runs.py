@@ -72,10 +72,11 @@ class Runs:
         sampled = [_sampled(*stretch) for stretch in stretches]
         samples = samples_of(run[list(itertools.chain(*sampled))], self._table.labels)
         slices = self._keeper.keep("slices", run)
+        numbers = self._keeper.keep("numbers", run.select("label"))
         for timestamp, (first, end), own in zip(
             hours["value"], stretches, _stretches(map(len, sampled)), strict=True
         ):
-            part = Part(len(self._ended), slices, first, end, samples[slice(*own)])
+            part = Part(len(self._ended), slices, numbers, first, end, samples[slice(*own)])
             self._parts.setdefault(timestamp, []).append(part)
         if _is_worn(self._table, run["label"].n_unique()):
             self._end_table()

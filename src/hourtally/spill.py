@@ -26,9 +26,6 @@ class Kept(Protocol):
     def read(self, first: int, end: int) -> pa.Table:
         """Rows [first, end); there has to be one."""
 
-    def read_first_column(self, first: int, end: int) -> pa.ChunkedArray:
-        """Of these rows the first column, if possible without the others."""
-
 
 @dataclass
 class Keeper:
@@ -61,9 +58,6 @@ class _HeldFrame:
     def read(self, first: int, end: int) -> pa.Table:
         return self.table.slice(first, end - first)
 
-    def read_first_column(self, first: int, end: int) -> pa.ChunkedArray:
-        return self.read(first, end).column(0)
-
 
 class _SpilledFrames:
     """An uncompressed Arrow file of frames, one after the other."""
@@ -73,7 +67,7 @@ class _SpilledFrames:
         self._batches = 0
         self._file = pa.OSFile(str(path), "wb")
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
-        self._readers: dict[tuple[int, ...], pa.ipc.RecordBatchFileReader] = {}
+        self._reader: pa.ipc.RecordBatchFileReader | None = None
         self._lock = threading.Lock()
 
     def add(self, table: pa.Table) -> _SpilledFrame:
@@ -92,14 +86,12 @@ class _SpilledFrames:
             self._writer.close()
         self._file.close()
 
-    def batch(self, number: int, columns: tuple[int, ...]) -> pa.RecordBatch:
-        """One batch, from 0, with some columns, told by number from 0, or with all where none."""
+    def batch(self, number: int) -> pa.RecordBatch:
+        """One batch, from 0."""
         with self._lock:
-            if columns not in self._readers:
-                options = pa.ipc.IpcReadOptions(included_fields=list(columns))
-                file = pa.OSFile(str(self._path))
-                self._readers[columns] = pa.ipc.open_file(file, options=options)
-            return self._readers[columns].get_batch(number)
+            if self._reader is None:
+                self._reader = pa.ipc.open_file(pa.OSFile(str(self._path)))
+            return self._reader.get_batch(number)
 
 
 @dataclass(frozen=True)
@@ -110,15 +102,9 @@ class _SpilledFrame:
     first_batch: int
 
     def read(self, first: int, end: int) -> pa.Table:
-        return self._read(first, end, ())
-
-    def read_first_column(self, first: int, end: int) -> pa.ChunkedArray:
-        return self._read(first, end, (0,)).column(0)
-
-    def _read(self, first: int, end: int, columns: tuple[int, ...]) -> pa.Table:
         from_batch = first // _BATCH_ROWS
         batches = [
-            self.frames.batch(self.first_batch + number, columns)
+            self.frames.batch(self.first_batch + number)
             for number in range(from_batch, -(-end // _BATCH_ROWS))
         ]
         start = from_batch * _BATCH_ROWS
