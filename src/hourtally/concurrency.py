@@ -43,7 +43,13 @@ def loaded_beside(module: str) -> Iterator[None]:
     if module in sys.modules:
         yield
         return
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(import_module, module)
+    with done_beside(import_module, module) as loading:
         yield
-        loading.result()
+    loading.result()
+
+
+@contextmanager
+def done_beside(call: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
+    """Around work that leaves a core free: a call, done at its end."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(call, *arguments)

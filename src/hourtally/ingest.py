@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hourtally import home as storage
-from hourtally.concurrency import loaded_beside
+from hourtally.concurrency import done_beside
 from hourtally.errors import Damaged, FileRefused
 from hourtally.event_files import EVENT_SUFFIXES, is_event_file, written_path
 from hourtally.home import Home
@@ -24,7 +25,7 @@ from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 
 if TYPE_CHECKING:
-    from hourtally.intake import Progress
+    from hourtally.intake import Progress, Reading
 
 BATCH_DIGITS: Final = 16
 
@@ -60,10 +61,31 @@ def ingest_file(
         if not stat.S_ISREG(before.st_mode):
             # To open a pipe would wait for its writer, to read a device might never end.
             raise FileRefused(path, "it is no regular file")
-        with loaded_beside("hourtally.intake"):
+        with done_beside(_begin, path, before.st_size, now_ms, threads) as beginning:
             sha256 = storage.sha256_of(path)
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
+    with closing(beginning.result()) as reading:
+        return _ingest(home, path, before, sha256, reading, now_ms, threads, progress)
+
+
+def _begin(path: Path, size: int, now_ms: int, threads: int) -> Reading:
+    """Load the engines and begin to read: to hash a file leaves a core free."""
+    from hourtally.intake import Reading
+
+    return Reading(path, size, now_ms, threads)
+
+
+def _ingest(
+    home: Home,
+    path: Path,
+    before: os.stat_result,
+    sha256: str,
+    reading: Reading,
+    now_ms: int,
+    threads: int,
+    progress: Progress | None,
+) -> IngestReceipt:
     batch = sha256[:BATCH_DIGITS]
     staging = home.staging(batch)
     with storage.storage_faults(home.root, "ingesting"):
@@ -84,7 +106,7 @@ def ingest_file(
             "ingested_at": format_instant(now_ms),
         }
         try:
-            record |= take_in(path, before.st_size, staging, now_ms, threads, progress)
+            record |= take_in(reading, staging, threads, progress)
             _check_unchanged(path, before)
         except FileRefused:
             storage.remove_folder(staging)

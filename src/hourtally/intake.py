@@ -1,12 +1,14 @@
 """An event file to staged slices, one file an hour, and a staged quarantine file.
 
-It brings the engines, so it is loaded while the file is hashed.
+It brings the engines, so it is loaded while the file is hashed, and a large file's first blocks
+are read then.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,12 +27,14 @@ from hourtally.portions import Portion
 from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import portions_of, slices_of
-from hourtally.sources import read_blocks
+from hourtally.sources import BLOCK_BYTES, read_blocks
 
 # Each takes 60 MB, and as many hours as there are threads may be written at the same time.
 _PORTIONS_AT_ONCE: Final = 2
 # A thread takes as long for a block as it takes to make a run, in which no block is read.
 _BLOCKS_AHEAD: Final = 2
+# Smaller ones have no more blocks than that, and are hashed before the first one would be read.
+_LARGE_BYTES: Final = 4 * BLOCK_BYTES
 
 Progress = Callable[[int, int], None]
 """Called with bytes read of the file and its size."""
@@ -46,20 +50,41 @@ class _Tally:
     rules: Counter[str] = field(default_factory=Counter)
 
 
+class Reading:
+    """A file's blocks, parsed several at a time, given back in the order of the file."""
+
+    def __init__(self, path: Path, size: int, now_ms: int, threads: int) -> None:
+        """Of a large file the first block is parsed when this returns, and the next are under way.
+
+        Raises:
+            FileRefused: it cannot be read as far as that.
+        """
+        self.path = path
+        self.size = size
+        give_back_blocks()
+        self._parsed = _parsed(path, now_ms, threads)
+        self._first = list(itertools.islice(self._parsed, 1)) if size >= _LARGE_BYTES else []
+
+    def __iter__(self) -> Iterator[Parsed]:
+        """All of them, once."""
+        while self._first:
+            yield self._first.pop()
+        yield from self._parsed
+
+    def close(self) -> None:
+        """Read no more of them."""
+        self._parsed.close()
+
+
 def take_in(
-    path: Path,
-    size: int,
-    staging: Path,
-    now_ms: int,
-    threads: int,
-    progress: Progress | None,
+    reading: Reading, staging: Path, threads: int, progress: Progress | None
 ) -> dict[str, Any]:
-    """Read a file into staged slices and quarantine; what the record says of them."""
-    give_back_blocks()
+    """Take a file into staged slices and quarantine; what the record says of them."""
+    path = reading.path
     tally = _Tally()
     runs = Runs(staging)
     with (staging / "quarantine.ndjson").open("xb") as quarantine:
-        for parsed in _parsed(path, now_ms, threads):
+        for parsed in reading:
             tally.lines += parsed.lines
             tally.events += len(parsed.events)
             for refusal in parsed.refusals:
@@ -68,7 +93,7 @@ def take_in(
             for events in portions_of(parsed.events):
                 runs.add(slices_of(events))
             if progress:
-                progress(parsed.read_bytes, size)
+                progress(parsed.read_bytes, reading.size)
     hours: dict[str, Any] = {}
 
     def write(hour: Hour, portions: Iterator[Portion]) -> tuple[str, dict[str, Any], int]:
@@ -111,8 +136,7 @@ def _together(portion: Portion) -> tuple[pa.Table, int]:
     return to_table(slices), duplicates
 
 
-def _parsed(path: Path, now_ms: int, threads: int) -> Iterator[Parsed]:
-    """The file's blocks, parsed several at a time, given back in the order of the file."""
+def _parsed(path: Path, now_ms: int, threads: int) -> Generator[Parsed]:
     if path.suffix == PARQUET_SUFFIX:
         yield from read_parquet(path, now_ms)
         return
