@@ -19,7 +19,7 @@ from flows.showing import ProgressArtifact, show_days, show_report
 from flows.tasks import build, export, ingest
 from flows.work import Work, failed, final_state, outcome, waiting, who_waits
 from hourtally.errors import HourtallyError
-from hourtally.interrupts import abandoned_at_an_interrupt, worker_processes
+from hourtally.interrupts import worker_processes
 from hourtally.pipeline import BuildReport, IngestReport, JobReport, Progress, new_files
 from hourtally.staleness import StaleHour
 
@@ -114,12 +114,15 @@ def build_all(
         HourtallyError: what ended a task; the others have ended when it is raised.
     """
     caller = who_waits()
+    # A second interrupt is for the processes that build. To break off here what follows the
+    # tasks, or tells the server of them, would end nothing sooner and lose what was done.
+    caller.stop.abandons = False
     # Processes take their hours from all tasks: one more, and none waits while a task begins.
     tasks = work.workers + (caller.processes is not None)
     groups = list(_groups(stale, work.workers))
     running: deque[tuple[int, PrefectFuture[Any]]] = deque()
-    # By the number of their group: an interrupt may come between any two steps, and then a
-    # report is neither lost nor counted twice.
+    # By the number of their group: whatever ends this in between, a report is neither lost nor
+    # counted twice.
     parts: dict[int, BuildReport] = {}
     hours = _Hours(caller.progress, len(stale))
 
@@ -141,10 +144,7 @@ def build_all(
 
     progress.begin(len(stale))
     try:
-        with (
-            waiting(replace(caller, hour_done=hours.add)),
-            abandoned_at_an_interrupt(caller.stop),
-        ):
+        with waiting(replace(caller, hour_done=hours.add)):
             for number, group in enumerate(groups):
                 ended = [collect()] if len(running) == tasks else []
                 # Tasks on other machines do not see it, so they are not begun.
@@ -156,10 +156,6 @@ def build_all(
                 show(*ended)
             while running:
                 show(collect())
-        # That of an interrupted run, which ends soon.
-        rest = [collect() for _ in range(len(running))]
-        with abandoned_at_an_interrupt(caller.stop):
-            show(*rest)
     except BaseException:
         caller.stop.set()
         parts.update(_ended((n, future) for n, future in running if n not in parts))

@@ -12,12 +12,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
+from flows import building
+from flows.backfill import run_backfill
+from flows.showing import show_report
 from hourtally.errors import interrupts_told
 from hourtally.home import Home
+from hourtally.hours import Hour, format_instant
+from hourtally.interrupts import abandoned_at_an_interrupt, gently
+from hourtally.pipeline import ingest_inbox
+from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
+from hourtally.settings import Settings
 from tests.command_line import command, environment, hourtally
 from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.prefect_server import PrefectServer, until
@@ -140,6 +149,54 @@ def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
     assert counts is not None, said
     assert int(counts[1]) == len(manifests(home))
     goes_on(home)
+
+
+def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
+    tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sample(tmp_path)
+    home = Home(tmp_path)
+
+    def interrupted_while_it_is_shown(*what: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        show_report(*what)
+
+    def interrupted_after_an_hour(done: int, *_of: object) -> None:
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(building, "show_report", interrupted_while_it_is_shown)
+    ingest_inbox(home, NOW_MS, Settings(threads=1))
+    with prefect_server.recording(), gently("stopping") as stop:
+        report = run_backfill(
+            interrupted_after_an_hour,
+            stop,
+            from_=FIRST_HOUR.name,
+            to=Hour(FIRST_HOUR.timestamp + 3 * 3_600).name,
+            home=str(home.root),
+            now=format_instant(NOW_MS),
+        )
+
+    assert report.interrupted
+    built = [receipt.hour for receipt in report.built.built]
+    assert built[0] == FIRST_HOUR.name
+    assert len(built) + report.built.undone == 3
+
+
+def test_only_what_is_in_hand_is_abandoned_and_one_more_interrupt_always_ends_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with gently("stopping") as stop:
+        came_to = []
+        with abandoned_at_an_interrupt(stop):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                signal.raise_signal(number)
+                came_to.append(number)
+        assert (came_to, stop.is_set()) == ([signal.SIGINT], True)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert capsys.readouterr().err == "stopping\n"
 
 
 def test_an_interrupt_of_a_query_is_an_interrupt() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,7 +141,11 @@ def main() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             # Names of files and customers may hold what the terminal's encoding has not.
             stream.reconfigure(errors="backslashreplace")
-    raise SystemExit(call(sys.argv[1:]))
+    status = call(sys.argv[1:])
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # All is said; an interrupt of what Python and Prefect do at their end needs no trace.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise SystemExit(status)
 
 
 if __name__ == "__main__":

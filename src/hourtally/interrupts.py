@@ -1,11 +1,13 @@
 """Being asked to stop: the first interrupt finishes what is in hand, the second abandons it.
 
-Both leave a home folder whole. An interrupt is a SIGINT (Ctrl-C) or a SIGTERM.
+Both leave a home folder whole. An interrupt is a SIGINT (Ctrl-C) or a SIGTERM. Where nothing is
+in hand that can be abandoned, and all that is left is to say what was done, it is said.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -27,11 +29,16 @@ _INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop(threading.Event):
-    """Whether to stop. also: what else is to be set with it, in other processes."""
+    """Whether to stop.
+
+    also: what else is to be set with it, in other processes.
+    abandons: whether an interrupt after the first one abandons what is in hand.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.also: list[SharedEvent] = []
+        self.abandons = True
 
     def set(self) -> None:
         """Ask for it."""
@@ -45,15 +52,22 @@ def gently(say: str) -> Iterator[Stop]:
     """Take the first interrupt as a request to stop, and say so on standard error.
 
     Raises:
-        KeyboardInterrupt: at the second one.
+        KeyboardInterrupt: at the second one, or where that abandons nothing, at the one after.
     """
     stop = Stop()
+    # Counted, as `stop` may be set before the first one is taken here: Polars sees interrupts on
+    # its own and raises in whichever thread is in a query.
+    taken = itertools.count(1)
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        if next(taken) == 1:
+            stop.set()
+            print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
+        elif stop.abandons:
             raise KeyboardInterrupt
-        stop.set()
-        print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
+        else:
+            # The end is near; whoever does not see it come gets out by another one.
+            stop.abandons = True
 
     before = {number: signal.signal(number, interrupted) for number in _INTERRUPTS}
     try:
@@ -67,14 +81,22 @@ def gently(say: str) -> Iterator[Stop]:
 def abandoned_at_an_interrupt(stop: Stop | None) -> Iterator[None]:
     """Around work that an interrupt ends as a request to stop does, if anybody can request it.
 
+    After it nothing is left to abandon.
+
     Raises:
         KeyboardInterrupt: nobody can.
     """
     try:
-        yield
+        try:
+            yield
+        finally:
+            # One that comes before this is caught below.
+            if stop is not None:
+                stop.abandons = False
     except KeyboardInterrupt:
         if stop is None:
             raise
+        stop.abandons = False
         stop.set()
 
 

@@ -105,6 +105,9 @@ def run(job: Job) -> int:
             reports.print_ingest(ingested)
             stale = pipeline.stale_hours(job.home, card, job.now_ms, job.settings)
             done = JobReport(ingested, _build(job, card, stale, stop, force=False))
+        if done.interrupted:
+            # Here, where another interrupt does not cut off what is said.
+            return _finish(job, done)
     return _finish(job, done)
 
 
@@ -128,7 +131,10 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
             card = load_rate_card(job.rates)
             stale = _stale(job, card, first, end, force=force)
             done = JobReport(built=_build(job, card, stale, stop, force=force))
-    return _finish(job, done, None if done.built.built else _at_rest(job, first, end))
+        rest = None if done.built.built else _at_rest(job, first, end)
+        if done.interrupted:
+            return _finish(job, done, rest)
+    return _finish(job, done, rest)
 
 
 def schedule(job: Job, cron: str | None) -> int:
