@@ -227,6 +227,20 @@ def test_a_label_keeps_its_number(monkeypatch: pytest.MonkeyPatch, *, is_hash_sh
     assert table.labels_in_order()["team_name"].to_list() == sorted(NAMES, key=str.encode)
 
 
+@pytest.mark.parametrize("is_hash_shared", [False, True])
+def test_what_share_of_labels_is_known_is_told_by_a_sample(
+    monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool
+) -> None:
+    if is_hash_shared:
+        monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
+    first, second = (cut(*(statement(at + n) for n in range(320))) for at in (0, 320))
+    table = LabelTable()
+    table.numbered(first)
+    both = pl.concat([first, first, second], rechunk=False)
+    assert [table.share_found(one) for one in (first, second, both)] == [1, 0, 0.5]
+    assert len(table) == 320
+
+
 def test_labels_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [statement(n, teamName=name) for n, name in enumerate(NAMES)]
     slices = only_of_thirteen(*events, *events[::2])

@@ -34,6 +34,7 @@ from tests.strategies import NOW_MS, Json, event_sets
     st.integers(1, 4),
     st.sampled_from([0, 2**20]),
     st.sampled_from([0, 6, 1_000]),
+    st.sampled_from([0.0, 0.5, 1.0]),
 )
 def test_runs_give_back_by_hour_what_was_added(
     tmp_path_factory: pytest.TempPathFactory,
@@ -43,9 +44,10 @@ def test_runs_give_back_by_hour_what_was_added(
     pieces: int,
     held_bytes: int,
     most_labels: int,
+    least_found: float,
 ) -> None:
     slices = slices_of(judged_frame(events))
-    with small_runs(run_rows, portion_rows, held_bytes, most_labels):
+    with small_runs(run_rows, portion_rows, held_bytes, most_labels, least_found):
         kept = Runs(tmp_path_factory.mktemp("runs"))
         for piece in range(pieces):
             kept.add(slices.gather_every(pieces, piece))
@@ -67,12 +69,17 @@ def test_runs_give_back_by_hour_what_was_added(
 
 @contextmanager
 def small_runs(
-    run_rows: int, portion_rows: int, held_bytes: int = 0, most_labels: int = 1_000
+    run_rows: int,
+    portion_rows: int,
+    held_bytes: int = 0,
+    most_labels: int = 1_000,
+    least_found: float = 0.5,
 ) -> Iterator[None]:
     """Runs of few slices, on disk where `held_bytes` is 0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "RUN_ROWS", run_rows)
         patch.setattr(runs, "_MOST_LABELS", most_labels)
+        patch.setattr(runs, "_LEAST_FOUND", least_found)
         patch.setattr("hourtally.portions.PORTION_ROWS", portion_rows)
         patch.setattr(runs, "_ROWS_A_SAMPLE", 2)
         patch.setattr(spill, "_MOST_HELD_BYTES", held_bytes)

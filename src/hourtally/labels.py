@@ -20,6 +20,8 @@ from hourtally.spill import compact
 _RESOURCE: Final = ("hour", *RESOURCE_ORDER)
 _FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
 _OWN: Final = tuple(column for column in SLICES if column not in LABEL)
+# One slice in so many tells what share of the labels is known.
+_SLICES_A_SAMPLE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class LabelTable:
     def __len__(self) -> int:
         """How many labels it has."""
         return len(self.labels)
+
+    def share_found(self, slices: pl.DataFrame) -> float:
+        """About what share of the labels of slices it has, from 0 to 1."""
+        sample = slices.select(self.labels.columns).gather_every(_SLICES_A_SAMPLE)
+        keys = self._keys_of(sample).unique()
+        found = self._keys.alias("key").to_frame().join(keys.alias("key").to_frame(), "key", "semi")
+        return len(found) / len(keys)
 
     def numbered(self, slices: pl.DataFrame) -> pl.DataFrame:
         """Slices (`schemas.SLICES` after `hour`) with numbers for what their labels say."""

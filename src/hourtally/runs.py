@@ -1,9 +1,9 @@
 """Slices on their way from a file to its hours, in bounded memory for a file of any size.
 
 Slices are held until there are `RUN_ROWS` of them; then they become a run, sorted hour by hour.
-Runs share a table of labels, until it is full or mostly of no more use to them. What lies in runs
-and tables waits in memory or on disk (`spill.py`); an hour is put together from its part of every
-run (`portions.py`).
+Runs share a table of labels, as long as they find theirs there and it is not full. What lies in
+runs and tables waits in memory or on disk (`spill.py`); an hour is put together from its part of
+every run (`portions.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from hourtally.portions import Group, Part, Portion, divided, samples_of
 from hourtally.spill import Keeper, Kept
 
 RUN_ROWS: Final = 160_000
-# A table of labels ends where a run has used less than one in so many of them, or it is full.
+# A table of labels ends before a run that would find less than this share of its labels there,
+_LEAST_FOUND: Final = 0.5
+# and after one that has used less than one in so many of them, or has filled it.
 _LEAST_USED: Final = 4
 _MOST_LABELS: Final = 250_000
 _MOST_LABEL_BYTES: Final = 64 << 20
@@ -63,8 +65,11 @@ class Runs:
             yield Hour(timestamp), divided(self._groups(timestamp, parts))
 
     def _make_run(self) -> None:
-        numbered = self._table.numbered(pl.concat(self._waiting, rechunk=False))
+        whole = pl.concat(self._waiting, rechunk=False)
         self._waiting, self._waiting_rows = [], 0
+        if len(self._table) and self._table.share_found(whole) < _LEAST_FOUND:
+            self._end_table()
+        numbered = self._table.numbered(whole)
         run, left_out = self._table.in_order(numbered)
         self.left_out += left_out
         hours = self._table.labels["hour"].gather(run["label"]).rle().struct.unnest()
