@@ -102,6 +102,7 @@ def test_rows_differ_where_names_or_what_chooses_a_rate_differ(
     assert len(metered.usage) == 5
 
 
+@pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize(
     ("start", "end", "pieces"),
     [
@@ -119,12 +120,18 @@ def test_a_slice_is_cut_where_a_rate_changes(
     start: int,
     end: int,
     pieces: dict[int, int],
+    copies: int,
 ) -> None:
     change = HOUR_START_MS + 20 * MINUTE_MS
     periods = [(HOUR_START_MS, change), (change, HOUR_START_MS + 60 * MINUTE_MS)]
-    path = batch(tmp_path / "a.parquet", statement(0, start=start, end=end))
-    found = usage_of(meter(connection, [path], periods), "period", "memory_mib_ms")
+    paths = [
+        batch(tmp_path / f"{number}.parquet", statement(0, start=start, end=end))
+        for number in range(copies)
+    ]
+    metered = meter(connection, paths, periods)
+    found = usage_of(metered, "period", "memory_mib_ms")
     assert dict(found) == {period: 10 * MINUTE_MS * n for period, n in pieces.items()}
+    assert (metered.slices, metered.duplicates) == (1, copies - 1)
 
 
 def test_equal_slices_of_several_batches_count_once(

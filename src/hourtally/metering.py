@@ -25,6 +25,7 @@ from hourtally.schemas import (
     CONTENT,
     RESOURCE_ORDER,
     SLICES,
+    STORED_SLICES,
     USAGE,
     USAGE_KEY,
     USAGE_TEXTS,
@@ -36,6 +37,11 @@ _IDENTITY: Final = ("event_source", "event_id")
 _EXTENT: Final = ("slice_start_ms", "slice_end_ms")
 # What is equal in these, beside the identity, is equal in `CONTENT`: the key stands for all texts.
 _SHORT_CONTENT: Final = (*USAGE_KEY, "start_ms", "end_ms", *QUANTITIES)
+# What `sql/usage.sql` reads of a slice.
+_TAKEN_BACK: Final[Schema] = {
+    "slice_row": pl.Int64,
+    **{column: STORED_SLICES[column] for column in (*USAGE_KEY, *_EXTENT, *QUANTITIES)},
+}
 # The sums of `sql/usage.sql` that are of one quantity for resources, of another for clusters.
 _PARTS: Final = (
     ("cpu_or_vcpu", False, "cpu_millicores"),
@@ -81,14 +87,29 @@ class Decided:
 
 @dataclass(frozen=True)
 class _Shared:
-    """Of slices that share a digest, the rows that do not count, and why."""
+    """Of slices that share a digest, those that do not count, and why.
 
-    left_out: pl.Series
+    contradicted: rows of identities with several contents. taken_back: `_TAKEN_BACK`, slices that
+    equal one that counts, each with its quantities below zero. duplicates: how many slices equal
+    another, in both.
+    """
+
+    contradicted: pl.Series
+    taken_back: pl.DataFrame
     duplicates: int
     conflicts: pl.DataFrame
 
+    def __len__(self) -> int:
+        """How many slices do not count."""
+        return len(self.contradicted) + len(self.taken_back)
 
-_NOTHING_SHARED: Final = _Shared(pl.Series(dtype=pl.Int64), 0, pl.DataFrame(schema=CONFLICTS))
+
+_NOTHING_SHARED: Final = _Shared(
+    contradicted=pl.Series(dtype=pl.Int64),
+    taken_back=pl.DataFrame(schema=_TAKEN_BACK),
+    duplicates=0,
+    conflicts=pl.DataFrame(schema=CONFLICTS),
+)
 
 
 def meter(
@@ -111,12 +132,13 @@ def meter(
     sorted_identities = pl.concat(identities).to_series().rechunk().sort()
     suspects = sorted_identities.filter(sorted_identities == sorted_identities.shift()).unique()
     del identities, sorted_identities
-    shared = _compare(paths, suspects) if len(suspects) else _NOTHING_SHARED
-    query = _usage_query(connection, paths, first_rows, periods, shared.left_out)
+    hour = (periods[0][0], periods[-1][1])
+    shared = _compare(paths, suspects, hour) if len(suspects) else _NOTHING_SHARED
+    query = _usage_query(connection, paths, first_rows, periods, shared)
     summed = pl.DataFrame(connection.sql(query).to_arrow_table())
     return Metered(
         usage=_as_usage(_with_texts(summed, paths, first_rows)),
-        slices=first_rows[-1] - len(shared.left_out),
+        slices=first_rows[-1] - len(shared),
         duplicates=shared.duplicates,
         conflicts=shared.conflicts,
     )
@@ -148,26 +170,40 @@ def slices_with(paths: list[Path], digests: pl.Series) -> pl.DataFrame:
     return _slices_with(paths, digests, (*SLICES, "path"))
 
 
-def _compare(paths: list[Path], suspects: pl.Series) -> _Shared:
-    """Find what is said again, or contradicted, among the slices of digests that several have."""
+def _compare(paths: list[Path], suspects: pl.Series, hour: tuple[int, int]) -> _Shared:
+    """Find what is said again, or contradicted, among the slices of digests that several have.
+
+    hour: where it starts and ends, in milliseconds.
+    """
     columns = (*_IDENTITY, "identity", *_SHORT_CONTENT)
     slices = _slices_with(paths, suspects, columns)
     contents = slices.group_by(columns).agg(pl.col("slice_row").min())
     several = contents.group_by(*_IDENTITY, "identity").len().filter(pl.col("len") > 1)
     contested = several["identity"].unique()
     is_contested = pl.col("identity").is_in(contested.implode())
-    standing = [contents.filter(~is_contested).get_column("slice_row")]
-    conflicts = _NOTHING_SHARED.conflicts
+    contradicted, conflicts = _NOTHING_SHARED.contradicted, _NOTHING_SHARED.conflicts
     if len(contested):
         decided = decide(slices_with(paths, contested))
-        standing.append(decided.slices["slice_row"])
-        conflicts = decided.conflicts
-    rows = slices["slice_row"]
+        contested_rows = slices.filter(is_contested)["slice_row"]
+        stands = contested_rows.is_in(decided.slices["slice_row"].implode())
+        contradicted, conflicts = contested_rows.filter(~stands), decided.conflicts
+    repeats = ~is_contested & ~pl.col("slice_row").is_in(contents["slice_row"].implode())
     return _Shared(
-        left_out=rows.filter(~rows.is_in(pl.concat(standing).implode())),
+        contradicted=contradicted.cast(pl.Int64),
+        taken_back=_taken_back(slices.filter(repeats), hour),
         duplicates=len(slices) - len(contents),
         conflicts=conflicts,
     )
+
+
+def _taken_back(repeats: pl.DataFrame, hour: tuple[int, int]) -> pl.DataFrame:
+    """`_TAKEN_BACK` of slices of this hour."""
+    start_ms, end_ms = hour
+    return repeats.with_columns(
+        *(-pl.col(quantity) for quantity in QUANTITIES),
+        slice_start_ms=pl.max_horizontal("start_ms", pl.lit(start_ms, pl.Int64)),
+        slice_end_ms=pl.min_horizontal("end_ms", pl.lit(end_ms, pl.Int64)),
+    ).select(pl.col(column).cast(of) for column, of in _TAKEN_BACK.items())
 
 
 def decide(shared: pl.DataFrame) -> Decided:
@@ -214,23 +250,27 @@ def _usage_query(
     paths: list[Path],
     first_rows: list[int],
     periods: Sequence[tuple[int, int]],
-    left_out: pl.Series,
+    shared: _Shared,
 ) -> str:
     """`sql/usage.sql` over the slices that count and the periods there are.
 
-    Both have a plain form, for hours without a shared identity and without a rate that
-    changes: the general one would cost half as much again on every hour.
+    Each has a plain form, for hours without a shared identity and without a rate that changes:
+    the general one would cost half as much again on every hour.
     """
     quoted = ", ".join(quoted_path(path) for path in paths)
     slices = _sql("slices_all").format(files=f"[{quoted}]", first_rows=first_rows)
-    if len(left_out):
-        numbers = pl.DataFrame({"slice_row": left_out.cast(pl.Int64)})
-        connection.register("left_out", numbers.to_arrow())
-        slices = _sql("slices_once").format(slices=slices)
+    if len(shared.contradicted):
+        rows = shared.contradicted.alias("slice_row").to_frame()
+        connection.register("contradicted", rows.to_arrow())
+        slices = _sql("slices_standing").format(slices=slices)
+    if len(shared.taken_back):
+        connection.register("taken_back", shared.taken_back.to_arrow())
+        columns = ", ".join(_TAKEN_BACK)
+        slices = _sql("slices_once").format(slices=slices, columns=columns)
     if len(periods) > 1:
-        rows = [(number, *period) for number, period in enumerate(periods)]
+        numbered = [(number, *period) for number, period in enumerate(periods)]
         names = ["period", "period_start_ms", "period_end_ms"]
-        connection.register("periods", pl.DataFrame(rows, names, orient="row").to_arrow())
+        connection.register("periods", pl.DataFrame(numbered, names, orient="row").to_arrow())
     pieces = _sql("pieces_cut" if len(periods) > 1 else "pieces_whole")
     return _sql("usage").format(slices=slices, pieces=pieces)
 
