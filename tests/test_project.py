@@ -65,12 +65,9 @@ def test_run_and_backfill_import_no_prefect_where_no_server_is_named(
     arguments = [*command, "--home", str(tmp_path), "--now", format_instant(NOW_MS)]
     program = (
         "import sys\n"
-        "from hourtally.cli import main\n"
-        f"sys.argv = {['hourtally', *arguments]!r}\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        "    print('prefect' in sys.modules)\n"
+        "from hourtally.cli import call\n"
+        f"call({arguments!r})\n"
+        "print('prefect' in sys.modules)\n"
     )
 
     done = subprocess.run(
