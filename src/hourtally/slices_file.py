@@ -95,7 +95,7 @@ def to_table(portion: Labelled) -> pa.Table:
                 texts.with_row_index("index"), on=name, how="left", maintain_order="left"
             )
             columns[name] = pa.DictionaryArray.from_arrays(
-                indices["index"][numbers].to_arrow().cast(pa.int32()),
+                indices["index"].cast(pl.Int32)[numbers].to_arrow(),
                 texts[name].to_arrow(compat_level=pl.CompatLevel.oldest()),
             )
         else:

@@ -145,7 +145,19 @@ def _count_lines(text: bytes) -> int:
 
 
 def _octets(text: bytes) -> pl.Series:
-    return pl.Series(pa.Array.from_buffers(pa.uint8(), len(text), [None, pa.py_buffer(text)]))
+    octets = pa.Array.from_buffers(pa.uint8(), len(text), [None, pa.py_buffer(text)])
+    return pl.Series(_AsItIs(octets))
+
+
+@dataclass(frozen=True)
+class _AsItIs:
+    """An array for Polars, which would load much of pyarrow for one that it knew."""
+
+    array: pa.Array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        exported: tuple[object, object] = self.array.__arrow_c_array__(requested_schema)
+        return exported
 
 
 def _of_few_lines(block: Block, lines: int) -> Iterator[Block]:
