@@ -127,20 +127,9 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
         "project_id": (levels.projects, _object(named, "project_id", "project_name", _TYPES)),
         "resource_type": (levels.types, _object(_TYPED, "resource_type", None, ',"resources":[')),
     }
-    begins = _begins(levels.charges)
-    ends = (
-        pl.when("customer_id")
-        .then(pl.lit(""))
-        .when("team_id")
-        .then(pl.lit("]}]}]},"))
-        .when("project_id")
-        .then(pl.lit("]}]},"))
-        .when("resource_type")
-        .then(pl.lit("]},"))
-        .otherwise(pl.lit(","))
-    )
+    begins = levels.charges.select(_begins())
     before = begins.select(
-        ends.alias("ends"),
+        _ends(),
         *(
             pl.when(column)
             .then(level.select(pl.concat_str(*parts)).to_series().gather(_numbers(begins[column])))
@@ -162,13 +151,31 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
     return levels.teams.select(pl.col("customer_id").unique(maintain_order=True)).hstack(inner)
 
 
-def _begins(charges: pl.DataFrame) -> pl.DataFrame:
+@cache
+def _begins() -> tuple[pl.Expr, ...]:
     """For each resource whether it is the first of its customer, team, project and type."""
     columns = ("customer_id", "team_id", "project_id", "resource_type")
     changes = [(pl.col(c) != pl.col(c).shift()).fill_null(value=True) for c in columns]
-    return charges.select(
+    return tuple(
         pl.any_horizontal(changes[: depth + 1]).alias(column)
         for depth, column in enumerate(columns)
+    )
+
+
+@cache
+def _ends() -> pl.Expr:
+    """What ends in front of a resource, where it is the first of something."""
+    return (
+        pl.when("customer_id")
+        .then(pl.lit(""))
+        .when("team_id")
+        .then(pl.lit("]}]}]},"))
+        .when("project_id")
+        .then(pl.lit("]}]},"))
+        .when("resource_type")
+        .then(pl.lit("]},"))
+        .otherwise(pl.lit(","))
+        .alias("ends")
     )
 
 
@@ -177,6 +184,7 @@ def _numbers(begins: pl.Series) -> pl.Series:
     return begins.cum_sum() - 1
 
 
+@cache
 def _object(
     marks: tuple[str, str | None, str], id_column: str, name_column: str | None, end: str
 ) -> tuple[pl.Expr, ...]:

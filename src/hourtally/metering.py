@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -297,6 +298,7 @@ def _with_texts(summed: pl.DataFrame, paths: list[Path], first_rows: list[int]) 
     return summed.hstack(texts.drop(key))
 
 
+@cache
 def _sql(name: str) -> str:
     return files("hourtally").joinpath(f"sql/{name}.sql").read_text()
 
@@ -312,14 +314,23 @@ def _as_usage(usage: pl.DataFrame) -> pl.DataFrame:
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
+    exact = usage.with_columns(_quantities()).select(_exact())
+    return conform(exact.sort(RESOURCE_ORDER), USAGE)
+
+
+@cache
+def _quantities() -> tuple[pl.Expr, ...]:
     is_cluster = pl.col("event_type") == CLUSTER_EVENT
     parts = {
         f"{quantity}_ms": pl.when(is_cluster if of_clusters else ~is_cluster).then(column)
         for column, of_clusters, quantity in _PARTS
     }
-    whole = usage.with_columns(
+    return (
         pl.col("memory").alias("memory_mib_ms"),
         *(part.otherwise(0).alias(name) for name, part in parts.items()),
     )
-    exact = whole.select(pl.col(c).cast(t) for c, t in USAGE.items())
-    return conform(exact.sort(RESOURCE_ORDER), USAGE)
+
+
+@cache
+def _exact() -> tuple[pl.Expr, ...]:
+    return tuple(pl.col(column).cast(of) for column, of in USAGE.items())

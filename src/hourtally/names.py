@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 
@@ -17,7 +19,7 @@ def latest_names(usage: pl.DataFrame, ids: pl.Series, name: str, id_column: str)
     Returns:
         `name`, a row a number.
     """
-    is_name = pl.col(name).is_not_null() & (pl.col(name) != "")
+    is_name = _is_name(name)
     latest_last = usage
     # Else each has one row, as nearly every resource has, and there is nothing to choose.
     if len(ids) and ids[-1] + 1 < len(ids):
@@ -26,6 +28,14 @@ def latest_names(usage: pl.DataFrame, ids: pl.Series, name: str, id_column: str)
             .sort("id", "last_end_ms", name, nulls_last=False)
             .filter((pl.col("id") != pl.col("id").shift(-1)).fill_null(value=True))
         )
-    return latest_last.select(
-        pl.when(is_name).then(name).otherwise(id_column).alias(name)
-    ).to_series()
+    return latest_last.select(_shown(name, id_column)).to_series()
+
+
+@cache
+def _is_name(column: str) -> pl.Expr:
+    return pl.col(column).is_not_null() & (pl.col(column) != "")
+
+
+@cache
+def _shown(name: str, id_column: str) -> pl.Expr:
+    return pl.when(_is_name(name)).then(name).otherwise(id_column).alias(name)

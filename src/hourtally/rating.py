@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, lru_cache
 from typing import Final
 
 import polars as pl
@@ -198,16 +199,10 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
         .group_by(numbers, maintain_order=True)
         .agg(
             pl.col(RESOURCE_KEY).first(),
-            *(pl.col(p.usage).sum().cast(pl.Decimal(38, 0)) for p in pricings),
-            *(
-                (pl.col(p.usage) * pl.col(f"{p.usage}_multiplier")).sum().alias(p.charge)
-                for p in bounded
-            ),
+            *(_used(p.usage) for p in pricings),
+            *(_priced(p.usage, p.charge) for p in bounded),
         )
-        .with_columns(
-            round_half_even_expr(pl.col(p.charge), pl.lit(p.denominator, dtype=pl.Int128))
-            for p in bounded
-        )
+        .with_columns(_rounded(p.charge, p.denominator) for p in bounded)
     )
     if len(bounded) < len(pricings):
         table = table.with_columns(
@@ -222,6 +217,21 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
         pl.col("total_nanocents", *parts).cast(pl.Int64),
         latest_names(rows, numbers, "resource_name", "resource_id"),
     )
+
+
+@cache
+def _used(usage: str) -> pl.Expr:
+    return pl.col(usage).sum().cast(pl.Decimal(38, 0))
+
+
+@cache
+def _priced(usage: str, charge: str) -> pl.Expr:
+    return (pl.col(usage) * pl.col(f"{usage}_multiplier")).sum().alias(charge)
+
+
+@lru_cache
+def _rounded(charge: str, denominator: int) -> pl.Expr:
+    return round_half_even_expr(pl.col(charge), pl.lit(denominator, dtype=pl.Int128))
 
 
 def _charges_unbounded(

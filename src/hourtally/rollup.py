@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -71,9 +72,13 @@ def parent_numbers(rows: pl.DataFrame, key: Sequence[str]) -> pl.Series:
 
     Whole numbers group in a third of the time that their texts would take.
     """
+    return rows.select(_parent_number(tuple(key))).to_series()
+
+
+@cache
+def _parent_number(key: tuple[str, ...]) -> pl.Expr:
     changes = pl.any_horizontal(pl.col(column) != pl.col(column).shift() for column in key)
-    numbers = changes.fill_null(value=False).cum_sum().alias("parent")
-    return rows.select(numbers).to_series()
+    return changes.fill_null(value=False).cum_sum().alias("parent")
 
 
 def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
@@ -92,6 +97,9 @@ def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
 
 
 def _per_customer(rows: pl.DataFrame, columns: tuple[str, ...], prefix: str) -> pl.DataFrame:
-    return rows.group_by("customer_id").agg(
-        pl.col(column).cast(pl.Int128).sum().alias(prefix + column) for column in columns
-    )
+    return rows.group_by("customer_id").agg(_sums(columns, prefix))
+
+
+@cache
+def _sums(columns: tuple[str, ...], prefix: str) -> tuple[pl.Expr, ...]:
+    return tuple(pl.col(column).cast(pl.Int128).sum().alias(prefix + column) for column in columns)
