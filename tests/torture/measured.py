@@ -36,10 +36,15 @@ class Measured(NamedTuple):
 
 
 # The system's own count would begin with what the process held that this one was forked from.
+# A command ends its process itself, so it is there that it tells.
 _PROGRAM = """
-import atexit, pathlib, sys
+import os, pathlib, sys
 report, status = pathlib.Path(sys.argv.pop(1)), pathlib.Path("/proc/self/status")
-atexit.register(lambda: report.write_text(status.read_text()))
+leave = os._exit
+def tell_and_leave(code):
+    report.write_text(status.read_text())
+    leave(code)
+os._exit = tell_and_leave
 from hourtally.cli import main
 main()
 """
