@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from hourtally.events import check_line
-from hourtally.metering import Metered, describe_conflicts, meter
+from hourtally.identities import describe_conflicts
+from hourtally.metering import Metered, meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import SLICES, USAGE
 from hourtally.slicing import slices_of

@@ -19,7 +19,8 @@ from polars.testing import assert_frame_equal
 
 from hourtally.components import QUANTITIES
 from hourtally.events import check_line
-from hourtally.metering import decide, meter
+from hourtally.identities import decide
+from hourtally.metering import meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.slicing import slices_of

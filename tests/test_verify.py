@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally import metering
+from hourtally import identities
 from hourtally import verify as verification
 from hourtally.home import Home
 from hourtally.ratecard import parse_rate_card
@@ -86,17 +86,17 @@ def spoil_table(home: Home) -> None:
 def swap_winner(home: Home) -> None:
     """Publish the hour with what counts of c1 being what was said later: 1 vcpu and not 3."""
 
-    def decide(shared: pl.DataFrame) -> metering.Decided:
+    def decide(shared: pl.DataFrame) -> identities.Decided:
         decided = right(shared)
         c1 = pl.col("event_id") == "c1"
         later = shared.filter(c1).sort("event_time_us").tail(1).select(decided.slices.columns)
         slices = pl.concat([decided.slices.filter(~c1), later])
         return dataclasses.replace(decided, slices=slices)
 
-    right = metering.decide
+    right = identities.decide
     shutil.rmtree(home.hours)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metering, "decide", decide)
+        patch.setattr(identities, "decide", decide)
         build_golden(home)
 
 
@@ -290,8 +290,8 @@ def test_a_verification_leaves_the_home_as_it_is(home: Home) -> None:
 
 
 def test_the_independent_path_shares_no_stage_with_a_build() -> None:
-    stages = "build documents events ingest metering money money_columns names pipeline rating"
-    stages += " rollup slices_file slicing usage_keys views"
+    stages = "build documents events identities ingest metering money money_columns names pipeline"
+    stages += " rating rollup slices_file slicing usage_keys views"
     sources = sorted(Path(str(verification.__file__)).parent.glob("*.py"))
     imported = set()
     for source in sources:

@@ -29,7 +29,7 @@ from hourtally.components import (
 from hourtally.errors import Damaged, NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.metering import decide, slices_with
+from hourtally.identities import decide, slices_with
 from hourtally.money import round_half_even
 from hourtally.ratecard import Rate, RatesInForce, read_statement
 from hourtally.reading import read_table

@@ -24,7 +24,8 @@ from hourtally.engine import connected
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.metering import Metered, describe_conflicts, meter
+from hourtally.identities import describe_conflicts
+from hourtally.metering import Metered, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
 from hourtally.revisions import Manifest
