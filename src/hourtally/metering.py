@@ -1,8 +1,9 @@
 """Slices of an hour to usage: each identity counted once, quantities times milliseconds summed.
 
 Of all slices of the hour only the identities' 64-bit digests are compared; what shares one is
-looked at more closely (`identities.py`). Usage is summed by usage key over the slices that count,
-and the texts of each key are read from one slice that has it.
+looked at more closely (`identities.py`). Usage is summed by usage key; repeats are taken back from
+the sums, and what contradicts the slice that counts is left out of them. The texts of each key
+are read from one slice that has it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 -- four sums of scattered groups take two thirds of the time of seven.
 -- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
 WITH
--- every slice of the hour that counts
+-- every slice of the hour that counts; repeats of them are there twice, and take each other back
 slices AS ({slices}),
 
 -- the part of a slice in one rate period
