@@ -27,6 +27,7 @@ from flows.work import Work, failed, who_waits
 from hourtally import pipeline
 from hourtally.errors import HourtallyError, StorageFault
 from hourtally.export import ExportReport, export_hours
+from hourtally.hour_groups import together
 from hourtally.interrupts import told_of_lost_workers
 from hourtally.pipeline import BuildReport, IngestReport
 from hourtally.ratecard import RateCard, load_rate_card
@@ -120,32 +121,41 @@ def build(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> BuildR
 # it names, and a `ContextVar` cannot travel.
 def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> None:
     card = load_rate_card(work.rates)
-    stop, hour_done = who_waits().stop, who_waits().hour_done
+    stop = who_waits().stop
     handled = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
-    for number, one in enumerate(stale):
+    left = [one for one in stale if one.hour.name not in handled]
+    for group in together(work.home, left):
         if stop.is_set():
-            report.undone += len(stale) - number
-            return
-        if one.hour.name in handled:
+            report.undone += len(group)
             continue
-        part = _build_one(work, card, one)
-        report.add(part)
-        if hour_done is not None and not part.undone:
-            hour_done(one.hour.name)
+        part, fault = _build_together(work, card, group)
         for receipt in part.built:
-            get_run_logger().info("hour %s: %s", one.hour, receipt)
+            get_run_logger().info("hour %s: %s", receipt.hour, receipt)
         for _, error in part.failed:
             get_run_logger().error("%s", error)
+        if fault is not None:
+            # Those that are left are for the next attempt.
+            part.undone = 0
+        report.add(part)
+        if fault is not None:
+            raise fault
 
 
-def _build_one(work: Work, card: RateCard, one: StaleHour) -> BuildReport:
+def _build_together(
+    work: Work, card: RateCard, group: Sequence[StaleHour]
+) -> tuple[BuildReport, StorageFault | None]:
     caller = who_waits()
-    where = (work.home, card, [one], work.now_ms, work.settings)
+    told = caller.hour_done or (lambda _name: None)
+    where = (work.home, card, group, work.now_ms, work.settings)
     if caller.processes is None:
-        return pipeline.build_hours(*where, None, caller.stop, force=work.force)
+        return pipeline.build_hours_so_far(
+            *where, lambda _done, _of, name: told(name), caller.stop, force=work.force
+        )
     with told_of_lost_workers():
-        built = caller.processes.submit(build_in_worker, *where, force=work.force)
-        return built.result()
+        part, fault = caller.processes.submit(build_in_worker, *where, force=work.force).result()
+    for one in group[: len(group) - part.undone]:
+        told(one.hour.name)
+    return part, fault
 
 
 @task(

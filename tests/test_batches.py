@@ -30,7 +30,9 @@ def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
     assert manifest is not None
 
     for use in (
-        lambda: building.build_hour(home, CARD, GOLDEN, AFTER_MS, SETTINGS, force=True),
+        lambda: building.build_together(
+            home, CARD, [GOLDEN], AFTER_MS, SETTINGS, never, force=True
+        ),
         lambda: explaining.explain(home, manifest, "acme", "api"),
     ):
         with pytest.raises(Damaged) as damage:

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 
 from hourtally import documents as module
 from hourtally.documents import documents
-from hourtally.hours import Hour
 from hourtally.rollup import roll_up
 from hourtally.schemas import CUSTOMERS
 from tests.charged import Ids, Parts, charges, clusters, usage
-
-HOUR = Hour(1_795_352_400)
 
 
 def built(
@@ -24,7 +21,7 @@ def built(
     """The lines of all blocks, and where each document lies in them."""
     paas = charges(rows)
     rollup = roll_up(paas, clusters(byoc or {}), usage(list(rows), **names))
-    blocks = list(documents(HOUR, paas, rollup))
+    blocks = list(documents(paas, rollup))
     tables = [pl.DataFrame(schema=CUSTOMERS), *(block.customers for block in blocks)]
     return b"".join(block.lines for block in blocks), pl.concat(tables)
 

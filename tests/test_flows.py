@@ -15,8 +15,8 @@ from flows.hourly import hourly
 from flows.summary import hour_rows, summary_of
 from flows.tasks import build, ingest
 from flows.work import Caller, RunFailed, Work, outcome, waiting
-from hourtally import pipeline
-from hourtally.build import BuildReceipt
+from hourtally import hour_groups, pipeline
+from hourtally.build import BuildReceipt, Done
 from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant, hours_between
@@ -92,18 +92,19 @@ def state_of(home: Home, now: str = "2026-11-02T12:15:00Z") -> State[Any]:
 
 
 def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> list[str]:
-    """Put something else for the building of one hour; the hours that were begun."""
+    """Put something else for the building of an hour, each by itself; those that were begun."""
     begun: list[str] = []
 
-    def build_hours(
-        _home: Home, _card: RateCard, stale: Sequence[StaleHour], *_rest: object, **_named: object
-    ) -> BuildReport:
-        (hour,) = [entry.hour for entry in stale]
+    def build_together(
+        _home: Home, _card: RateCard, hours: Sequence[Hour], *, done: Done, **_named: object
+    ) -> None:
+        (hour,) = hours
         begun.append(hour.name)
         one(hour)
-        return BuildReport(built=[receipt_of(hour)])
+        done(hour, receipt_of(hour))
 
-    monkeypatch.setattr(pipeline, "build_hours", build_hours)
+    monkeypatch.setattr(hour_groups, "_MOST_HOURS", 1)
+    monkeypatch.setattr(pipeline, "build_together", build_together)
     return begun
 
 

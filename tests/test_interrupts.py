@@ -20,6 +20,7 @@ import pytest
 from flows import building
 from flows.backfill import run_backfill
 from flows.showing import show_report
+from hourtally import hour_groups
 from hourtally.errors import interrupts_told
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
@@ -166,6 +167,8 @@ def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(building, "show_report", interrupted_while_it_is_shown)
+    # Else all of them are in hand together.
+    monkeypatch.setattr(hour_groups, "_MOST_HOURS", 1)
     ingest_inbox(home, NOW_MS, Settings(threads=1))
     with prefect_server.recording(), gently("stopping") as stop:
         report = run_backfill(

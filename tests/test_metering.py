@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from hourtally.events import check_line
+from hourtally.hours import Hour
 from hourtally.identities import describe_conflicts
-from hourtally.metering import Metered, meter
+from hourtally.metering import Counted, HourInputs, Metered, meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import SLICES, USAGE
 from hourtally.slicing import slices_of
@@ -38,6 +39,18 @@ def batch(path: Path, *events: Json) -> Path:
     return write_slices(path, slices.filter(hour=HOUR))
 
 
+def meter_hour(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Sequence[Path],
+    periods: Sequence[tuple[int, int]] = WHOLE,
+) -> tuple[Metered, Counted]:
+    """The middle hour by itself."""
+    hour = HourInputs(Hour.containing(HOUR_START_MS), paths, periods)
+    metered = meter(connection, [hour])
+    [counted] = metered.counted
+    return metered, counted
+
+
 def usage_of(metered: Metered, *columns: str) -> list[tuple[Any, ...]]:
     """The rows of these columns, numbers as Python's."""
     rows = metered.usage.sort("customer_id", "period").select(columns).rows()
@@ -45,9 +58,9 @@ def usage_of(metered: Metered, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def test_no_slices_are_no_usage(connection: duckdb.DuckDBPyConnection) -> None:
-    metered = meter(connection, [], WHOLE)
+    metered, counted = meter_hour(connection, [])
     assert metered.usage.schema == pl.Schema(USAGE)
-    assert (len(metered.usage), metered.slices, metered.duplicates) == (0, 0, 0)
+    assert (len(metered.usage), counted.slices, counted.duplicates) == (0, 0, 0)
 
 
 def test_usage_is_quantity_times_milliseconds_summed_over_slices(
@@ -59,13 +72,13 @@ def test_usage_is_quantity_times_milliseconds_summed_over_slices(
         # A replica of the same resource, and of this hour only its second half.
         {**statement(0, start=30, end=90, cpuMillicores=2_000), "id": "replica"},
     )
-    metered = meter(connection, [path], WHOLE)
+    metered, counted = meter_hour(connection, [path])
     # 500 x 600,000 + 2,000 x 1,800,000; 7 x 600,000 + 10 x 1,800,000.
     assert usage_of(metered, "cpu_millicores_ms", "memory_mib_ms", "storage_mib_ms") == [
         (3_900_000_000, 22_200_000, 0)
     ]
     assert usage_of(metered, "last_end_ms") == [(HOUR_START_MS + 3_600_000,)]
-    assert metered.slices == 2
+    assert counted.slices == 2
 
 
 def test_a_cluster_counts_its_own_quantities(
@@ -74,14 +87,14 @@ def test_a_cluster_counts_its_own_quantities(
     path = batch(tmp_path / "a.parquet", statement(0, CLUSTER, end=1, gpuMemoryMiB=3))
     columns = ("memory_mib_ms", "gpu_memory_mib_ms", "cluster_count_ms", "team_id")
     # 60,000 ms: 10 MiB, 3 MiB of GPUs and, as nothing is said, one cluster.
-    assert usage_of(meter(connection, [path], WHOLE), *columns) == [
+    assert usage_of(meter_hour(connection, [path])[0], *columns) == [
         (600_000, 180_000, 60_000, None)
     ]
 
 
 def test_usage_past_64_bits_is_exact(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     events = [{**statement(0, start=0, end=60, memoryMiB=10**10), "id": str(n)} for n in range(300)]
-    metered = meter(connection, [batch(tmp_path / "a.parquet", *events)], WHOLE)
+    metered, _ = meter_hour(connection, [batch(tmp_path / "a.parquet", *events)])
     # 300 x 10^10 x 3,600,000 = 1.08 x 10^19, which is over 2^63 = 9.2 x 10^18.
     assert usage_of(metered, "memory_mib_ms") == [(10_800_000_000_000_000_000,)]
 
@@ -98,7 +111,7 @@ def test_rows_differ_where_names_or_what_chooses_a_rate_differ(
         {"cpuMillicores": 5},
     )
     events = [{**statement(0, **more), "id": str(n)} for n, more in enumerate(fields)]
-    metered = meter(connection, [batch(tmp_path / "a.parquet", *events)], WHOLE)
+    metered, _ = meter_hour(connection, [batch(tmp_path / "a.parquet", *events)])
     # The last one differs from the first in a quantity only.
     assert len(metered.usage) == 5
 
@@ -129,10 +142,10 @@ def test_a_slice_is_cut_where_a_rate_changes(
         batch(tmp_path / f"{number}.parquet", statement(0, start=start, end=end))
         for number in range(copies)
     ]
-    metered = meter(connection, paths, periods)
+    metered, counted = meter_hour(connection, paths, periods)
     found = usage_of(metered, "period", "memory_mib_ms")
     assert dict(found) == {period: 10 * MINUTE_MS * n for period, n in pieces.items()}
-    assert (metered.slices, metered.duplicates) == (1, copies - 1)
+    assert (counted.slices, counted.duplicates) == (1, copies - 1)
 
 
 def test_equal_slices_of_several_batches_count_once(
@@ -143,9 +156,9 @@ def test_equal_slices_of_several_batches_count_once(
         batch(tmp_path / "b.parquet", statement(0), statement(2)),
         batch(tmp_path / "c.parquet", statement(0, time=1), statement(1, time=9)),
     ]
-    metered = meter(connection, paths, WHOLE)
+    metered, counted = meter_hour(connection, paths)
     # Of 0 there are two too many, of 1 there is one.
-    assert (metered.slices, metered.duplicates, len(metered.conflicts)) == (3, 3, 0)
+    assert (counted.slices, counted.duplicates, len(counted.conflicts)) == (3, 3, 0)
     minutes = 30 * MINUTE_MS
     assert usage_of(metered, "customer_id", "memory_mib_ms") == [
         ("customer 00", 10 * minutes),
@@ -163,11 +176,11 @@ def test_of_contradicting_slices_one_counts_and_the_conflict_is_told(
         batch(tmp_path / "c.parquet", statement(0, time=5, memoryMiB=30), statement(0)),
     ]
     for order in (paths, paths[::-1]):
-        metered = meter(connection, order, WHOLE)
+        metered, counted = meter_hour(connection, order)
         # One of the four of 0 counts; of the others one repeats another.
-        assert (metered.slices, metered.duplicates) == (2, 1)
+        assert (counted.slices, counted.duplicates) == (2, 1)
         assert usage_of(metered, "memory_mib_ms")[0] == (20 * 30 * MINUTE_MS,)
-        [conflict] = metered.conflicts.to_dicts()
+        [conflict] = counted.conflicts.to_dicts()
         assert conflict == {
             "event_source": "meter",
             "event_id": "identity 0",
@@ -185,8 +198,8 @@ def test_a_conflict_is_of_the_hour_in_which_both_slices_lie(
 ) -> None:
     # The first one says nothing about the middle hour.
     path = batch(tmp_path / "a.parquet", statement(0, start=-60, end=0, memoryMiB=1), statement(0))
-    metered = meter(connection, [path], WHOLE)
-    assert (metered.slices, len(metered.conflicts)) == (1, 0)
+    _, counted = meter_hour(connection, [path])
+    assert (counted.slices, len(counted.conflicts)) == (1, 0)
 
 
 def test_identities_that_only_share_a_digest_both_count(
@@ -197,8 +210,8 @@ def test_identities_that_only_share_a_digest_both_count(
     twins = slices.with_columns(
         hour=pl.lit(HOUR, dtype=pl.Int64), identity=pl.lit(7, dtype=pl.UInt64)
     )
-    metered = meter(connection, [write_slices(tmp_path / "b.parquet", twins)], WHOLE)
-    assert (metered.slices, metered.duplicates, len(metered.conflicts)) == (2, 0, 0)
+    metered, counted = meter_hour(connection, [write_slices(tmp_path / "b.parquet", twins)])
+    assert (counted.slices, counted.duplicates, len(counted.conflicts)) == (2, 0, 0)
     assert len(metered.usage) == 2
 
 
@@ -211,8 +224,8 @@ def test_a_home_of_any_name_is_read_by_that_name(
     batch(tmp_path / "a1xb.parquet", statement(1))
     path = batch(tmp_path / name / "a[1]*.parquet", statement(0))
     again = batch(tmp_path / name / "b.parquet", statement(0, memoryMiB=5))
-    assert usage_of(meter(connection, [path], WHOLE), "customer_id") == [("customer 00",)]
-    assert len(meter(connection, [path, again], WHOLE).conflicts) == 1
+    assert usage_of(meter_hour(connection, [path])[0], "customer_id") == [("customer 00",)]
+    assert len(meter_hour(connection, [path, again])[1].conflicts) == 1
 
 
 def test_conflicts_are_listed_up_to_a_number(
@@ -221,7 +234,7 @@ def test_conflicts_are_listed_up_to_a_number(
     first = [statement(n, time=1_500_000) for n in range(3)]
     path = batch(tmp_path / "a.parquet", *first)
     other = batch(tmp_path / "b.parquet", *(statement(n, memoryMiB=9) for n in range(3)))
-    conflicts = meter(connection, [path, other], WHOLE).conflicts
+    conflicts = meter_hour(connection, [path, other])[1].conflicts
     listed = describe_conflicts(conflicts, 2)
     assert [one["event_id"] for one in listed] == ["identity 0", "identity 1"]
     # An instant of milliseconds, as every other in a manifest.

@@ -35,6 +35,7 @@ def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
     """Usage of cpu: resource, period, millicores x milliseconds."""
     blank = {column: 0 if column.endswith("_ms") else None for column in USAGE}
     known = {
+        "timestamp": HOUR.timestamp,
         "event_type": RESOURCE_EVENT,
         "customer_id": "c",
         "team_id": "t",
@@ -53,7 +54,7 @@ def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
 
 def cpu_nanocents(table: pl.DataFrame, rates: RateCard) -> dict[str, int]:
     by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     assert priced["total_nanocents"].to_list() == priced["cpu_nanocents"].to_list()
     return dict(priced.select("resource_id", "cpu_nanocents").iter_rows())
 
@@ -125,7 +126,7 @@ def test_usage_is_kept_exactly() -> None:
     rates = card(cpu_rate("a", "0"))
     table = usage(("r", 0, 2**64), ("r", 0, 1))
     by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     assert priced["cpu_millicores_ms"].to_list() == [Decimal(2**64 + 1)]
 
 
@@ -164,7 +165,7 @@ def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
     )
     table = fourfold(1_000, 1_024, 1_024, 1_000)
     by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(HOUR, by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
     prices = [f"{name}_nanocents" for name in ("cpu", "memory", "storage", "gpu", "total")]
     # One vCPU, GiB or GPU for a millisecond, at 36 cents an hour: 36 x 10^9 / 3,600,000 = 10,000.
     assert priced.select(prices).rows() == [(10_000, 10_000, 20_000, 100_000, 140_000)]

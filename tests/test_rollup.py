@@ -20,7 +20,7 @@ CHARGED: dict[Ids, Parts] = {
 
 def prices(frame: pl.DataFrame, keys: int) -> dict[tuple[str, ...], tuple[int, ...]]:
     columns = [f"{name}_nanocents" for name in PAAS_PRICES]
-    rows = frame.select(frame.columns[:keys] + columns).rows()
+    rows = frame.drop("timestamp").select(pl.nth(range(keys)), *columns).rows()
     return {row[:keys]: row[keys:] for row in rows}
 
 

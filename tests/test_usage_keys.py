@@ -19,8 +19,9 @@ from polars.testing import assert_frame_equal
 
 from hourtally.components import QUANTITIES
 from hourtally.events import check_line
+from hourtally.hours import Hour
 from hourtally.identities import decide
-from hourtally.metering import meter
+from hourtally.metering import HourInputs, meter
 from hourtally.parsing import events_frame
 from hourtally.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.slicing import slices_of
@@ -32,7 +33,7 @@ from tests.event_files import as_cloud_event
 from tests.golden_hour import HOUR
 from tests.labelling import in_order, write_slices
 from tests.strategies import HOUR as MIDDLE
-from tests.strategies import HOUR_START_MS, NOW_MS, Json, event_sets
+from tests.strategies import NOW_MS, Json, event_sets
 
 # What lengths, marks and ends could be taken for.
 _CONFUSING = ("", "-", ":", "1", "1:", "0:", "-0:", "a", "\0", "a\0b", "é", "\U0001f600")
@@ -86,9 +87,12 @@ BY_TEXTS = """
 
 
 def usage_by_texts(
-    connection: duckdb.DuckDBPyConnection, slices: pl.DataFrame, periods: list[tuple[int, int]]
+    connection: duckdb.DuckDBPyConnection,
+    slices: pl.DataFrame,
+    periods: list[tuple[int, int]],
+    timestamp: int,
 ) -> pl.DataFrame:
-    """Whole rows decided, whole texts grouped."""
+    """Whole rows of an hour decided, whole texts grouped."""
     rows = [(number, *period) for number, period in enumerate(periods)]
     named = pl.DataFrame(rows, ["period", "from_ms", "until_ms"], orient="row")
     connection.register("periods", named.to_arrow())
@@ -96,40 +100,61 @@ def usage_by_texts(
     connection.register("standing", standing.to_arrow())
     sums = ", ".join(f"sum({name} * piece_ms) AS {name}_ms" for name in QUANTITIES)
     found = connection.sql(BY_TEXTS.format(texts=", ".join(USAGE_TEXTS), sums=sums))
-    return pl.DataFrame(found.to_arrow_table()).cast(pl.Schema(USAGE))
+    usage = pl.DataFrame(found.to_arrow_table()).with_columns(timestamp=timestamp)
+    return usage.select(pl.col(column).cast(of) for column, of in USAGE.items())
+
+
+period_starts = st.sets(st.integers(1, 3_599_999), max_size=2)
 
 
 @settings(max_examples=60)
 @given(
     st.lists(event_sets(), min_size=1, max_size=3),
-    st.sets(st.integers(1, 3_599_999), max_size=2),
+    st.lists(period_starts, min_size=1, max_size=4),
     st.data(),
 )
-def test_usage_by_keys_is_usage_by_texts(
+def test_usage_by_keys_is_usage_by_texts_of_each_hour_by_itself(
     connection: duckdb.DuckDBPyConnection,
     tmp_path_factory: pytest.TempPathFactory,
     files: list[list[Json]],
-    changes: set[int],
+    changes: list[set[int]],
     data: st.DataObject,
 ) -> None:
     folder = tmp_path_factory.mktemp("usage")
-    paths, stored = [], []
-    for number, events in enumerate(files):
+    cut = []
+    for events in files:
         # What another file says, too; and names that could be taken for two.
         again = data.draw(st.lists(st.sampled_from(files[0]), max_size=3))
         for event in events:
             event["data"] |= data.draw(st.sampled_from(({}, {}, {"teamName": "a\0b"})))
         lines = (json.dumps(as_cloud_event(event)).encode() for event in (*events, *again))
-        cut = slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
-        of_hour = cut.filter(hour=MIDDLE)
-        paths.append(write_slices(folder / f"{number}.parquet", of_hour))
-        stored.append(in_order(of_hour)[0])
-    instants = [HOUR_START_MS + ms for ms in (0, *sorted(changes), 3_600_000)]
-    periods = list(pairwise(instants))
+        cut.append(slices_of(events_frame(check_line(line, NOW_MS) for line in lines)))
 
-    metered = meter(connection, paths, periods)
-    expected = usage_by_texts(connection, pl.concat(stored), periods)
-    assert_frame_equal(metered.usage, expected, check_row_order=False)
+    hours, expected, numbered = [], [], 0
+    # Events reach from the hour before to two hours after it.
+    for timestamp, of_hour in zip(
+        range(MIDDLE - 3_600, MIDDLE + 10_800, 3_600), changes, strict=False
+    ):
+        starts = [timestamp * 1_000 + ms for ms in (0, *sorted(of_hour), 3_600_000)]
+        periods = list(pairwise(starts))
+        paths, stored = [], []
+        for number, slices in enumerate(cut):
+            if len(here := slices.filter(hour=timestamp)):
+                paths.append(write_slices(folder / f"{timestamp}-{number}.parquet", here))
+                stored.append(in_order(here)[0])
+        hours.append(HourInputs(Hour(timestamp), paths, periods))
+        if stored:
+            usage = usage_by_texts(connection, pl.concat(stored), periods, timestamp)
+            expected.append(usage.with_columns(pl.col("period") + numbered))
+        numbered += len(periods)
+    metered = meter(connection, hours)
+    assert_frame_equal(
+        metered.usage, pl.concat([pl.DataFrame(schema=USAGE), *expected]), check_row_order=False
+    )
+    alone = [meter(connection, [hour]) for hour in hours]
+    for together, [by_itself] in zip(metered.counted, (one.counted for one in alone), strict=True):
+        assert (together.slices, together.duplicates) == (by_itself.slices, by_itself.duplicates)
+        assert_frame_equal(together.conflicts, by_itself.conflicts)
 
 
 def test_slices_of_an_earlier_version_are_refused_and_ingested_again(tmp_path: Path) -> None:

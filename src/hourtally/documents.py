@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -18,10 +18,9 @@ import polars as pl
 
 from hourtally.components import BYOC_COMPONENTS, BYOC_PRICES, PAAS_PRICES
 from hourtally.concurrency import in_turn
-from hourtally.hours import Hour
 from hourtally.money_columns import format_cents_expr
 from hourtally.rollup import Rollup
-from hourtally.schemas import CUSTOMERS, conform
+from hourtally.schemas import CUSTOMER_KEY, CUSTOMERS, HOUR, conform, hourly, of_hours
 
 # Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
 _BLOCK_RESOURCES: Final = 50_000
@@ -34,15 +33,19 @@ _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 @dataclass(frozen=True)
 class DocumentBlock:
-    """Lines of `documents.ndjson`. customers: `schemas.CUSTOMERS`, one row a line."""
+    """Lines of an hour's `documents.ndjson`. customers: `schemas.CUSTOMERS`, one row a line.
 
+    timestamp: of the hour.
+    """
+
+    timestamp: int
     lines: memoryview
     customers: pl.DataFrame
 
 
 @dataclass(frozen=True)
 class _Levels:
-    """The hour's rows of some customers, all sorted."""
+    """The hours' rows of some customers, all sorted."""
 
     customers: pl.DataFrame
     teams: pl.DataFrame
@@ -51,31 +54,37 @@ class _Levels:
     charges: pl.DataFrame
 
 
-def documents(
-    hour: Hour, charges: pl.DataFrame, rollup: Rollup, threads: int = 1
-) -> Iterator[DocumentBlock]:
-    """The hour's documents, one line a customer, by customer id, some customers at a time."""
+def documents(charges: pl.DataFrame, rollup: Rollup, threads: int = 1) -> Iterator[DocumentBlock]:
+    """The documents of hours, by hour and customer id, one line a customer, some at a time."""
     whole = _Levels(rollup.customers, rollup.teams, rollup.projects, rollup.types, charges)
-    offset = 0
-    for block in in_turn(threads, _documents_of, ((hour, part) for part in _parts(whole))):
-        yield DocumentBlock(block.lines, block.customers.with_columns(pl.col("offset") + offset))
-        offset += len(block.lines)
+    timestamp, offset = None, 0
+    for blocks in in_turn(threads, _documents_of, ((part,) for part in _parts(whole))):
+        for block in blocks:
+            if block.timestamp == timestamp:
+                customers = block.customers.with_columns(pl.col("offset") + offset)
+                yield replace(block, customers=customers)
+            else:
+                timestamp, offset = block.timestamp, 0
+                yield block
+            offset += len(block.lines)
 
 
-def _documents_of(hour: Hour, levels: _Levels) -> DocumentBlock:
-    """The documents of a run of customers, with offsets as if nothing were before them."""
+def _documents_of(levels: _Levels) -> list[DocumentBlock]:
+    """The documents of a run of customers, a block an hour, each as if it were its hour's first."""
     customers = levels.customers
     texts = _teams_text(levels)
     head = pl.concat_str(
         pl.lit('{"customerId":"'), _escaped("customer_id"), pl.lit('","document":')
     )
     lines = (
-        customers.join(texts, on="customer_id", how="left", validate="1:1", maintain_order="left")
+        customers.join(texts, on=CUSTOMER_KEY, how="left", validate="1:1", maintain_order="left")
         .with_columns(head=head)
         .select(
             pl.concat_str(
                 "head",
-                pl.lit(f'{{"data":{{"timestamp":{hour.timestamp},"paasUsage":{{"price":'),
+                pl.lit('{"data":{"timestamp":'),
+                HOUR,
+                pl.lit(',"paasUsage":{"price":'),
                 *_price(PAAS_PRICES, PAAS_PRICES, "paas_"),
                 pl.lit(',"teams":['),
                 pl.col("inner").fill_null(""),
@@ -86,37 +95,32 @@ def _documents_of(hour: Hour, levels: _Levels) -> DocumentBlock:
             pl.col("head").str.len_bytes().cast(pl.Int64).alias("head_length"),
         )
     )
-    return _block(customers, lines)
+    return _blocks(customers, lines)
 
 
 def _parts(whole: _Levels) -> Iterator[_Levels]:
     """Runs of customers that have about `_BLOCK_RESOURCES` resources together."""
     if len(whole.charges) + len(whole.customers) < _BLOCK_RESOURCES:
-        # As nearly every hour has; what is below takes a fifth of its documents' time.
+        # As nearly all hours have; what is below takes a fifth of their documents' time.
         if len(whole.customers):
             yield whole
         return
-    counts = whole.charges.group_by("customer_id").agg(pl.len().alias("resources"))
-    sized = whole.customers.join(
-        counts, on="customer_id", how="left", validate="1:1", maintain_order="left"
-    )
-    number = (pl.col("resources").fill_null(0) + 1).cum_sum() // _BLOCK_RESOURCES
-    for customers in sized.with_columns(number.alias("part")).partition_by(
-        "part", maintain_order=True, include_key=False
-    ):
-        first, last = customers["customer_id"][0], customers["customer_id"][-1]
-        is_within = pl.col("customer_id").is_between(pl.lit(first), pl.lit(last))
-        yield _Levels(
-            customers.drop("resources"),
-            *(
-                level.filter(is_within)
-                for level in (whole.teams, whole.projects, whole.types, whole.charges)
-            ),
-        )
+    # All are sorted by customer, so those of a run are a run of rows in each.
+    ends = whole.customers.select(CUSTOMER_KEY)
+    for name, level in vars(whole).items():
+        rows = level.group_by(CUSTOMER_KEY).agg(pl.len().alias(name))
+        ends = ends.join(rows, on=CUSTOMER_KEY, how="left", validate="1:1", maintain_order="left")
+    ends = ends.select(pl.exclude(CUSTOMER_KEY).fill_null(0).cast(pl.Int64).cum_sum())
+    number = (pl.col("customers") + pl.col("charges")) // _BLOCK_RESOURCES
+    begin = [0] * len(ends.columns)
+    for _, *end in ends.group_by(number.alias("part"), maintain_order=True).last().iter_rows():
+        bounds = zip(vars(whole).values(), begin, end, strict=True)
+        yield _Levels(*(level[first:last] for level, first, last in bounds))
+        begin = end
 
 
 def _teams_text(levels: _Levels) -> pl.DataFrame:
-    """`customer_id` and `inner`: the objects of its teams, joined by commas.
+    """By hour and customer `inner`: the objects of its teams, joined by commas.
 
     Each row of a level has resources. So what is above resources is opened in the text of its
     first one, behind the end of what was open before.
@@ -148,17 +152,18 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
         .agg("text")
         .select(pl.concat_str(pl.col("text").list.join(""), pl.lit("]}]}]}")).alias("inner"))
     )
-    return levels.teams.select(pl.col("customer_id").unique(maintain_order=True)).hstack(inner)
+    return levels.teams.select(CUSTOMER_KEY).unique(maintain_order=True).hstack(inner)
 
 
 @cache
 def _begins() -> tuple[pl.Expr, ...]:
     """For each resource whether it is the first of its customer, team, project and type."""
-    columns = ("customer_id", "team_id", "project_id", "resource_type")
+    columns = (HOUR, "customer_id", "team_id", "project_id", "resource_type")
     changes = [(pl.col(c) != pl.col(c).shift()).fill_null(value=True) for c in columns]
     return tuple(
         pl.any_horizontal(changes[: depth + 1]).alias(column)
         for depth, column in enumerate(columns)
+        if depth
     )
 
 
@@ -228,20 +233,33 @@ def _escape(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, values, dtype=pl.String)
 
 
-def _block(customers: pl.DataFrame, written: pl.DataFrame) -> DocumentBlock:
+def _blocks(customers: pl.DataFrame, written: pl.DataFrame) -> list[DocumentBlock]:
     """Each `line` holds a document behind `head_length` bytes: where it lies, and its digest."""
     length = pl.col("line").str.len_bytes().cast(pl.Int64)
-    end = length.cum_sum()
+    begin = length.cum_sum() - length
     places = written.select(
-        (end - length + pl.col("head_length")).alias("offset"),
+        customers[HOUR],
+        begin.alias("begin"),
+        (begin + pl.col("head_length")).alias("offset"),
         (length - pl.col("head_length") - len(_END)).alias("length"),
     )
     # In this form of a column its texts lie one behind the other.
     column = written["line"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    lines = memoryview(column.buffers()[2])[: written.select(length.sum()).item()]
+    lines = memoryview(column.buffers()[2])
     digests = [
         hashlib.sha256(lines[offset : offset + length]).hexdigest()
-        for offset, length in places.iter_rows()
+        for offset, length in places.select("offset", "length").iter_rows()
     ]
-    located = customers.with_columns(*places, pl.Series("sha256", digests, dtype=pl.String))
-    return DocumentBlock(lines, conform(located.select(CUSTOMERS.keys()), CUSTOMERS))
+    located = customers.hstack(
+        places.select(pl.col("offset") - pl.col("begin").first().over(HOUR), "length")
+    ).with_columns(pl.Series("sha256", digests, dtype=pl.String))
+    conform(located.select(HOUR, *CUSTOMERS), hourly(CUSTOMERS))
+    begins = places.group_by(HOUR, maintain_order=True).agg(pl.col("begin").first())
+    timestamps = begins[HOUR].to_list()
+    ends = [*begins["begin"][1:], written.select(length.sum()).item()]
+    return [
+        DocumentBlock(timestamp, lines[first:end], of_hour)
+        for timestamp, first, end, of_hour in zip(
+            timestamps, begins["begin"], ends, of_hours(located, timestamps), strict=True
+        )
+    ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hourtally import home as storage
+from hourtally.batches import slices_bytes
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
@@ -38,7 +39,7 @@ def estimate(home: Home, stale: Sequence[StaleHour], workers: int) -> Estimate |
     whole_ms = sum(ms for ms, _ in took)
     whole_bytes = max(1, sum(size for _, size in took))
     least_ms = min(ms for ms, _ in took)
-    sizes = [_slices_bytes(home, one.hour) for one in stale]
+    sizes = [slices_bytes(home, one.hour) for one in stale]
     ms = sum(max(least_ms, size * whole_ms / whole_bytes) for size in sizes)
     return Estimate(ms / 1_000 / max(1, min(workers, len(stale))), len(took))
 
@@ -56,10 +57,5 @@ def _last_builds(home: Home) -> list[tuple[int, int]]:
             continue
         # Revisions of earlier versions do not say it.
         if manifest is not None and "build_ms" in manifest.record:
-            took.append((manifest.record["build_ms"], _slices_bytes(home, hour)))
+            took.append((manifest.record["build_ms"], slices_bytes(home, hour)))
     return took
-
-
-def _slices_bytes(home: Home, hour: Hour) -> int:
-    batches = home.batches_with_slices(hour)
-    return sum(home.slices(hour, batch).stat().st_size for batch in batches)

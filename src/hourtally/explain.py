@@ -117,7 +117,7 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
         raise NotFound(message)
     batches = manifest.inputs["batches"]
     paths = [home.slices(hour, batch) for batch in batches]
-    check_slices(home, hour, batches, usable_cores())
+    check_slices(home, {hour: batches}, usable_cores())
     shared = _slices_of(paths, customer, resource)
     standing = decide(shared).slices
     rates = read_statement(home, manifest.inputs["rates"], hour)

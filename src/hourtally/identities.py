@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from hourtally.components import QUANTITIES
-from hourtally.hours import format_instant
+from hourtally.hours import Hour, format_instant
 from hourtally.schemas import CONTENT, SLICES, STORED_SLICES, USAGE_KEY, Schema, conform
 
 _IDENTITY: Final = ("event_source", "event_id")
@@ -74,46 +74,53 @@ NOTHING_SHARED: Final = Shared(
 )
 
 
-def scan(paths: list[Path]) -> pl.LazyFrame:
-    """Slices files, their rows numbered through all of them."""
+def scan(paths: Sequence[Path], first_row: int = 0) -> pl.LazyFrame:
+    """Slices files, their rows numbered through all of them, from `first_row`."""
     return pl.scan_parquet(
-        paths,
+        list(paths),
         glob=False,
         hive_partitioning=False,
         include_file_paths="path",
         row_index_name="slice_row",
+        row_index_offset=first_row,
     )
 
 
-def _slices_with(paths: list[Path], digests: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+def _slices_with(
+    paths: Sequence[Path], digests: pl.Series, columns: Sequence[str], first_row: int
+) -> pl.DataFrame:
     shares = pl.col("identity").is_in(digests.implode())
-    return scan(paths).filter(shares).select(*columns, "slice_row").collect()
+    return scan(paths, first_row).filter(shares).select(*columns, "slice_row").collect()
 
 
-def slices_with(paths: list[Path], digests: pl.Series) -> pl.DataFrame:
+def slices_with(paths: Sequence[Path], digests: pl.Series, first_row: int = 0) -> pl.DataFrame:
     """The slices of these identities' digests, `schemas.SLICES` and `slice_row`, their number.
 
     `path` says of which file.
     """
     if not len(digests):
         return pl.DataFrame(schema={**SLICES, "path": pl.String, "slice_row": pl.UInt32})
-    return _slices_with(paths, digests, (*SLICES, "path"))
+    return _slices_with(paths, digests, (*SLICES, "path"), first_row)
 
 
-def compare(paths: list[Path], suspects: pl.Series, hour: tuple[int, int]) -> Shared:
+def compare(paths: Sequence[Path], suspects: pl.Series, hour: Hour, first_row: int) -> Shared:
     """Find what is said again, or contradicted, among the slices of digests that several have.
 
-    hour: where it starts and ends, in milliseconds.
+    Args:
+        paths: the hour's slices files.
+        suspects: digests that several of its slices have.
+        hour: which.
+        first_row: the number of its first slice.
     """
     columns = (*_IDENTITY, "identity", *_SHORT_CONTENT)
-    slices = _slices_with(paths, suspects, columns)
+    slices = _slices_with(paths, suspects, columns, first_row)
     contents = slices.group_by(columns).agg(pl.col("slice_row").min())
     several = contents.group_by(*_IDENTITY, "identity").len().filter(pl.col("len") > 1)
     contested = several["identity"].unique()
     is_contested = pl.col("identity").is_in(contested.implode())
     contradicted, conflicts = NOTHING_SHARED.contradicted, NOTHING_SHARED.conflicts
     if len(contested):
-        decided = decide(slices_with(paths, contested))
+        decided = decide(slices_with(paths, contested, first_row))
         contested_rows = slices.filter(is_contested)["slice_row"]
         stands = contested_rows.is_in(decided.slices["slice_row"].implode())
         contradicted, conflicts = contested_rows.filter(~stands), decided.conflicts
@@ -126,13 +133,12 @@ def compare(paths: list[Path], suspects: pl.Series, hour: tuple[int, int]) -> Sh
     )
 
 
-def _taken_back(repeats: pl.DataFrame, hour: tuple[int, int]) -> pl.DataFrame:
+def _taken_back(repeats: pl.DataFrame, hour: Hour) -> pl.DataFrame:
     """`TAKEN_BACK` of slices of this hour."""
-    start_ms, end_ms = hour
     return repeats.with_columns(
         *(-pl.col(quantity) for quantity in QUANTITIES),
-        slice_start_ms=pl.max_horizontal("start_ms", pl.lit(start_ms, pl.Int64)),
-        slice_end_ms=pl.min_horizontal("end_ms", pl.lit(end_ms, pl.Int64)),
+        slice_start_ms=pl.max_horizontal("start_ms", pl.lit(hour.start_ms, pl.Int64)),
+        slice_end_ms=pl.min_horizontal("end_ms", pl.lit(hour.end_ms, pl.Int64)),
     ).select(pl.col(column).cast(of) for column, of in TAKEN_BACK.items())
 
 

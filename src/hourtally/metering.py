@@ -1,6 +1,6 @@
-"""Slices of an hour to usage: each identity counted once, quantities times milliseconds summed.
+"""Slices of hours to usage: each identity counted once, quantities times milliseconds summed.
 
-Of all slices of the hour only the identities' 64-bit digests are compared; what shares one is
+Of all slices of an hour only the identities' 64-bit digests are compared; what shares one is
 looked at more closely (`identities.py`). Usage is summed by usage key; repeats are taken back from
 the sums, and what contradicts the slice that counts is left out of them. The texts of each key
 are read from one slice that has it.
@@ -20,8 +20,9 @@ import duckdb
 import polars as pl
 
 from hourtally.components import CLUSTER_EVENT
-from hourtally.identities import CONFLICTS, NOTHING_SHARED, TAKEN_BACK, Shared, compare, scan
-from hourtally.schemas import RESOURCE_ORDER, USAGE, USAGE_KEY, USAGE_TEXTS, conform
+from hourtally.hours import HOUR_MS, Hour
+from hourtally.identities import NOTHING_SHARED, TAKEN_BACK, Shared, compare, scan
+from hourtally.schemas import HOUR, RESOURCE_ORDER, USAGE, USAGE_KEY, USAGE_TEXTS, conform
 
 # The sums of `sql/usage.sql` that are of one quantity for resources, of another for clusters.
 _PARTS: Final = (
@@ -35,94 +36,129 @@ _PARTS: Final = (
 
 
 @dataclass(frozen=True)
-class Metered:
-    """The usage of an hour, and what was left out on the way to it.
+class HourInputs:
+    """What the usage of an hour comes from.
 
-    usage: `schemas.USAGE`, sorted by `RESOURCE_ORDER`. slices: how many count. duplicates: how
-    many equal one that is kept. conflicts: `CONFLICTS`, sorted by identity.
+    paths: the slices files of its committed batches. periods: the hour cut where a rate starts or
+    ends, `(start_ms, end_ms)` each.
     """
 
-    usage: pl.DataFrame
+    hour: Hour
+    paths: Sequence[Path]
+    periods: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Of an hour's slices how many count, and what was left out.
+
+    duplicates: how many equal one that is kept. conflicts: `CONFLICTS`, sorted by identity.
+    """
+
     slices: int
     duplicates: int
     conflicts: pl.DataFrame
 
 
-def meter(
-    connection: duckdb.DuckDBPyConnection,
-    paths: list[Path],
-    periods: Sequence[tuple[int, int]],
-) -> Metered:
-    """The usage of an hour.
+@dataclass(frozen=True)
+class Metered:
+    """The usage of hours, and what was left out on the way to it.
+
+    usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`. counted: one for each hour.
+    """
+
+    usage: pl.DataFrame
+    counted: list[Counted]
+
+
+def meter(connection: duckdb.DuckDBPyConnection, hours: Sequence[HourInputs]) -> Metered:
+    """The usage of hours.
 
     Args:
         connection: where DuckDB works.
-        paths: the slices files of the hour's committed batches.
-        periods: the hour cut where a rate starts or ends, `(start_ms, end_ms)` each.
+        hours: in order. Rows are numbered through all files of them.
     """
+    paths = [path for hour in hours for path in hour.paths]
     identities = pl.collect_all([scan([path]).select("identity") for path in paths])
     first_rows = [0, *accumulate(map(len, identities))]
+    counted, shared = [], []
+    first_paths = [0, *accumulate(len(hour.paths) for hour in hours)]
+    for hour, (first, end) in zip(hours, pairwise(first_paths), strict=True):
+        begins, ends = first_rows[first], first_rows[end]
+        here = _shared(hour, identities[first:end], begins)
+        counted.append(Counted(ends - begins - len(here), here.duplicates, here.conflicts))
+        shared.append(here)
+    del identities
     if not first_rows[-1]:
-        return Metered(pl.DataFrame(schema=USAGE), 0, 0, pl.DataFrame(schema=CONFLICTS))
-    # In one piece, as many take a sixth longer.
-    sorted_identities = pl.concat(identities).to_series().rechunk().sort()
-    suspects = sorted_identities.filter(sorted_identities == sorted_identities.shift()).unique()
-    del identities, sorted_identities
-    hour = (periods[0][0], periods[-1][1])
-    shared = compare(paths, suspects, hour) if len(suspects) else NOTHING_SHARED
-    query = _usage_query(connection, paths, first_rows, periods, shared)
+        return Metered(pl.DataFrame(schema=USAGE), counted)
+    query = _usage_query(connection, paths, first_rows, hours, shared)
     summed = pl.DataFrame(connection.sql(query).to_arrow_table())
-    return Metered(
-        usage=_as_usage(_with_texts(summed, paths, first_rows)),
-        slices=first_rows[-1] - len(shared),
-        duplicates=shared.duplicates,
-        conflicts=shared.conflicts,
-    )
+    texts = _with_texts(summed, paths, first_rows)
+    return Metered(_as_usage(texts, hours), counted)
+
+
+def _shared(hour: HourInputs, identities: Sequence[pl.DataFrame], first_row: int) -> Shared:
+    """Which slices of an hour do not count. An event of several hours is in each of them."""
+    if not identities:
+        return NOTHING_SHARED
+    # In one piece, as many take a sixth longer.
+    in_order = pl.concat(identities).to_series().rechunk().sort()
+    suspects = in_order.filter(in_order == in_order.shift()).unique()
+    return compare(hour.paths, suspects, hour.hour, first_row) if len(suspects) else NOTHING_SHARED
 
 
 def _usage_query(
     connection: duckdb.DuckDBPyConnection,
-    paths: list[Path],
-    first_rows: list[int],
-    periods: Sequence[tuple[int, int]],
-    shared: Shared,
+    paths: Sequence[Path],
+    first_rows: Sequence[int],
+    hours: Sequence[HourInputs],
+    shared: Sequence[Shared],
 ) -> str:
     """`sql/usage.sql` over the slices that count and the periods there are.
 
-    Each has a plain form, for hours without a shared identity and without a rate that changes:
-    the general one would cost half as much again on every hour.
+    Each has a plain form, for slices without a shared identity and a single period: the general
+    one would cost half as much again on every hour.
     """
     quoted = ", ".join(quoted_path(path) for path in paths)
-    slices = _sql("slices_all").format(files=f"[{quoted}]", first_rows=first_rows)
-    if len(shared.contradicted):
-        rows = shared.contradicted.alias("slice_row").to_frame()
+    slices = _sql("slices_all").format(files=f"[{quoted}]", first_rows=list(first_rows))
+    contradicted = pl.concat(one.contradicted for one in shared)
+    if len(contradicted):
+        rows = contradicted.alias("slice_row").to_frame()
         connection.register("contradicted", rows.to_arrow())
         slices = _sql("slices_standing").format(slices=slices)
-    if len(shared.taken_back):
-        connection.register("taken_back", shared.taken_back.to_arrow())
+    taken_back = pl.concat(one.taken_back for one in shared)
+    if len(taken_back):
+        connection.register("taken_back", taken_back.to_arrow())
         columns = ", ".join(TAKEN_BACK)
         slices = _sql("slices_once").format(slices=slices, columns=columns)
+    periods = [(hour.hour, *period) for hour in hours for period in hour.periods]
     if len(periods) > 1:
-        numbered = [(number, *period) for number, period in enumerate(periods)]
-        names = ["period", "period_start_ms", "period_end_ms"]
+        numbered = [
+            (number, hour.start_ms // HOUR_MS, start_ms, end_ms)
+            for number, (hour, start_ms, end_ms) in enumerate(periods)
+        ]
+        names = ["period", "hour_number", "period_start_ms", "period_end_ms"]
         connection.register("periods", pl.DataFrame(numbered, names, orient="row").to_arrow())
     pieces = _sql("pieces_cut" if len(periods) > 1 else "pieces_whole")
-    return _sql("usage").format(slices=slices, pieces=pieces)
+    return _sql("usage").format(slices=slices, pieces=pieces.format(hour_ms=HOUR_MS))
 
 
-def _with_texts(summed: pl.DataFrame, paths: list[Path], first_rows: list[int]) -> pl.DataFrame:
+def _with_texts(
+    summed: pl.DataFrame, paths: Sequence[Path], first_rows: Sequence[int]
+) -> pl.DataFrame:
     """Rows of `sql/usage.sql` with the texts that their keys stand for, sorted by `first_row`."""
     summed = summed.sort("first_row")
-    row = pl.col("first_row")
+    rows = summed["first_row"]
+    number = pl.col("slice_row").cast(pl.Int64).alias("first_row")
     of_files = []
-    for path, (begins, ends) in zip(paths, pairwise(first_rows), strict=True):
-        wanted = summed.filter(row.is_between(begins, ends - 1)).select(row - begins).to_series()
-        if len(wanted):
-            here = pl.col("slice_row").is_in(wanted.cast(pl.get_index_type()).implode())
-            first_row = (pl.col("slice_row") + pl.lit(begins, pl.Int64)).alias("first_row")
-            of_files.append(scan([path]).filter(here).select(first_row, *USAGE_KEY, *USAGE_TEXTS))
+    of_paths = pairwise(rows.search_sorted(pl.Series(first_rows)))
+    for path, first_row, (begins, ends) in zip(paths, first_rows, of_paths, strict=False):
+        if begins < ends:
+            wanted = rows[begins:ends].cast(pl.get_index_type())
+            here = scan([path], first_row).filter(pl.col("slice_row").is_in(wanted.implode()))
+            of_files.append(here.select(number, *USAGE_KEY, *USAGE_TEXTS))
     # The texts come in the order of their rows, each row once; usage has it once a period.
-    numbers = summed.select((row != row.shift()).fill_null(value=False).cum_sum()).to_series()
+    numbers = (rows != rows.shift()).fill_null(value=False).cum_sum()
     texts = pl.concat(pl.collect_all(of_files)).rechunk()
     key = ("first_row", *USAGE_KEY)
     is_complete = len(texts) == numbers[-1] + 1
@@ -143,13 +179,15 @@ def quoted_path(path: Path) -> str:
     return "'" + literal.replace("'", "''") + "'"
 
 
-def _as_usage(usage: pl.DataFrame) -> pl.DataFrame:
+def _as_usage(usage: pl.DataFrame, hours: Sequence[HourInputs]) -> pl.DataFrame:
     """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` and their texts.
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
-    exact = usage.with_columns(_quantities()).select(_exact())
-    return conform(exact.sort(RESOURCE_ORDER), USAGE)
+    of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
+    timestamps = of_periods.gather(usage["period"])
+    exact = usage.with_columns(timestamps, *_quantities()).select(_exact())
+    return conform(exact.sort(HOUR, *RESOURCE_ORDER), USAGE)
 
 
 @cache

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from hourtally.build import BuildReceipt, build_hour
+from hourtally.build import BuildReceipt, build_together
 from hourtally.errors import (
     Damaged,
     FileRefused,
@@ -21,6 +22,7 @@ from hourtally.errors import (
 )
 from hourtally.event_files import event_files
 from hourtally.home import Home
+from hourtally.hour_groups import together
 from hourtally.hours import Hour
 from hourtally.inbox import remember, remembered
 from hourtally.ingest import IngestReceipt, ingest_file
@@ -205,35 +207,105 @@ def build_hours(
     *,
     force: bool = False,
 ) -> BuildReport:
-    """Build hours one after another; one that another process has built meanwhile is left out.
+    """Build hours in their order; one that another process has built meanwhile is left out.
 
     Args:
         home, card, stale, now_ms, settings, progress, force: as their names say.
         stop: once it is set no other hour is begun; with it an interrupt is such a request too,
-            and abandons the hour in hand.
+            and abandons the hours in hand.
 
     Raises:
         StorageFault: the system refused a write; hours built before stay published.
     """
-    report = BuildReport(undone=len(stale))
-    with abandoned_at_an_interrupt(stop):
-        for one in stale:
-            if stop is not None and stop.is_set():
-                break
-            try:
-                with interrupts_told():
-                    receipt = build_hour(home, card, one.hour, now_ms, settings, force=force)
-            except StorageFault:
-                raise
-            except HourtallyError as error:
-                report.failed.append((one.hour.name, _without_frames(error)))
-            else:
-                if receipt is not None:
-                    report.built.append(receipt)
-            report.undone -= 1
-            if progress:
-                progress(len(stale) - report.undone, len(stale), one.hour.name)
+    report, fault = build_hours_so_far(
+        home, card, stale, now_ms, settings, progress, stop, force=force
+    )
+    if fault is not None:
+        raise fault
     return report
+
+
+def build_hours_so_far(
+    home: Home,
+    card: RateCard,
+    stale: Sequence[StaleHour],
+    now_ms: int,
+    settings: Settings,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    *,
+    force: bool = False,
+) -> tuple[BuildReport, StorageFault | None]:
+    """As `build_hours`; a fault of the storage comes back beside what was done before it."""
+    builds = _Builds(home, card, stale, now_ms, settings, progress, stop, force=force)
+    with abandoned_at_an_interrupt(stop):
+        try:
+            for group in together(home, stale):
+                builds.build([one.hour for one in group])
+        except StorageFault as fault:
+            return builds.report, fault
+    return builds.report, None
+
+
+class _Builds:
+    """Builds hours in groups, and reports what came of each hour; arguments as `build_hours`."""
+
+    def __init__(
+        self,
+        home: Home,
+        card: RateCard,
+        stale: Sequence[StaleHour],
+        now_ms: int,
+        settings: Settings,
+        progress: Progress | None,
+        stop: Stop | None,
+        *,
+        force: bool,
+    ) -> None:
+        self.report = BuildReport(undone=len(stale))
+        self._build = partial(
+            build_together,
+            home,
+            card,
+            now_ms=now_ms,
+            settings=settings,
+            done=self._done,
+            force=force,
+        )
+        self._left = {one.hour for one in stale}
+        self._progress = progress
+        self._stop = stop
+        self._total = len(stale)
+
+    def build(self, hours: Sequence[Hour]) -> None:
+        """Build hours together, unless the job was asked to stop.
+
+        Raises:
+            StorageFault: the system refused a write.
+        """
+        if self._stop is not None and self._stop.is_set():
+            return
+        try:
+            with interrupts_told():
+                self._build(hours)
+        except HourtallyError as error:
+            if len(hours) > 1:
+                # Each by itself: then the error is that of its hour, and the others are built.
+                for hour in [hour for hour in hours if hour in self._left]:
+                    self.build([hour])
+            elif isinstance(error, StorageFault):
+                raise
+            else:
+                self.report.failed.append((hours[0].name, _without_frames(error)))
+                self._done(hours[0], None)
+
+    def _done(self, hour: Hour, receipt: BuildReceipt | None) -> None:
+        if receipt is not None:
+            self.report.built.append(receipt)
+        self.report.undone -= 1
+        self._left.remove(hour)
+        if self._progress:
+            self._progress(self._total - self.report.undone, self._total, hour.name)
 
 
 def _without_frames(error: _Error) -> _Error:

@@ -8,7 +8,7 @@ the hour's own maxima prove that they suffice, and with Python's unbounded ones 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -31,7 +31,7 @@ from hourtally.money_columns import round_half_even_expr
 from hourtally.names import latest_names
 from hourtally.ratecard import Rate, RatesInForce
 from hourtally.rollup import parent_numbers
-from hourtally.schemas import CHARGES, CLUSTERS, RESOURCE_KEY, conform
+from hourtally.schemas import CHARGES, CLUSTERS, HOUR, RESOURCE_KEY, conform, hourly
 
 # What decides about a rate, beside the instant.
 _SELECTED_BY: Final = ("rate_customer", "resource_type", "region", "gpu_model", "period")
@@ -44,27 +44,31 @@ _KINDS: Final = (
 
 @dataclass(frozen=True)
 class Rated:
-    """charges: `schemas.CHARGES`. clusters: `schemas.CLUSTERS`. Both sorted by their keys."""
+    """charges: `schemas.CHARGES`. clusters: `schemas.CLUSTERS`. Hourly; sorted by their keys."""
 
     charges: pl.DataFrame
     clusters: pl.DataFrame
 
 
 def rate(
-    hour: Hour,
     usage: pl.DataFrame,
-    rates: Sequence[Rate],
+    rates: Iterable[Rate],
     periods: Sequence[tuple[int, int]],
 ) -> Rated:
-    """Price an hour's usage (`schemas.USAGE`, by `RESOURCE_ORDER`) with the rates in force in it.
+    """Price the usage of hours.
+
+    Args:
+        usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`.
+        rates: those in force in these hours.
+        periods: the hours cut where a rate starts or ends, `(start_ms, end_ms)` each.
 
     Raises:
-        UnratedUsage: some usage above zero has no rate.
+        UnratedUsage: some usage above zero has no rate; says it of the first such hour.
         BoundExceeded: a charge does not fit its column.
     """
     index = RatesInForce(rates)
     priced: list[pl.DataFrame] = []
-    gaps: list[RateGap] = []
+    gaps: list[tuple[Hour, RateGap]] = []
     for event_type, components, prices in _KINDS:
         rows = usage.filter(pl.col("event_type") == event_type).with_columns(
             pl.when(pl.col("customer_id").is_in(list(index.customers)))
@@ -86,12 +90,13 @@ def rate(
             pricings.append(_Pricing(f"{quantity}_ms", f"{price}_nanocents", known))
         priced.append(_charges(rows, cases, pricings))
     if gaps:
-        raise UnratedUsage(hour.name, gaps)
+        hour = min(hour for hour, _ in gaps)
+        raise UnratedUsage(hour.name, [gap for of, gap in gaps if of == hour])
     charges, clusters = priced
     clusters = clusters.rename({"resource_id": "cluster_id", "resource_name": "cluster_name"})
     return Rated(
-        charges=conform(charges.select(CHARGES.keys()), CHARGES),
-        clusters=conform(clusters.select(CLUSTERS.keys()), CLUSTERS),
+        charges=conform(charges.select(HOUR, *CHARGES), hourly(CHARGES)),
+        clusters=conform(clusters.select(HOUR, *CLUSTERS), hourly(CLUSTERS)),
     )
 
 
@@ -119,8 +124,8 @@ def _gaps(
     meter: str,
     quantity: str,
     periods: Sequence[tuple[int, int]],
-) -> list[RateGap]:
-    """The cases without a rate that have usage above zero."""
+) -> list[tuple[Hour, RateGap]]:
+    """The cases without a rate that have usage above zero, each with its hour."""
     unrated = (
         rows.filter(pl.col(f"{quantity}_ms") > 0)
         .join(missing, on=_SELECTED_BY, how="semi", nulls_equal=True)
@@ -131,19 +136,21 @@ def _gaps(
         )
         .sort("period", "resource_type", "region", "gpu_model")
     )
-    return [
-        RateGap(
+    gaps = []
+    for row in unrated.iter_rows(named=True):
+        from_ms, until_ms = periods[row["period"]]
+        gap = RateGap(
             meter=meter,
             resource_type=row["resource_type"],
             region=row["region"],
             gpu_model=row["gpu_model"],
-            from_instant=format_instant(periods[row["period"]][0]),
-            until_instant=format_instant(periods[row["period"]][1]),
+            from_instant=format_instant(from_ms),
+            until_instant=format_instant(until_ms),
             resources=row["resources"],
             customers=tuple(row["customers"]),
         )
-        for row in unrated.iter_rows(named=True)
-    ]
+        gaps.append((Hour.containing(from_ms), gap))
+    return gaps
 
 
 @dataclass(frozen=True)
@@ -179,14 +186,15 @@ class _Pricing:
 def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) -> pl.DataFrame:
     """Charges, their total, the usage behind them and the name; one row a resource, sorted.
 
-    rows: sorted by resource, so that each has a number, which groups faster than its key.
+    rows: sorted by hour and resource, so that each has a number, which groups faster than its key.
     """
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
         pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128)
         for pricing in bounded
     ]
-    numbers = parent_numbers(rows, RESOURCE_KEY)
+    key = (HOUR, *RESOURCE_KEY)
+    numbers = parent_numbers(rows, key)
     table = (
         rows.join(
             cases.with_columns(multipliers),
@@ -198,7 +206,7 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
         )
         .group_by(numbers, maintain_order=True)
         .agg(
-            pl.col(RESOURCE_KEY).first(),
+            pl.col(key).first(),
             *(_used(p.usage) for p in pricings),
             *(_priced(p.usage, p.charge) for p in bounded),
         )

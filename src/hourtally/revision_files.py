@@ -1,4 +1,4 @@
-"""The stages of a build in their order, from slices to the files of a revision.
+"""The stages of a build in their order, from slices to the files of revisions.
 
 It brings the engines, so it is loaded while the slices are hashed.
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hourtally import home as storage
 from hourtally.changes import in_short
@@ -25,70 +28,120 @@ from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.identities import describe_conflicts
-from hourtally.metering import Metered, meter
+from hourtally.metering import Counted, HourInputs, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
-from hourtally.revisions import Manifest
+from hourtally.revisions import Begun
 from hourtally.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
-from hourtally.schemas import CUSTOMERS, USAGE_KEY
+from hourtally.schemas import CUSTOMERS, HOUR, USAGE_KEY, of_hours
 from hourtally.settings import Settings
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
 
 
-def write_revision(
-    home: Home,
-    card: RateCard,
-    hour: Hour,
-    settings: Settings,
-    parent: Manifest | None,
-    inputs: dict[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    """Run the stages and write the revision's files; what its manifest says of them.
+def write_revisions(
+    home: Home, card: RateCard, begun: Sequence[Begun], settings: Settings
+) -> list[dict[str, Any]]:
+    """Run the stages for some hours together and write the files of their revisions.
+
+    What the engines do is little for most hours, and to have them do it takes the most time, so
+    all hours' rows go through the stages in the same frames.
+
+    Args:
+        home, card, settings: as their names say.
+        begun: in the order of hours.
+
+    Returns:
+        What each revision's manifest says of it.
 
     Raises:
         OSError: the system refused a read or a write.
-        The other errors of `build.build_hour`.
+        The other errors of `build.build_together`.
     """
-    _check_keys(home, hour, inputs["batches"])
-    periods = card.periods(hour)
-    paths = [home.slices(hour, batch) for batch in inputs["batches"]]
-    with _engine_faults(folder), connected(folder / "spill", settings) as connection:
-        metered = meter(connection, paths, periods)
-    rated = rate(hour, metered.usage, card.in_force(hour), periods)
-    tables: dict[str, pl.DataFrame] = {}
-    written: list[Future[tuple[str, dict[str, Any]]]] = []
+    for one in begun:
+        _check_keys(home, one.hour, one.inputs["batches"])
+    hours = [
+        HourInputs(
+            one.hour,
+            [home.slices(one.hour, batch) for batch in one.inputs["batches"]],
+            card.periods(one.hour),
+        )
+        for one in begun
+    ]
+    with (
+        _engine_faults(begun[0].folder),
+        connected(begun[0].folder / "spill", settings) as connection,
+    ):
+        metered = meter(connection, hours)
+    rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
+    periods = [period for hour in hours for period in hour.periods]
+    rated = rate(metered.usage, rates.values(), periods)
     # Writing and fsyncing wait for the disk; the other work has what is left of the cores.
     with ThreadPoolExecutor(1) as writer:
+        files = [_Files(one.folder, writer) for one in begun]
+        timestamps = [one.hour.timestamp for one in begun]
 
-        def write(named: dict[str, pl.DataFrame]) -> None:
-            for name, table in named.items():
-                tables[name] = table
-                written.append(writer.submit(_write_table, folder / f"{name}.parquet", table))
+        def write(**tables: pl.DataFrame) -> None:
+            for name, table in tables.items():
+                for of_hour, rows in zip(files, of_hours(table, timestamps), strict=True):
+                    of_hour.write(name, rows)
 
-        write({"charges": rated.charges, "clusters": rated.clusters})
+        write(charges=rated.charges, clusters=rated.clusters)
         rollup = roll_up(rated.charges, rated.clusters, metered.usage)
-        write({"types": rollup.types, "projects": rollup.projects, "teams": rollup.teams})
-        if len(metered.conflicts):
-            write({"conflicts": metered.conflicts})
-        path = folder / "documents.ndjson"
-        blocks = documents(hour, rated.charges, rollup, settings.threads)
-        customers, sha256 = _write_documents(path, blocks)
-        write({"customers": customers})
-        written.append(writer.submit(_finish_file, path, sha256))
-        keep_statement(home, card, hour, folder)
-        totals = _totals(rollup.customers)
-        changes = parent and in_short(home, parent, inputs, tables, totals["total"])
-        files = dict(sorted(future.result() for future in written))
-    return {
-        "files": files,
-        "rows": {"slices": metered.slices, **{name: len(table) for name, table in tables.items()}},
-        "totals": totals,
-        **_left_out(metered),
-        "changes": changes,
-    }
+        write(types=rollup.types, projects=rollup.projects, teams=rollup.teams)
+        for of_hour, counted in zip(files, metered.counted, strict=True):
+            if len(counted.conflicts):
+                of_hour.write("conflicts", counted.conflicts)
+        paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in begun}
+        blocks = documents(rated.charges, rollup, settings.threads)
+        for of_hour, written in zip(files, _write_documents(paths, blocks), strict=True):
+            of_hour.write("customers", written.customers)
+            of_hour.finish(written.path, written.sha256)
+        for one in {one.inputs["rates"]: one for one in begun}.values():
+            keep_statement(home, card, one.hour, one.folder)
+        return [
+            {
+                "files": of_hour.described(),
+                "rows": {"slices": counted.slices, **of_hour.rows},
+                "totals": totals,
+                **_left_out(counted),
+                "changes": one.parent
+                and in_short(home, one.parent, one.inputs, of_hour.tables, totals["total"]),
+            }
+            for one, of_hour, counted, totals in zip(
+                begun, files, metered.counted, _totals(rollup.customers, timestamps), strict=True
+            )
+        ]
+
+
+class _Files:
+    """The files of a revision, written by a thread beside other work. tables: those, by name."""
+
+    def __init__(self, folder: Path, writer: ThreadPoolExecutor) -> None:
+        self.tables: dict[str, pl.DataFrame] = {}
+        self._folder = folder
+        self._writer = writer
+        self._written: list[Future[tuple[str, dict[str, Any]]]] = []
+
+    def write(self, name: str, table: pl.DataFrame) -> None:
+        """Write a table durably."""
+        self.tables[name] = table
+        path = self._folder / f"{name}.parquet"
+        self._written.append(self._writer.submit(_write_table, path, table))
+
+    def finish(self, path: Path, sha256: str) -> None:
+        """Make a file durable that is written already."""
+        self._written.append(self._writer.submit(_finish_file, path, sha256))
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many each table has."""
+        return {name: len(table) for name, table in self.tables.items()}
+
+    def described(self) -> dict[str, Any]:
+        """What the manifest says of each file, once all of them are durable."""
+        return dict(sorted(future.result() for future in self._written))
 
 
 def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
@@ -122,28 +175,51 @@ def _engine_faults(folder: Path) -> Iterator[None]:
         raise OSError(errno.EIO, str(error), str(folder)) from error
 
 
-def _write_documents(path: Path, blocks: Iterable[DocumentBlock]) -> tuple[pl.DataFrame, str]:
-    """Write the documents' lines; `schemas.CUSTOMERS`, and the SHA-256 of the file."""
-    located = [pl.DataFrame(schema=CUSTOMERS)]
-    digest = hashlib.sha256()
-    with path.open("xb") as file:
+@dataclass(frozen=True)
+class _Documents:
+    """An hour's documents, written. customers: `schemas.CUSTOMERS`. sha256: of the file."""
+
+    path: Path
+    customers: pl.DataFrame
+    sha256: str
+
+
+def _write_documents(
+    paths: dict[int, Path], blocks: Iterable[DocumentBlock]
+) -> Iterator[_Documents]:
+    """Write the documents' lines of hours into their files, which have paths by timestamp."""
+    located = {timestamp: [pl.DataFrame(schema=CUSTOMERS)] for timestamp in paths}
+    digests = {timestamp: hashlib.sha256() for timestamp in paths}
+    with ExitStack() as closing:
+        files = {of: closing.enter_context(path.open("xb")) for of, path in paths.items()}
         for block in blocks:
-            file.write(block.lines)
-            digest.update(block.lines)
-            located.append(block.customers)
-    return pl.concat(located), digest.hexdigest()
+            files[block.timestamp].write(block.lines)
+            digests[block.timestamp].update(block.lines)
+            located[block.timestamp].append(block.customers)
+    for of, path in paths.items():
+        yield _Documents(path, pl.concat(located[of]), digests[of].hexdigest())
 
 
 def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
-    """Write a table durably; its file's name and what the manifest says of it."""
-    try:
-        table.rechunk().write_parquet(
-            path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS
-        )
-    except pl.exceptions.ComputeError as error:
-        # Polars says so of a full disk.
-        raise OSError(errno.EIO, str(error), str(path)) from error
-    return _finish_file(path, storage.sha256_of(path))
+    """Write a table durably; its file's name and what the manifest says of it.
+
+    pyarrow and without dictionaries: for tables of few rows half the work of Polars, which looks
+    for a dictionary in every column, and for many rows as much; the files are as large.
+    """
+    content = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table(table),
+        content,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=False,
+        row_group_size=_ROW_GROUP_ROWS,
+        store_schema=False,
+    )
+    written = memoryview(content.getvalue())
+    with path.open("xb") as file:
+        file.write(written)
+    return _finish_file(path, hashlib.sha256(written).hexdigest())
 
 
 def _finish_file(path: Path, sha256: str) -> tuple[str, dict[str, Any]]:
@@ -151,23 +227,26 @@ def _finish_file(path: Path, sha256: str) -> tuple[str, dict[str, Any]]:
     return path.name, {"size": path.stat().st_size, "sha256": sha256}
 
 
-def _left_out(metered: Metered) -> dict[str, Any]:
+def _left_out(counted: Counted) -> dict[str, Any]:
     return {
-        "duplicates": metered.duplicates,
+        "duplicates": counted.duplicates,
         "conflicts": {
-            "count": len(metered.conflicts),
-            "listed": describe_conflicts(metered.conflicts, MOST_LISTED_CONFLICTS),
+            "count": len(counted.conflicts),
+            "listed": describe_conflicts(counted.conflicts, MOST_LISTED_CONFLICTS),
         },
     }
 
 
-def _totals(customers: pl.DataFrame) -> dict[str, Any]:
-    """Exact sums over the hour's customers, in nanocents; they may pass 64 bits."""
+def _totals(customers: pl.DataFrame, timestamps: Sequence[int]) -> list[dict[str, Any]]:
+    """Exact sums over the customers of each hour, in nanocents; they may pass 64 bits."""
+    sums = customers.group_by(HOUR).agg(pl.exclude("customer_id").cast(pl.Int128).sum())
+    by_hour = {row[HOUR]: row for row in sums.iter_rows(named=True)}
+    nothing = dict.fromkeys(sums.columns, 0)
+    return [_totals_of(by_hour.get(timestamp, nothing)) for timestamp in timestamps]
 
-    def total(column: str) -> int:
-        return int(customers[column].cast(pl.Int128).sum())
 
-    paas = {key: total(f"paas_{c}") for key, c in zip(PAAS_PRICES, PAAS_COLUMNS, strict=True)}
+def _totals_of(sums: dict[str, int]) -> dict[str, Any]:
+    paas = {key: sums[f"paas_{c}"] for key, c in zip(PAAS_PRICES, PAAS_COLUMNS, strict=True)}
     byoc_keys = ("total", *BYOC_COMPONENTS)
-    byoc = {key: total(f"byoc_{c}") for key, c in zip(byoc_keys, BYOC_COLUMNS, strict=True)}
+    byoc = {key: sums[f"byoc_{c}"] for key, c in zip(byoc_keys, BYOC_COLUMNS, strict=True)}
     return {"total": paas["total"] + byoc["total"], "paas": paas, "byoc": byoc}

@@ -42,6 +42,22 @@ class Manifest:
         return inputs
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A revision that is being built. folder: where its files are to be written.
+
+    parent: the hour's newest revision so far. reasons: why it is built. inputs: all that it
+    depends on, as its manifest has it.
+    """
+
+    hour: Hour
+    revision: int
+    parent: Manifest | None
+    reasons: tuple[str, ...]
+    inputs: dict[str, Any]
+    folder: Path
+
+
 def revisions_of(home: Home, hour: Hour) -> list[int]:
     """The numbers of an hour's revisions, ascending."""
     names = storage.list_names(home.hour(hour))

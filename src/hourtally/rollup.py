@@ -17,7 +17,17 @@ from hourtally.components import BYOC_PRICES, PAAS_PRICES
 from hourtally.errors import BoundExceeded
 from hourtally.money import MAX_NANOCENTS
 from hourtally.names import latest_names
-from hourtally.schemas import PROJECTS, RESOURCE_KEY, TEAMS, TYPES, Schema, conform
+from hourtally.schemas import (
+    CUSTOMER_KEY,
+    HOUR,
+    PROJECTS,
+    RESOURCE_KEY,
+    TEAMS,
+    TYPES,
+    Schema,
+    conform,
+    hourly,
+)
 
 # Level, how much of the resource's key it keeps, the name it carries and the id behind it.
 _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
@@ -31,10 +41,10 @@ BYOC_COLUMNS: Final = tuple(f"{price}_nanocents" for price in BYOC_PRICES)
 
 @dataclass(frozen=True)
 class Rollup:
-    """The levels above resources, each sorted.
+    """The levels above resources, each sorted, by hour first.
 
-    types, projects, teams: their schemas. customers: `schemas.CUSTOMERS` but for where the
-    document lies; every customer with PaaS or BYOC usage.
+    types, projects, teams: their schemas, hourly. customers: `schemas.CUSTOMERS`, hourly, but for
+    where the document lies; every customer with PaaS or BYOC usage.
     """
 
     types: pl.DataFrame
@@ -55,14 +65,14 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     # Every resource has its charge, so what is above them has the same numbers in both.
     resources = usage.filter(pl.col("team_id").is_not_null())
     for level, depth, name, id_column, schema in _LEVELS:
-        key = RESOURCE_KEY[:depth]
+        key = (HOUR, *RESOURCE_KEY[:depth])
         summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(
             pl.col(key).first(), pl.col(PAAS_COLUMNS).sum()
         )
         if name is not None:
             numbers = parent_numbers(resources, key)
             summed = summed.with_columns(latest_names(resources, numbers, name, id_column))
-        below = conform(summed.select(schema.keys()), schema)
+        below = conform(summed.select(HOUR, *schema), hourly(schema))
         levels[level] = below
     return Rollup(customers=customers, **levels)
 
@@ -84,8 +94,8 @@ def _parent_number(key: tuple[str, ...]) -> pl.Expr:
 def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
     paas = _per_customer(charges, PAAS_COLUMNS, "paas_")
     byoc = _per_customer(clusters, BYOC_COLUMNS, "byoc_")
-    joined = paas.join(byoc, on="customer_id", how="full", coalesce=True, validate="1:1")
-    prices = pl.exclude("customer_id")
+    joined = paas.join(byoc, on=CUSTOMER_KEY, how="full", coalesce=True, validate="1:1")
+    prices = pl.exclude(CUSTOMER_KEY)
     largest = joined.select(prices.max()).max_horizontal().item()
     if int(str(largest or 0)) > MAX_NANOCENTS:
         message = (
@@ -93,11 +103,11 @@ def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
             "of the hour is published. Look for a wrong price or quantity."
         )
         raise BoundExceeded(message)
-    return joined.with_columns(prices.fill_null(0).cast(pl.Int64)).sort("customer_id")
+    return joined.with_columns(prices.fill_null(0).cast(pl.Int64)).sort(CUSTOMER_KEY)
 
 
 def _per_customer(rows: pl.DataFrame, columns: tuple[str, ...], prefix: str) -> pl.DataFrame:
-    return rows.group_by("customer_id").agg(_sums(columns, prefix))
+    return rows.group_by(CUSTOMER_KEY).agg(_sums(columns, prefix))
 
 
 @cache

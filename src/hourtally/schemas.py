@@ -6,6 +6,7 @@ types, which costs nothing per row.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
@@ -106,10 +107,32 @@ USAGE_KEY: Final = ("usage_key_high", "usage_key_low")
 # Grain: one slice as a slices file holds it.
 STORED_SLICES: Final[Schema] = {**SLICES, **dict.fromkeys(USAGE_KEY, pl.UInt64)}
 
+# The hour of a row, by its first second in Unix time. Several hours may be built at a time: while
+# they are, their rows are in the same frames, sorted by this column, which no stored table has.
+HOUR: Final = "timestamp"
+CUSTOMER_KEY: Final = (HOUR, "customer_id")
+
+
+def hourly(schema: Schema) -> Schema:
+    """The schema of a table with the rows of several hours."""
+    return {HOUR: pl.Int64, **schema}
+
+
+def of_hours(table: pl.DataFrame, timestamps: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """The rows of each of these hours, without their column; both are sorted by hour."""
+    wanted = pl.Series(timestamps, dtype=pl.Int64)
+    begins = table[HOUR].search_sorted(wanted, "left")
+    ends = table[HOUR].search_sorted(wanted, "right")
+    rest = table.drop(HOUR)
+    for begin, end in zip(begins, ends, strict=True):
+        yield rest[begin:end]
+
+
 # Grain: one resource or cluster (event_type tells) x names x region x gpu_model x rate period
-# of the hour (counted from 0). Usage: sum of quantity x milliseconds; exact, 128 bits.
+# (counted from 0 through all the hours). Usage: sum of quantity x milliseconds; exact, 128 bits.
 # last_end_ms: the latest end of the slices in it, which decides between names.
 USAGE: Final[Schema] = {
+    HOUR: pl.Int64,
     **dict.fromkeys(USAGE_TEXTS, pl.String),
     "period": pl.Int32,
     "last_end_ms": pl.Int64,

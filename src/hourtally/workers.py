@@ -7,9 +7,10 @@ from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from typing import Final
 
+from hourtally.errors import StorageFault
 from hourtally.home import Home
 from hourtally.interrupts import Stop, abandoned_at_an_interrupt, in_hand, worker_processes
-from hourtally.pipeline import BuildReport, Progress, build_hours
+from hourtally.pipeline import BuildReport, Progress, build_hours, build_hours_so_far
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
 from hourtally.staleness import StaleHour
@@ -45,8 +46,10 @@ def build_hours_with_workers(
             for group in _groups(stale, workers)
         }
 
-        def add(task: Future[BuildReport]) -> None:
-            part, group = task.result(), tasks.pop(task)
+        def add(task: Future[tuple[BuildReport, StorageFault | None]]) -> None:
+            (part, fault), group = task.result(), tasks.pop(task)
+            if fault is not None:
+                raise fault
             report.add(part)
             report.undone -= len(group)
             if progress and part.undone < len(group):
@@ -74,10 +77,10 @@ def build_in_worker(
     settings: Settings,
     *,
     force: bool,
-) -> BuildReport:
-    """Build hours in a worker process, which may be asked to stop."""
+) -> tuple[BuildReport, StorageFault | None]:
+    """Build hours in a worker process, which may be asked to stop; see `build_hours_so_far`."""
     with in_hand() as stop:
-        return build_hours(home, card, group, now_ms, settings, None, stop, force=force)
+        return build_hours_so_far(home, card, group, now_ms, settings, None, stop, force=force)
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

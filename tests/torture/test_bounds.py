@@ -249,6 +249,7 @@ def priced(numerator: int, denominator: int, usage: int = 1) -> int:
     assert rate.nanocents_per_unit_ms == Fraction(numerator, denominator)
     blank = {column: 0 if column.endswith("_ms") else None for column in USAGE}
     row = {
+        "timestamp": HOUR.timestamp,
         "event_type": "metering.cluster.v1",
         "customer_id": "c",
         "resource_id": "k",
@@ -256,7 +257,7 @@ def priced(numerator: int, denominator: int, usage: int = 1) -> int:
         "cluster_count_ms": usage,
     }
     rows = pl.DataFrame([{**blank, **row}], schema=USAGE)
-    rated = rating.rate(HOUR, rows, [rate], [(HOUR.start_ms, HOUR.end_ms)])
+    rated = rating.rate(rows, [rate], [(HOUR.start_ms, HOUR.end_ms)])
     return int(rated.clusters["cluster_nanocents"][0])
 
 
