@@ -28,7 +28,7 @@ from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.identities import describe_conflicts
-from hourtally.metering import Counted, HourInputs, meter
+from hourtally.metering import Counted, HourInputs, Metered, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
 from hourtally.revisions import Begun
@@ -59,8 +59,6 @@ def write_revisions(
         OSError: the system refused a read or a write.
         The other errors of `build.build_together`.
     """
-    for one in begun:
-        _check_keys(home, one.hour, one.inputs["batches"])
     hours = [
         HourInputs(
             one.hour,
@@ -69,11 +67,7 @@ def write_revisions(
         )
         for one in begun
     ]
-    with (
-        _engine_faults(begun[0].folder),
-        connected(begun[0].folder / "spill", settings) as connection,
-    ):
-        metered = meter(connection, hours)
+    metered = _metered(home, begun, hours, settings)
     rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
     periods = [period for hour in hours for period in hour.periods]
     rated = rate(metered.usage, rates.values(), periods)
@@ -113,6 +107,17 @@ def write_revisions(
                 begun, files, metered.counted, _totals(rollup.customers, timestamps), strict=True
             )
         ]
+
+
+def _metered(
+    home: Home, begun: Sequence[Begun], hours: Sequence[HourInputs], settings: Settings
+) -> Metered:
+    """The usage of the hours; DuckDB may spill into the first one's folder."""
+    for one in begun:
+        _check_keys(home, one.hour, one.inputs["batches"])
+    folder = begun[0].folder
+    with _engine_faults(folder), connected(folder / "spill", settings) as connection:
+        return meter(connection, hours)
 
 
 class _Files:
