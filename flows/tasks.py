@@ -102,7 +102,7 @@ def _ingest_each(work: Work, files: Sequence[Path], report: IngestReport) -> Non
     persist_result=False,
 )
 def build(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> BuildReport | State[Any]:
-    """Build hours, one after another.
+    """Build hours, small ones together.
 
     Args:
         work: where and how.
