@@ -18,7 +18,6 @@ from tests.benches.bench import (
     backfill,
     events_of,
     floor,
-    forget_builds,
     fresh_home,
     hourtally,
     sql,
@@ -35,7 +34,7 @@ def build(bench: Bench) -> list[Row]:
     home = bench.home(_hour_of_10_million(bench))
     documents = bench.scratch / "documents.ndjson"
     measured, read, script = bench.measure(
-        Command("build 10 M events", [backfill(home)], forget_builds(home)),
+        Command("build 10 M events", [backfill(home)], bench.forget_builds(home)),
         Command("(a) of 10 M events", [floor(home, documents)]),
         Command("(b) of 10 M events", [_documents_sql("slices.sql", events_of(home), documents)]),
     )
@@ -53,8 +52,8 @@ def batches(bench: Bench) -> list[Row]:
     once = bench.home(_hour_of_10_million(bench))
     home = bench.home(usual(bench.scaled(10 * MILLION), files=60, resent=True))
     one, sixty = bench.measure(
-        Command("build 10 M events, 1 batch", [backfill(once)], forget_builds(once)),
-        Command("build 10 M events, 60 batches", [backfill(home)], forget_builds(home)),
+        Command("build 10 M events, 1 batch", [backfill(once)], bench.forget_builds(once)),
+        Command("build 10 M events, 60 batches", [backfill(home)], bench.forget_builds(home)),
     )
     if _documents_digest(once) != _documents_digest(home):
         message = f"{home}: the documents are not those of the same events in one batch"
@@ -119,7 +118,9 @@ def whole(bench: Bench) -> list[Row]:
 def build_large(bench: Bench) -> list[Row]:
     """An hour of 50 million events, which came as five batches."""
     home = bench.home(usual(bench.scaled(50 * MILLION), files=5))
-    (measured,) = bench.measure(Command("build 50 M events", [backfill(home)], forget_builds(home)))
+    (measured,) = bench.measure(
+        Command("build 50 M events", [backfill(home)], bench.forget_builds(home))
+    )
     what = "memory for an hour of 50 M events"
     return [Row("build-large", what, measured.peak_gb, 4, "allowed:", 1, "GB")]
 
@@ -131,13 +132,13 @@ def backfills(bench: Bench) -> list[Row]:
     one = bench.home(usual(hours * 20_000))
     to = _hour_after(hours)
     serial, parallel, single = bench.measure(
-        Command("backfill 720 hours", [backfill(many, to=to)], forget_builds(many)),
+        Command("backfill 720 hours", [backfill(many, to=to)], bench.forget_builds(many)),
         Command(
             "backfill 720 hours, 2 workers",
             [backfill(many, "--workers", "2", to=to)],
-            forget_builds(many),
+            bench.forget_builds(many),
         ),
-        Command("build all of it as one hour", [backfill(one)], forget_builds(one)),
+        Command("build all of it as one hour", [backfill(one)], bench.forget_builds(one)),
     )
     overhead_ms = (serial.seconds - single.seconds) / hours * 1_000
     return [
@@ -199,7 +200,7 @@ def growth(bench: Bench) -> list[Growth]:
         homes = [bench.home(wanted) for _, wanted in steps]
         measured = bench.measure(
             *(
-                Command(f"growth of {what} ×{times}", [backfill(home)], forget_builds(home))
+                Command(f"growth of {what} ×{times}", [backfill(home)], bench.forget_builds(home))
                 for (times, _), home in zip(steps, homes, strict=True)
             )
         )
