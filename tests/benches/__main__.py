@@ -127,7 +127,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benches",
         description="Measure hourtally beside its yardsticks. A whole run at scale 1 takes about "
-        "half an hour and 15 GB of disk, and is written to docs/benchmarks.md.",
+        "half an hour and 16 GB of disk, and is written to docs/benchmarks.md.",
     )
     parser.add_argument("--runs", type=int, default=5, help="of each command; default: 5")
     parser.add_argument("--scale", type=float, default=1, help="size of the inputs; default: 1")
