@@ -35,10 +35,11 @@ from flows.work import (
 from hourtally.errors import HourtallyError, WrongUse
 from hourtally.hours import Hour
 from hourtally.interrupts import Stop
-from hourtally.pipeline import JobReport, Progress, stale_hours
+from hourtally.job_report import JobReport
+from hourtally.progress import Progress
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import DEFAULT_MEMORY_MIB
-from hourtally.staleness import StaleHour
+from hourtally.staleness import StaleHour, stale_hours
 
 _KEY = "hourtally-backfill"
 
@@ -89,7 +90,9 @@ def backfill(
             force=force,
         )
         card = load_rate_card(work.rates)
-        stale = stale_hours(work.home, card, work.now_ms, work.settings, first, end, force=force)
+        stale = stale_hours(
+            work.home, card, work.now_ms, work.settings.settle_ms, first, end, force=force
+        )
         progress = ProgressArtifact(f"{_KEY}-progress")
         with _runner(dask_scheduler, work, stale) as runner:
             build_all(work, stale, runner, progress, report.built)

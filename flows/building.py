@@ -18,9 +18,12 @@ from prefect.task_runners import TaskRunner
 from flows.showing import ProgressArtifact, show_days, show_report
 from flows.tasks import build, export, ingest
 from flows.work import Work, failed, final_state, outcome, waiting, who_waits
+from hourtally.builds import BuildReport
 from hourtally.errors import HourtallyError
+from hourtally.ingests import IngestReport, new_files
 from hourtally.interrupts import worker_processes
-from hourtally.pipeline import BuildReport, IngestReport, JobReport, Progress, new_files
+from hourtally.job_report import JobReport
+from hourtally.progress import Progress
 from hourtally.staleness import StaleHour
 
 # An hour takes seconds, and a task 25 ms of the Prefect server besides. A group is of one day.

@@ -31,9 +31,11 @@ from flows.work import (
 )
 from hourtally.errors import HourtallyError
 from hourtally.interrupts import Stop
-from hourtally.pipeline import JobReport, Progress, stale_hours
+from hourtally.job_report import JobReport
+from hourtally.progress import Progress
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import DEFAULT_MEMORY_MIB
+from hourtally.staleness import stale_hours
 
 _KEY = "hourtally-hourly"
 
@@ -66,7 +68,7 @@ def hourly(
         work = work_of(home, rates, settle_minutes, now, workers, threads, memory_mib, export)
         card = load_rate_card(work.rates)
         ingest_all(work, report.ingested)
-        stale = stale_hours(work.home, card, work.now_ms, work.settings)
+        stale = stale_hours(work.home, card, work.now_ms, work.settings.settle_ms)
         progress = ProgressArtifact(f"{_KEY}-progress")
         with processes_of(work, stale):
             build_all(work, stale, runner_of_this_flow(), progress, report.built)

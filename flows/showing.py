@@ -30,9 +30,10 @@ from prefect.logging import get_run_logger
 
 from flows.recording import server_answers
 from flows.summary import day_rows, hour_rows, summary_of
+from hourtally.builds import BuildReport
 from hourtally.errors import HourtallyError
 from hourtally.home import Home
-from hourtally.pipeline import BuildReport, JobReport
+from hourtally.job_report import JobReport
 
 # What a request to a server that is away, restarting or full ends with.
 _NOT_SHOWN: Final = (httpx.HTTPError, PrefectException)

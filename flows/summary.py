@@ -7,11 +7,13 @@ from itertools import groupby
 from typing import Any, Final
 
 from hourtally.build import BuildReceipt
+from hourtally.builds import BuildReport
 from hourtally.errors import Damaged, HourtallyError
 from hourtally.home import Home
 from hourtally.hours import Hour
+from hourtally.ingests import IngestReport
+from hourtally.job_report import JobReport
 from hourtally.money import format_cents
-from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.revisions import current_manifest
 from hourtally.visible import escaped_message
 

@@ -24,12 +24,13 @@ from prefect.tasks import Task
 from prefect.tasks import TaskRunNameCallbackWithParameters as Named
 
 from flows.work import Work, failed, who_waits
-from hourtally import pipeline
+from hourtally import ingests
+from hourtally.builds import Builder, BuildReport
 from hourtally.errors import HourtallyError, StorageFault
 from hourtally.export import ExportReport, export_hours
 from hourtally.hour_groups import together
+from hourtally.ingests import IngestReport
 from hourtally.interrupts import told_of_lost_workers
-from hourtally.pipeline import BuildReport, IngestReport
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.staleness import StaleHour
@@ -85,7 +86,7 @@ def ingest(work: Work, files: Sequence[Path], report: IngestReport) -> IngestRep
 def _ingest_each(work: Work, files: Sequence[Path], report: IngestReport) -> None:
     handled = len(report.files) + len(report.refused)
     stop = who_waits().stop
-    pipeline.ingest_new(work.home, files[handled:], work.now_ms, work.settings, report, None, stop)
+    ingests.ingest_new(work.home, files[handled:], work.now_ms, work.settings, report, None, stop)
     for receipt in report.files:
         get_run_logger().info("%s", receipt)
     for refusal in report.refused:
@@ -146,13 +147,11 @@ def _build_together(
 ) -> tuple[BuildReport, StorageFault | None]:
     caller = who_waits()
     told = caller.hour_done or (lambda _name: None)
-    where = (work.home, card, group, work.now_ms, work.settings)
+    builder = Builder(work.home, card, work.now_ms, work.settings, work.force)
     if caller.processes is None:
-        return pipeline.build_hours_so_far(
-            *where, lambda _done, _of, name: told(name), caller.stop, force=work.force
-        )
+        return builder.build_so_far(group, lambda _done, _of, name: told(name), caller.stop)
     with told_of_lost_workers():
-        part, fault = caller.processes.submit(build_in_worker, *where, force=work.force).result()
+        part, fault = caller.processes.submit(build_in_worker, builder, group).result()
     for one in group[: len(group) - part.undone]:
         told(one.hour.name)
     return part, fault

@@ -27,7 +27,8 @@ from hourtally.errors import HourtallyError, UnratedUsage, WrongUse
 from hourtally.home import Home
 from hourtally.hours import parse_instant_ms
 from hourtally.interrupts import Stop
-from hourtally.pipeline import JobReport, Progress
+from hourtally.job_report import JobReport
+from hourtally.progress import Progress
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, default_home, usable_cores
 
 Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60)]

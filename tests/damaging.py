@@ -12,12 +12,14 @@ from typing import Any
 
 import polars as pl
 
-from hourtally.home import Home, describe_file, read_sealed_json, to_sealed_json
+from hourtally.builds import Builder
+from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.pipeline import build_hours, ingest_paths
+from hourtally.ingests import ingest_paths
 from hourtally.ratecard import RateCard, parse_rate_card
 from hourtally.settings import Settings
 from hourtally.staleness import FORCED, StaleHour
+from hourtally.storage import describe_file, read_sealed_json, to_sealed_json
 from hourtally.verify import Findings, verify_hours
 from tests.golden_hour import FIRST_FILE, HOUR, RATES, SECOND_FILE, TIMESTAMP
 from tests.published import flip_byte
@@ -67,7 +69,7 @@ def found(home: Home) -> list[str]:
 def build_golden(home: Home) -> None:
     """One more revision of the golden hour."""
     stale = [StaleHour(GOLDEN, (FORCED,))]
-    report = build_hours(home, CARD, stale, AFTER_MS, SETTINGS, force=True)
+    report = Builder(home, CARD, AFTER_MS, SETTINGS, force=True).build(stale)
     assert report.failed == []
 
 

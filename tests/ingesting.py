@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hourtally.home import Home
-from hourtally.pipeline import ingest_paths
+from hourtally.ingests import ingest_paths
 from hourtally.settings import Settings
 from tests.quarantine_lines import NOW_MS
 

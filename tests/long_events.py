@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hourtally.home import Home
 from hourtally.hours import parse_instant_ms
-from hourtally.pipeline import ingest_inbox
+from hourtally.ingests import ingest_inbox
 from hourtally.sample import write_sample
 from hourtally.settings import Settings
 from tests.command_line import NOW

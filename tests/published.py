@@ -11,10 +11,11 @@ from pathlib import Path
 import polars as pl
 
 from hourtally.components import BYOC_PRICES, PAAS_PRICES
-from hourtally.home import Home, to_sealed_json
+from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.revisions import Manifest
 from hourtally.schemas import CUSTOMERS
+from hourtally.storage import to_sealed_json
 
 BYOC_KEYS = ("total", "vcpu", "memory", "gpuMemory", "cluster")
 

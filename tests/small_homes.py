@@ -14,11 +14,13 @@ from typing import NamedTuple
 import polars as pl
 import pytest
 
+from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.pipeline import build_hours, ingest_paths, stale_hours
+from hourtally.ingests import ingest_paths
 from hourtally.ratecard import parse_rate_card
 from hourtally.settings import Settings
+from hourtally.staleness import stale_hours
 from tests.event_files import Arrangement, as_cloud_event, write_files
 from tests.strategies import HOUR, NOW_MS, Json
 
@@ -71,15 +73,18 @@ def ingest(
 def stale(home: Home, rates: str) -> set[int]:
     """The stale hours of all there are."""
     card = parse_rate_card(rates, "rates.toml")
-    return {one.hour.timestamp for one in stale_hours(home, card, NOW_MS, Settings(), force=False)}
+    return {
+        one.hour.timestamp
+        for one in stale_hours(home, card, NOW_MS, Settings().settle_ms, force=False)
+    }
 
 
 def build(home: Home, rates: str, threads: int = 1) -> set[int]:
     """Build the middle hour if it is stale; the hours built."""
     card = parse_rate_card(rates, "rates.toml")
     choices = Settings(threads=threads)
-    found = stale_hours(home, card, NOW_MS, choices, MIDDLE, NEXT, force=False)
-    report = build_hours(home, card, found, NOW_MS, choices)
+    found = stale_hours(home, card, NOW_MS, choices.settle_ms, MIDDLE, NEXT, force=False)
+    report = Builder(home, card, NOW_MS, choices).build(found)
     assert report.failed == []
     return {Hour.parse(receipt.hour).timestamp for receipt in report.built}
 

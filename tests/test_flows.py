@@ -15,19 +15,21 @@ from flows.hourly import hourly
 from flows.summary import hour_rows, summary_of
 from flows.tasks import build, ingest
 from flows.work import Caller, RunFailed, Work, outcome, waiting
-from hourtally import hour_groups, pipeline
+from hourtally import builds, hour_groups, ingests
 from hourtally.build import BuildReceipt, Done
+from hourtally.builds import BuildReport
 from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant, hours_between
 from hourtally.ingest import IngestReceipt
+from hourtally.ingests import IngestReport
 from hourtally.interrupts import Stop
-from hourtally.pipeline import BuildReport, IngestReport, JobReport
+from hourtally.job_report import JobReport
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.revisions import current_manifest
 from hourtally.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample
 from hourtally.settings import Settings
-from hourtally.staleness import StaleHour
+from hourtally.staleness import StaleHour, stale_hours
 from tests.prefect_server import PrefectServer, until
 
 SETTINGS = Settings(threads=1)
@@ -96,7 +98,13 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
     begun: list[str] = []
 
     def build_together(
-        _home: Home, _card: RateCard, hours: Sequence[Hour], *, done: Done, **_named: object
+        _home: Home,
+        _card: RateCard,
+        hours: Sequence[Hour],
+        _now_ms: int,
+        _settings: Settings,
+        done: Done,
+        **_named: object,
     ) -> None:
         (hour,) = hours
         begun.append(hour.name)
@@ -104,7 +112,7 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
         done(hour, receipt_of(hour))
 
     monkeypatch.setattr(hour_groups, "_MOST_HOURS", 1)
-    monkeypatch.setattr(pipeline, "build_together", build_together)
+    monkeypatch.setattr(builds, "build_together", build_together)
     return begun
 
 
@@ -113,9 +121,10 @@ def test_the_hourly_flow_publishes_what_the_pipeline_does_and_tells_its_story(
 ) -> None:
     other = Home(tmp_path / "other")
     write_sample(other.root)
-    pipeline.ingest_inbox(other, NOW_MS, SETTINGS)
-    stale = pipeline.stale_hours(other, load_rate_card(other.rates), NOW_MS, SETTINGS)
-    direct = pipeline.build_hours(other, load_rate_card(other.rates), stale, NOW_MS, SETTINGS)
+    ingests.ingest_inbox(other, NOW_MS, SETTINGS)
+    card = load_rate_card(other.rates)
+    stale = stale_hours(other, card, NOW_MS, SETTINGS.settle_ms)
+    direct = builds.Builder(other, card, NOW_MS, SETTINGS).build(stale)
 
     report = run_hourly(home)
 
@@ -145,7 +154,7 @@ def task_names(server: PrefectServer) -> set[str]:
 
 @pytest.mark.usefixtures("recorded")
 def test_a_backfill_builds_the_hours_of_its_range_with_several_workers(home: Home) -> None:
-    pipeline.ingest_inbox(home, NOW_MS, SETTINGS)
+    ingests.ingest_inbox(home, NOW_MS, SETTINGS)
 
     first, again, forced = (
         run_backfill(home, SAMPLE_HOURS[2], workers=2, force=force).built
@@ -285,7 +294,7 @@ def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPat
         begun.append(where)
         raise Damaged(where.rates, "it is no record")
 
-    monkeypatch.setattr(pipeline, "ingest_new", ingest_new)
+    monkeypatch.setattr(ingests, "ingest_new", ingest_new)
 
     state = ingest(work(home), [home.rates], IngestReport(), return_state=True)
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hourtally import hour_groups
+from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.pipeline import build_hours, stale_hours
 from hourtally.ratecard import parse_rate_card
 from hourtally.sample import write_sample
 from hourtally.settings import Settings
-from hourtally.staleness import StaleHour
+from hourtally.staleness import StaleHour, stale_hours
 from tests.card_strategies import rate_cards
 from tests.command_line import NOW, hourtally
 from tests.event_files import arrangements
@@ -43,8 +43,8 @@ def outcome(home: Home, rates: str, hours_together: int) -> dict[str, bytes]:
     shutil.rmtree(home.hours, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hour_groups, "_MOST_HOURS", hours_together)
-        stale = stale_hours(home, card, NOW_MS, Settings(threads=1))
-        report = build_hours(home, card, stale, NOW_MS, Settings(threads=1))
+        stale = stale_hours(home, card, NOW_MS, Settings(threads=1).settle_ms)
+        report = Builder(home, card, NOW_MS, Settings(threads=1)).build(stale)
     assert len(report.failed) + len(report.built) == len(stale)
     found = {hour: str(error).encode() for hour, error in report.failed}
     for path in home.hours.rglob("*"):

@@ -10,7 +10,7 @@ import pytest
 from hourtally import intake, sources
 from hourtally.errors import FileRefused
 from hourtally.home import Home
-from hourtally.pipeline import ingest_paths
+from hourtally.ingests import ingest_paths
 from hourtally.settings import Settings
 from tests.event_files import as_cloud_event
 from tests.ingesting import ingest, written

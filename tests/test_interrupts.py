@@ -24,8 +24,8 @@ from hourtally import hour_groups
 from hourtally.errors import interrupts_told
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.ingests import ingest_inbox
 from hourtally.interrupts import abandoned_at_an_interrupt, gently
-from hourtally.pipeline import ingest_inbox
 from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
 from hourtally.settings import Settings
 from tests.command_line import command, environment, hourtally

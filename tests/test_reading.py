@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import Damaged, HourNotPublished, StorageFault
-from hourtally.home import Home, to_sealed_json
+from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.reading import (
     find_document,
@@ -15,6 +15,7 @@ from hourtally.reading import (
     read_checked,
     read_documents,
 )
+from hourtally.storage import to_sealed_json
 from tests.published import document, flip_byte, publish
 
 HOUR = Hour.parse("2026-11-22T13")

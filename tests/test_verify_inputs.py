@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hourtally.home import Home, describe_file
+from hourtally.home import Home
 from hourtally.ratecard import parse_rate_card
+from hourtally.storage import describe_file
 from hourtally.verify import verify_hours
 from tests.damaging import (
     GOLDEN,

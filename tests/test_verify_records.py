@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import Damaged
-from hourtally.home import Home, read_sealed_json
-from hourtally.pipeline import ingest_paths
+from hourtally.home import Home
+from hourtally.ingests import ingest_paths
 from hourtally.revisions import read_manifest
+from hourtally.storage import read_sealed_json
 from tests.damaging import (
     AFTER_MS,
     GOLDEN,

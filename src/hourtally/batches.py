@@ -6,7 +6,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.concurrency import in_turn
 from hourtally.errors import Damaged
 from hourtally.home import Home

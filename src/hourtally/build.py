@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.batches import check_slices
 from hourtally.concurrency import loaded_beside
 from hourtally.home import Home

@@ -9,9 +9,10 @@ from typing import Final
 
 from hourtally import sample
 from hourtally.errors import HourtallyError
-from hourtally.home import Home, make_folder
+from hourtally.home import Home
 from hourtally.hours import format_instant
 from hourtally.prefect_env import serverless_environment
+from hourtally.storage import make_folder
 
 _SHOWN_LOG_LINES: Final = 20
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import duckdb
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.settings import Settings
 
 _of_this_thread: Final = threading.local()

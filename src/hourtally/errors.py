@@ -22,10 +22,14 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 
 class HourtallyError(Exception):
     """Base of all of them. The message is fit to be shown to a person as it is."""
+
+
+_Error = TypeVar("_Error", bound=HourtallyError)
 
 
 class WrongUse(HourtallyError):
@@ -171,3 +175,9 @@ def what_to_do(error: OSError, other: str) -> str:
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"let this user do that, or name {other}"
     return "free space or repair the path"
+
+
+def without_frames(error: _Error) -> _Error:
+    """The error for its message only: its trace would keep an engine and tables alive."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.batches import slices_bytes
 from hourtally.errors import Damaged
 from hourtally.home import Home

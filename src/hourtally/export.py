@@ -10,15 +10,16 @@ never leaves as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged
 from hourtally.export_tree import ExportTree, folder_name, open_tree
 from hourtally.home import Home
 from hourtally.hours import Hour
+from hourtally.progress import Progress
 from hourtally.reading import (
     DOCUMENTS_FILE,
     read_customers,
@@ -27,9 +28,6 @@ from hourtally.reading import (
     recorded,
 )
 from hourtally.revisions import Manifest, current_manifest
-
-Progress = Callable[[int, int, str], None]
-"""Called with the hours done, of how many, and the hour."""
 
 
 @dataclass

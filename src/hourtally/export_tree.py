@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import StorageFault
 from hourtally.hours import Hour
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.batches import slices_bytes
 from hourtally.home import Home
 from hourtally.staleness import StaleHour

@@ -12,7 +12,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.links import refuse_links

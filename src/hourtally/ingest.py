@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.concurrency import done_beside
 from hourtally.errors import Damaged, FileRefused
 from hourtally.event_files import EVENT_SUFFIXES, is_event_file, written_path

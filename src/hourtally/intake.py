@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.concurrency import in_turn
 from hourtally.event_files import PARQUET_SUFFIX, written_path
 from hourtally.hours import Hour

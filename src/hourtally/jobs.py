@@ -1,4 +1,4 @@
-"""The jobs as the command line runs them: the pipeline, with progress, reports and exit status.
+"""The jobs as the command line runs them: with progress, reports and exit status.
 
 What only one of them needs is imported where it is needed: a build takes two seconds or less.
 """
@@ -13,20 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hourtally import pipeline, progress, reports, workers
+from hourtally import ingests, progress, reports
+from hourtally.builds import Builder, BuildReport
 from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.estimate import estimate
 from hourtally.event_files import EVENT_SUFFIXES, event_files
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.ingests import IngestReport
 from hourtally.interrupts import Stop, gently
-from hourtally.pipeline import BuildReport, IngestReport, JobReport
+from hourtally.job_report import JobReport
 from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
-from hourtally.staleness import AtRest, StaleHour, at_rest
+from hourtally.staleness import AtRest, StaleHour, at_rest, stale_hours
 from hourtally.visible import escaped_message
+from hourtally.workers import build_with_workers
 
 DONE = 0
 FAILED = 1
@@ -74,7 +77,7 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
     """Ingest files and folders; the exit status."""
     settings = Settings(threads=usable_cores())
     with progress.shown("ingesting", "bytes") as advance:
-        report = pipeline.ingest_paths(home, paths, now_ms, settings, advance)
+        report = ingests.ingest_paths(home, paths, now_ms, settings, advance)
     reports.print_ingest(report)
     _say_where_no_event_files_are(paths)
     return _status_of(report, BuildReport())
@@ -101,9 +104,9 @@ def run(job: Job) -> int:
         else:
             card = load_rate_card(job.rates)
             with progress.shown("ingesting", "bytes") as advance:
-                ingested = pipeline.ingest_inbox(job.home, job.now_ms, job.settings, advance, stop)
+                ingested = ingests.ingest_inbox(job.home, job.now_ms, job.settings, advance, stop)
             reports.print_ingest(ingested)
-            stale = pipeline.stale_hours(job.home, card, job.now_ms, job.settings)
+            stale = stale_hours(job.home, card, job.now_ms, job.settings.settle_ms)
             done = JobReport(ingested, _build(job, card, stale, stop, force=False))
         if done.interrupted:
             # Here, where another interrupt does not cut off what is said.
@@ -160,7 +163,7 @@ def schedule(job: Job, cron: str | None) -> int:
 
 
 def _stale(job: Job, card: RateCard, first: Hour, end: Hour, *, force: bool) -> list[StaleHour]:
-    return pipeline.stale_hours(job.home, card, job.now_ms, job.settings, first, end, force=force)
+    return stale_hours(job.home, card, job.now_ms, job.settings.settle_ms, first, end, force=force)
 
 
 def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
@@ -241,9 +244,8 @@ def _build(
     job: Job, card: RateCard, stale: Sequence[StaleHour], stop: Stop, *, force: bool
 ) -> BuildReport:
     with progress.shown("building", "hours") as advance:
-        return workers.build_hours_with_workers(
-            job.home, card, stale, job.now_ms, job.settings, job.workers, advance, stop, force=force
-        )
+        builder = Builder(job.home, card, job.now_ms, job.settings, force)
+        return build_with_workers(builder, stale, job.workers, advance, stop)
 
 
 def demo(root: Path) -> int:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hourtally.home import make_folder
+from hourtally.storage import make_folder
 
 
 @contextlib.contextmanager

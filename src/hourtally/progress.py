@@ -12,8 +12,12 @@ from hourtally.visible import escaped
 _RATE_OVER_SECONDS = 300.0
 
 
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, of how much, and the last of it: bytes and a file, or hours."""
+
+
 @contextlib.contextmanager
-def shown(what: str, unit: str) -> Iterator[Callable[[int, int, str], None] | None]:
+def shown(what: str, unit: str) -> Iterator[Progress | None]:
     """A function to be called with done, of how much, and of which; None where nobody looks.
 
     Args:

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hourtally.errors import Damaged, HourNotPublished
-from hourtally.home import Home, list_names, storage_faults
+from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.revisions import Manifest, current_manifest
+from hourtally.storage import list_names, storage_faults
 from hourtally.views import zero_document
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hourtally.builds import BuildReport
 from hourtally.columns import (
     console,
     counted,
@@ -17,8 +18,9 @@ from hourtally.columns import (
     texts,
 )
 from hourtally.estimate import Estimate
+from hourtally.ingests import IngestReport
+from hourtally.job_report import JobReport
 from hourtally.money import format_cents
-from hourtally.pipeline import BuildReport, IngestReport, JobReport
 from hourtally.staleness import AtRest, StaleHour
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.changes import in_short
 from hourtally.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.documents import DocumentBlock, documents

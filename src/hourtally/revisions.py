@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged, NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour

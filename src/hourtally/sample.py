@@ -23,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.components import CLUSTER_EVENT, RESOURCE_EVENT
-from hourtally.home import Home, make_folder, replace_file
+from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.storage import make_folder, replace_file
 
 FIRST_HOUR: Final = Hour.parse("2026-11-02T09")
 HOURS: Final = 3

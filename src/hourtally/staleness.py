@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hourtally import BUILD_VERSION
-from hourtally import home as storage
+from hourtally import BUILD_VERSION, storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import HOUR_SECONDS, Hour, hours_between

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import HOUR_SECONDS, Hour, hours_between

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hourtally.errors import NotFound, TokensError, WrongUse
-from hourtally.home import replace_file, storage_faults
 from hourtally.hours import format_instant
 from hourtally.locking import locked_folder
+from hourtally.storage import replace_file, storage_faults
 
 _FILE_MODE = 0o600
 _RANDOM_BYTES = 32

@@ -7,43 +7,36 @@ from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from typing import Final
 
+from hourtally.builds import Builder, BuildReport
 from hourtally.errors import StorageFault
-from hourtally.home import Home
 from hourtally.interrupts import Stop, abandoned_at_an_interrupt, in_hand, worker_processes
-from hourtally.pipeline import BuildReport, Progress, build_hours, build_hours_so_far
-from hourtally.ratecard import RateCard
-from hourtally.settings import Settings
+from hourtally.progress import Progress
 from hourtally.staleness import StaleHour
 
 # Enough that handing them over costs nothing, few enough that all workers end together.
 _MOST_HOURS_A_TASK: Final = 24
 
 
-def build_hours_with_workers(
-    home: Home,
-    card: RateCard,
+def build_with_workers(
+    builder: Builder,
     stale: Sequence[StaleHour],
-    now_ms: int,
-    settings: Settings,
     workers: int,
     progress: Progress | None = None,
     stop: Stop | None = None,
-    *,
-    force: bool = False,
 ) -> BuildReport:
-    """As `build_hours`, in several processes; the report is in order of hours."""
+    """As `Builder.build`, in several processes; the report is in order of hours."""
     if workers == 1 or len(stale) < 2:
-        return build_hours(home, card, stale, now_ms, settings, progress, stop, force=force)
-    share = replace(settings, threads=max(1, settings.threads // workers))
+        return builder.build(stale, progress, stop)
+    threads = max(1, builder.settings.threads // workers)
+    share = replace(builder, settings=replace(builder.settings, threads=threads))
     report = BuildReport(undone=len(stale))
     # All of them are started at once, also those that would find no hour left.
     with (
         abandoned_at_an_interrupt(stop),
-        worker_processes(min(workers, len(stale)), stop, share.threads) as pool,
+        worker_processes(min(workers, len(stale)), stop, threads) as pool,
     ):
         tasks = {
-            pool.submit(build_in_worker, home, card, group, now_ms, share, force=force): group
-            for group in _groups(stale, workers)
+            pool.submit(build_in_worker, share, group): group for group in _groups(stale, workers)
         }
 
         def add(task: Future[tuple[BuildReport, StorageFault | None]]) -> None:
@@ -70,17 +63,11 @@ def build_hours_with_workers(
 
 
 def build_in_worker(
-    home: Home,
-    card: RateCard,
-    group: Sequence[StaleHour],
-    now_ms: int,
-    settings: Settings,
-    *,
-    force: bool,
+    builder: Builder, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
-    """Build hours in a worker process, which may be asked to stop; see `build_hours_so_far`."""
+    """Build hours in a worker process, which may be asked to stop; see `Builder.build_so_far`."""
     with in_hand() as stop:
-        return build_hours_so_far(home, card, group, now_ms, settings, None, stop, force=force)
+        return builder.build_so_far(group, stop=stop)
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

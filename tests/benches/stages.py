@@ -23,17 +23,19 @@ import polars as pl
 from hourtally import (
     build,
     fast_lines,
+    ingests,
     intake,
     parsing,
-    pipeline,
     revision_files,
     runs,
     slices_file,
+    storage,
 )
-from hourtally import home as storage
+from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
+from hourtally.staleness import stale_hours
 
 NOW_MS = 1_900_000_000_000
 # What is looked up where, and the stage that it is.
@@ -121,12 +123,12 @@ def main() -> None:
     card = load_rate_card(home.rates)
     found = {
         "ingest": seconds_by_stage(
-            INGEST, lambda: pipeline.ingest_paths(home, [file], NOW_MS, settings)
+            INGEST, lambda: ingests.ingest_paths(home, [file], NOW_MS, settings)
         )
     }
-    stale = pipeline.stale_hours(home, card, NOW_MS, settings)
+    stale = stale_hours(home, card, NOW_MS, settings.settle_ms)
     found["build"] = seconds_by_stage(
-        BUILD, lambda: pipeline.build_hours(home, card, stale, NOW_MS, settings)
+        BUILD, lambda: Builder(home, card, NOW_MS, settings).build(stale)
     )
     sys.stdout.write(json.dumps(found))
 

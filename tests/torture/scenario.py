@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hourtally import reading
+from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.hours import Hour, parse_instant_ms
-from hourtally.pipeline import build_hours, ingest_inbox, stale_hours
+from hourtally.ingests import ingest_inbox
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import find_document
 from hourtally.settings import Settings
+from hourtally.staleness import stale_hours
 from tests.command_line import NOW
 from tests.golden_hour import RATES
 
@@ -90,8 +92,8 @@ def add_late_file(home: Home) -> Path:
 def run(home: Home) -> list[Exception]:
     """What `hourtally run` does, in this process; what it reports as not done."""
     ingested = ingest_inbox(home, NOW_MS, SETTINGS)
-    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS)
-    report = build_hours(home, card_of(home), stale, NOW_MS, SETTINGS)
+    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS.settle_ms)
+    report = Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale)
     return [*ingested.refused, *(error for _, error in report.failed)]
 
 

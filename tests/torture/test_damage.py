@@ -16,13 +16,13 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from hourtally.builds import Builder
 from hourtally.changes import changes_between
 from hourtally.errors import HourtallyError
 from hourtally.explain import explain
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.listing import list_totals
-from hourtally.pipeline import build_hours
 from hourtally.reading import find_document
 from hourtally.revisions import current_manifest, read_manifest
 from hourtally.staleness import FORCED, StaleHour
@@ -189,7 +189,7 @@ def build(home: Home, hours: Sequence[Hour]) -> list[str]:
     """The next run, then builds of the hours by force; what they report."""
     errors = [str(error) for error in run(home)]
     forced = [StaleHour(hour, (FORCED,)) for hour in hours]
-    report = build_hours(home, card_of(home), forced, NOW_MS, SETTINGS, force=True)
+    report = Builder(home, card_of(home), NOW_MS, SETTINGS, force=True).build(forced)
     return errors + [str(error) for _, error in report.failed]
 
 

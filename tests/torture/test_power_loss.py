@@ -13,10 +13,11 @@ from typing import Final
 
 import pytest
 
+from hourtally.builds import Builder
 from hourtally.errors import StorageFault
 from hourtally.export import export_hours
 from hourtally.home import Home
-from hourtally.pipeline import build_hours, stale_hours
+from hourtally.staleness import stale_hours
 from hourtally.verify import verify_hours
 from tests.small_homes import many_small_builds
 from tests.torture.committed import broken
@@ -132,8 +133,8 @@ def put(home: Home, disk: Disk) -> None:
 
 def only_build(home: Home) -> None:
     """What `hourtally backfill` does."""
-    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS)
-    assert build_hours(home, card_of(home), stale, NOW_MS, SETTINGS).failed == []
+    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS.settle_ms)
+    assert Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale).failed == []
 
 
 @pytest.mark.parametrize("next_job", [job, only_build])

@@ -12,7 +12,7 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour

@@ -18,13 +18,14 @@ import pyarrow.parquet  # noqa: F401
 
 from hourtally import __version__
 from hourtally.errors import WrongUse
-from hourtally.home import Home, storage_faults
+from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.reading import read_customers, read_document
 from hourtally.revisions import Manifest, current_manifest
 from hourtally.server.answers import Answer, etag_of, found
 from hourtally.server.kept import Kept
 from hourtally.server.requests import Filters, ListRequest, Refusal, ViewRequest, cursor_after
+from hourtally.storage import storage_faults
 from hourtally.views import view, zero_document
 
 # 5,000 manifests of 2 KB, views of 64 MiB together, 50,000 lines of lists of 0.5 KB.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
 import duckdb
 
-from hourtally import BUILD_VERSION
-from hourtally import home as storage
+from hourtally import BUILD_VERSION, storage
 from hourtally.errors import StorageFault
 from hourtally.home import Home
 from hourtally.hours import Hour
+from hourtally.progress import Progress
 from hourtally.ratecard import RateCard
 from hourtally.revisions import Manifest, revisions_of
 from hourtally.settings import Settings
@@ -25,9 +25,6 @@ from hourtally.verify.published import StoredHour
 from hourtally.verify.records import Batches, check_chain, check_files, check_index
 from hourtally.verify.slices import Slices
 from hourtally.verify.stored import PARQUET
-
-Progress = Callable[[int, int, str], None]
-"""Called with the hours that are done, how many there are, and the name of the last."""
 
 
 def verify_hours(

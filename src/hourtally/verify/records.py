@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally import home as storage
+from hourtally import storage
 from hourtally.errors import Damaged, NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour
