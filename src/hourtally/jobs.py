@@ -119,8 +119,10 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
     if dry_run:
         card = load_rate_card(job.rates)
         stale = _stale(job, card, first, end, force=force)
-        expected = estimate(job.home, stale, job.workers)
-        reports.print_stale(stale, expected, _at_rest(job, first, end))
+        if stale:
+            reports.print_stale(stale, estimate(job.home, stale, job.workers))
+        else:
+            reports.print_nothing_due(_at_rest(job, first, end), "nothing would be built")
         return DONE
     with gently(_STOPPING) as stop:
         if recorded_by_prefect(job.home):

@@ -64,7 +64,7 @@ def print_built(report: BuildReport, rest: AtRest | None = None) -> None:
     """One row a published revision, and a line of sums; `rest` is told where none was due."""
     if not report.built:
         if not report.failed and not report.undone:
-            console().print(_nothing_due(rest, "nothing was written"), soft_wrap=True)
+            print_nothing_due(rest, "nothing was written")
         return
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
@@ -101,8 +101,12 @@ def interrupted(report: JobReport) -> str:
     )
 
 
+def print_nothing_due(rest: AtRest | None, so: str) -> None:
+    """Why nothing is to be built, of a range if there is one; and `so` what was, or would be."""
+    console().print(_nothing_due(rest, so), soft_wrap=True)
+
+
 def _nothing_due(rest: AtRest | None, so: str) -> str:
-    """Why nothing is to be built, of a range if there is one."""
     if rest is None:
         return f"Every closed hour is current; {so}."
     if not rest.without_events:
@@ -115,11 +119,8 @@ def _nothing_due(rest: AtRest | None, so: str) -> str:
     )
 
 
-def print_stale(stale: Sequence[StaleHour], expected: Estimate | None, rest: AtRest) -> None:
+def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
     """What a backfill would build, why, and how long it would take."""
-    if not stale:
-        console().print(_nothing_due(rest, "nothing would be built"), soft_wrap=True)
-        return
     columns = [texts("why", [", ".join(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
     pace = (

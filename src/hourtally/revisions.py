@@ -60,7 +60,12 @@ class Begun:
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:
     """The numbers of an hour's revisions, ascending."""
-    names = storage.list_names(home.hour(hour))
+    return revisions_in(home.hour(hour))
+
+
+def revisions_in(folder: Path) -> list[int]:
+    """The same of an hour by its folder."""
+    names = storage.list_names(folder)
     return sorted(int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 
 

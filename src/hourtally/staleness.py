@@ -12,7 +12,7 @@ from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import HOUR_SECONDS, Hour, hours_between
 from hourtally.ratecard import RateCard
-from hourtally.revisions import Manifest, current_manifest, revisions_of
+from hourtally.revisions import Manifest, current_manifest, revisions_in
 
 NEVER_BUILT: Final = "never built"
 NEW_BATCH: Final = "new batch"
@@ -122,10 +122,12 @@ def stale_hours(
 def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> AtRest:
     """What the closed hours of `[first, end)` are, none of which is stale.
 
-    Only hours of which something is stored are looked at: a range may have a year of others.
+    Only hours that were built are looked at: a range may have a year of others.
     """
     end = min(end, Hour.containing(now_ms - settle_ms))
     closed = max(0, end.timestamp - first.timestamp) // HOUR_SECONDS
-    known = [hour for hour in known_hours(home) if first <= hour < end]
-    current = sum(bool(revisions_of(home, hour)) for hour in known)
+    # Names sort as their hours do, so none is parsed.
+    built = [name for name in storage.list_names(home.hours) if _HOUR_NAME.fullmatch(name)]
+    within = [name for name in built if first.name <= name < end.name]
+    current = sum(bool(revisions_in(home.hours / name)) for name in within)
     return AtRest(current, closed - current)
