@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "hourtally.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "hourtally", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:

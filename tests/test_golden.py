@@ -99,7 +99,7 @@ def _hourtally(*arguments: str) -> bytes:
         k: v for k, v in os.environ.items() if k not in {"HOURTALLY_HOME", "PREFECT_API_URL"}
     }
     done = subprocess.run(
-        [sys.executable, "-m", "hourtally.cli", *arguments],
+        [sys.executable, "-m", "hourtally", *arguments],
         capture_output=True,
         check=False,
         timeout=120,

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,18 @@ def test_run_and_backfill_import_no_prefect_where_no_server_is_named(
     assert done.stdout.splitlines()[-1] == "False"
     # The backfill takes no inbox, and publishes its hours as ones without events.
     assert len(list((tmp_path / "hours").iterdir())) == 3
+
+
+def test_what_a_worker_process_imports_anew_is_no_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    module, _, _ = project["scripts"]["hourtally"].partition(":")
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {module}; print('hourtally.cli' in sys.modules)"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "False\n"

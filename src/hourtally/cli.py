@@ -163,7 +163,3 @@ def _leave(status: int) -> NoReturn:
         # `call` has flushed what a command that came to its end has to say.
         status = status or 1
     os._exit(status)
-
-
-if __name__ == "__main__":
-    main()

@@ -156,7 +156,7 @@ def fresh_home(home: Path) -> None:
 
 def hourtally(*arguments: str) -> list[str]:
     """A command of hourtally as the console script runs it."""
-    return [sys.executable, "-m", "hourtally.cli", *arguments]
+    return [sys.executable, "-m", "hourtally", *arguments]
 
 
 def backfill(home: Path, *options: str, to: str = "2025-01-01T01") -> list[str]:
