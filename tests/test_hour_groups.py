@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from hourtally import hour_groups
 from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.hours import Hour
-from hourtally.ratecard import parse_rate_card
+from hourtally.interrupts import Stop
+from hourtally.ratecard import load_rate_card, parse_rate_card
+from hourtally.sample import NOW_MS as SAMPLE_NOW_MS
 from hourtally.sample import write_sample
 from hourtally.settings import Settings
 from hourtally.staleness import StaleHour, stale_hours
@@ -117,3 +120,26 @@ def test_a_group_ends_before_it_has_too_many_hours_or_bytes(
     # 5 + 3 + 2 bytes; 11, which is more than a group may have, by itself; 1 + 9; 1 and nothing.
     assert [len(group) for group in groups] == [3, 1, 2, 3]
     assert [one for group in groups for one in group] == stale
+
+
+@pytest.mark.parametrize("before_its_name", [True, False])
+def test_an_hour_is_told_as_built_if_an_interrupt_came_when_it_had_its_manifest(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, *, before_its_name: bool
+) -> None:
+    home = Home(sample)
+    card = load_rate_card(home.rates)
+    stale = stale_hours(home, card, SAMPLE_NOW_MS, Settings().settle_ms)
+    link = os.link
+
+    def interrupted(old: Path, new: Path) -> None:
+        if not before_its_name:
+            link(old, new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", interrupted)
+    report = Builder(home, card, SAMPLE_NOW_MS, Settings()).build(stale, stop=Stop())
+
+    manifests = [path.parent.name for path in sorted(home.hours.glob("*/*.json"))]
+    assert [receipt.hour for receipt in report.built] == manifests
+    assert len(manifests) == (0 if before_its_name else 1)
+    assert report.undone == len(stale) - len(manifests)

@@ -13,12 +13,19 @@ from typing import Any
 from hourtally import storage
 from hourtally.batches import check_slices
 from hourtally.concurrency import loaded_beside
+from hourtally.errors import NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.ratecard import RateCard
-from hourtally.revisions import Begun, commit, current_manifest, remove_unpublished
+from hourtally.revisions import (
+    Begun,
+    commit,
+    current_manifest,
+    read_manifest,
+    remove_unpublished,
+)
 from hourtally.settings import Settings
 from hourtally.staleness import FORCED, inputs_of, reasons_of
 
@@ -135,7 +142,14 @@ def _publish(
             # the disk.
             one = uncommitted.popleft()
             record = _record(one, card, now_ms, build_ms) | of_hour
-            if commit(home, one.hour, one.revision, record):
+            try:
+                is_published = commit(home, one.hour, one.revision, record)
+            except KeyboardInterrupt:
+                # Its manifest may have its name by now; then it is no hour that was abandoned.
+                if _is_published(home, one):
+                    done(one.hour, _receipt(one, record))
+                raise
+            if is_published:
                 done(one.hour, _receipt(one, record))
             else:
                 storage.remove_folder(one.folder)
@@ -145,6 +159,14 @@ def _publish(
             storage.remove_folder(one.folder)
         raise
     return taken
+
+
+def _is_published(home: Home, one: Begun) -> bool:
+    """Whether the revision's manifest is there, and not another build's of that number."""
+    try:
+        return read_manifest(home, one.hour, one.revision).folder == one.folder
+    except NotFound:
+        return False
 
 
 def _record(one: Begun, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
