@@ -21,10 +21,10 @@ from flows.work import Work, failed, final_state, outcome, waiting, who_waits
 from hourtally.builds import BuildReport
 from hourtally.errors import HourtallyError
 from hourtally.ingests import IngestReport, new_files
-from hourtally.interrupts import worker_processes
 from hourtally.job_report import JobReport
 from hourtally.progress import Progress
 from hourtally.staleness import StaleHour
+from hourtally.worker_processes import worker_processes
 
 # An hour takes seconds, and a task 25 ms of the Prefect server besides. A group is of one day.
 _MOST_HOURS_A_TASK = 24
@@ -117,9 +117,9 @@ def build_all(
         HourtallyError: what ended a task; the others have ended when it is raised.
     """
     caller = who_waits()
-    # A second interrupt is for the processes that build. To break off here what follows the
-    # tasks, or tells the server of them, would end nothing sooner and lose what was done.
-    caller.stop.abandons = False
+    # To raise a second interrupt in what waits for the tasks, or tells the server of them, would
+    # end nothing sooner and lose what was done.
+    caller.stop.is_looked_at = True
     # Processes take their hours from all tasks: one more, and none waits while a task begins.
     tasks = work.workers + (caller.processes is not None)
     groups = list(_groups(stale, work.workers))

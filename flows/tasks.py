@@ -30,11 +30,11 @@ from hourtally.errors import HourtallyError, StorageFault
 from hourtally.export import ExportReport, export_hours
 from hourtally.hour_groups import together
 from hourtally.ingests import IngestReport
-from hourtally.interrupts import told_of_lost_workers
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.reading import published_hours
 from hourtally.staleness import StaleHour
 from hourtally.visible import escaped
+from hourtally.worker_processes import told_of_lost_workers
 from hourtally.workers import build_in_worker
 
 RETRIES = 3

@@ -10,6 +10,7 @@ from hourtally import build as building
 from hourtally import explain as explaining
 from hourtally import revision_files
 from hourtally.errors import Damaged
+from hourtally.interrupts import Stop
 from hourtally.revisions import current_manifest
 from tests.damaging import AFTER_MS, CARD, GOLDEN, SETTINGS, flip_middle, golden_home, slices_of
 
@@ -31,7 +32,7 @@ def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
 
     for use in (
         lambda: building.build_together(
-            home, CARD, [GOLDEN], AFTER_MS, SETTINGS, never, force=True
+            home, CARD, [GOLDEN], AFTER_MS, SETTINGS, never, Stop(), force=True
         ),
         lambda: explaining.explain(home, manifest, "acme", "api"),
     ):

@@ -104,6 +104,7 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
         _now_ms: int,
         _settings: Settings,
         done: Done,
+        _stop: Stop,
         **_named: object,
     ) -> None:
         (hour,) = hours

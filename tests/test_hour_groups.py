@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
@@ -122,24 +122,35 @@ def test_a_group_ends_before_it_has_too_many_hours_or_bytes(
     assert [one for group in groups for one in group] == stale
 
 
-@pytest.mark.parametrize("before_its_name", [True, False])
-def test_an_hour_is_told_as_built_if_an_interrupt_came_when_it_had_its_manifest(
-    sample: Path, monkeypatch: pytest.MonkeyPatch, *, before_its_name: bool
-) -> None:
+class _AbandonedAtLook(Stop):
+    """Abandons what is in hand when it looks for the n-th time."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.left = number
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.abandon()
+        super().check()
+
+
+def test_hours_that_are_abandoned_between_two_stages_leave_nothing_behind(sample: Path) -> None:
     home = Home(sample)
     card = load_rate_card(home.rates)
+    builder = Builder(home, card, SAMPLE_NOW_MS, Settings())
     stale = stale_hours(home, card, SAMPLE_NOW_MS, Settings().settle_ms)
-    link = os.link
+    assert len(stale) == 3
+    for looks in itertools.count(1):
+        stop = _AbandonedAtLook(looks)
+        report = builder.build(stale, stop=stop)
+        if not stop.is_set():
+            break
+        assert (report.built, report.failed, report.undone) == ([], [], 3)
+        assert list(home.hours.glob("*/rev-*")) == []
 
-    def interrupted(old: Path, new: Path) -> None:
-        if not before_its_name:
-            link(old, new)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "link", interrupted)
-    report = Builder(home, card, SAMPLE_NOW_MS, Settings()).build(stale, stop=Stop())
-
-    manifests = [path.parent.name for path in sorted(home.hours.glob("*/*.json"))]
-    assert [receipt.hour for receipt in report.built] == manifests
-    assert len(manifests) == (0 if before_its_name else 1)
-    assert report.undone == len(stale) - len(manifests)
+    # After hashing, metering and rolling up, and before each block of documents, of which every
+    # hour has one.
+    assert looks == 3 + 3 + 1
+    assert len(report.built) == len(list(home.hours.glob("*/*.json"))) == 3

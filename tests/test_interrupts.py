@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from flows import building
 from flows.backfill import run_backfill
 from flows.showing import show_report
 from hourtally import hour_groups
-from hourtally.errors import interrupts_told
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.ingests import ingest_inbox
-from hourtally.interrupts import abandoned_at_an_interrupt, gently
+from hourtally.interrupts import abandon, abandoned_at_an_interrupt, gently, interrupts_told
 from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
 from hourtally.settings import Settings
 from tests.command_line import command, environment, hourtally
@@ -186,22 +187,59 @@ def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
     assert len(built) + report.built.undone == 3
 
 
-def test_only_what_is_in_hand_is_abandoned_and_one_more_interrupt_always_ends_it(
+def test_what_looks_is_not_interrupted_and_a_third_interrupt_always_ends_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    ended = []
     with gently("stopping") as stop:
-        came_to = []
-        with abandoned_at_an_interrupt(stop):
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
-                signal.raise_signal(number)
-                came_to.append(number)
-        assert (came_to, stop.is_set()) == ([signal.SIGINT], True)
-        signal.raise_signal(signal.SIGINT)
+        with abandoned_at_an_interrupt(stop) as asked, asked.ending(lambda: ended.append(1)):
+            asked.check()
+            signal.raise_signal(signal.SIGINT)
+            asked.check()
+            signal.raise_signal(signal.SIGTERM)
+            assert ended == [1]
+            asked.check()
+        assert stop.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capsys.readouterr().err == "stopping\n"
 
 
+def test_an_interrupt_of_a_command_that_is_still_loaded_ends_it_without_a_trace() -> None:
+    interrupted = """
+import os, signal, sys
+from hourtally.__main__ import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "hourtally.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+main()
+"""
+    run = [sys.executable, "-c", interrupted]
+    done = subprocess.run(run, capture_output=True, text=True, env=environment(), check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_second_interrupt_is_raised_where_nothing_looks() -> None:
+    with gently("stopping"):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def abandoning() -> Iterator[None]:
+    """Interrupts are taken as a command takes them."""
+    before = signal.signal(signal.SIGINT, abandon)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("abandoning")
 def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
     # By one thread, as otherwise DuckDB may look for interrupts only when the query is done.
@@ -209,6 +247,31 @@ def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
     one: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
     with pytest.raises(KeyboardInterrupt), interrupts_told(), duckdb.connect(config=one) as engine:
         engine.execute(long)
+
+
+class _RowsThatAreInterrupted:
+    """Rows for DuckDB, which asks Python for them; then comes an interrupt."""
+
+    def __init__(self) -> None:
+        self.is_registered = False
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        if self.is_registered:
+            signal.raise_signal(signal.SIGINT)
+        return pa.table({"n": [1]}).__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.usefixtures("abandoning")
+def test_an_interrupt_that_a_library_takes_for_something_else_is_an_interrupt() -> None:
+    rows = _RowsThatAreInterrupted()
+    with duckdb.connect() as engine:
+        engine.register("rows", rows)
+        rows.is_registered = True
+        with pytest.raises(KeyboardInterrupt) as told, interrupts_told():
+            engine.sql("SELECT sum(n) FROM rows").fetchall()
+    # Else this shows nothing.
+    assert isinstance(told.value.__cause__, duckdb.Error)
+
     with pytest.raises(RuntimeError, match="another"), interrupts_told():
         raise RuntimeError("another")
 

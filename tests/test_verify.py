@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,9 +18,10 @@ from hypothesis import strategies as st
 from hourtally import identities
 from hourtally import verify as verification
 from hourtally.home import Home
+from hourtally.interrupts import abandon
 from hourtally.ratecard import parse_rate_card
 from hourtally.schemas import USAGE_KEY
-from hourtally.verify import verify_hours
+from hourtally.verify import check, verify_hours
 from tests.card_strategies import rate_cards
 from tests.command_line import everything
 from tests.damaging import (
@@ -60,6 +63,20 @@ def test_a_whole_home_verifies(home: Home) -> None:
     assert (findings.differences, findings.named, findings.digests_only) == (0, [], [])
     # acme and globex; api, run-1, vol-1, vol-2, api and dns, and the clusters k1 and k2.
     assert (findings.hours, findings.documents, findings.charges) == (1, 2, 8)
+
+
+def test_an_interrupt_that_duckdb_calls_invalid_input_is_no_damage(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_what: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            abandon()
+        message = "exporting a stream from the object registered as 'rows' failed"
+        raise duckdb.InvalidInputException(message)
+
+    monkeypatch.setattr(check, "Slices", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify(home)
 
 
 @settings(max_examples=25)

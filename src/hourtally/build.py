@@ -13,9 +13,9 @@ from typing import Any
 from hourtally import storage
 from hourtally.batches import check_slices
 from hourtally.concurrency import loaded_beside
-from hourtally.errors import NotFound
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.interrupts import Stop
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.ratecard import RateCard
@@ -23,7 +23,6 @@ from hourtally.revisions import (
     Begun,
     commit,
     current_manifest,
-    read_manifest,
     remove_unpublished,
 )
 from hourtally.settings import Settings
@@ -56,6 +55,7 @@ def build_together(
     now_ms: int,
     settings: Settings,
     done: Done,
+    stop: Stop,
     *,
     force: bool = False,
 ) -> None:
@@ -68,6 +68,7 @@ def build_together(
         home, card, now_ms, settings: as their names say.
         hours: in order; some that are small together, or one (`hour_groups.py`).
         done: told of each of them.
+        stop: whether they are abandoned.
         force: whether those that are current are built too.
 
     Raises:
@@ -75,6 +76,7 @@ def build_together(
             revisions stay.
         Damaged: a file of events or a manifest is not what its record says.
         StorageFault: the system refused a read or a write; some hours may be published.
+        KeyboardInterrupt: they are abandoned.
     """
     what = f"hour {hours[0]}" if len(hours) == 1 else f"hours {hours[0]} to {hours[-1]}"
     with storage.storage_faults(home.hour(hours[0]), f"building {what}"), ExitStack() as locks:
@@ -90,7 +92,7 @@ def build_together(
                     done(hour, None)
                 else:
                     begun.append(one)
-            left = _publish(home, card, begun, now_ms, settings, done) if begun else []
+            left = _publish(home, card, begun, now_ms, settings, done, stop) if begun else []
 
 
 def _begin(home: Home, card: RateCard, hour: Hour, *, force: bool) -> Begun | None:
@@ -115,6 +117,7 @@ def _publish(
     now_ms: int,
     settings: Settings,
     done: Done,
+    stop: Stop,
 ) -> list[Hour]:
     """Build and commit; the hours of which another build took the revision's number meanwhile."""
     began_ns = time.perf_counter_ns()
@@ -129,9 +132,10 @@ def _publish(
         with loaded_beside("hourtally.revision_files"):
             batches_of = {one.hour: one.inputs["batches"] for one in begun}
             check_slices(home, batches_of, settings.threads)
+        stop.check()
         from hourtally.revision_files import write_revisions
 
-        facts = write_revisions(home, card, begun, settings)
+        facts = write_revisions(home, card, begun, settings, stop)
         for one in begun:
             storage.fsync_folder(one.folder)
             storage.fsync_folder(one.folder.parent)
@@ -142,14 +146,7 @@ def _publish(
             # the disk.
             one = uncommitted.popleft()
             record = _record(one, card, now_ms, build_ms) | of_hour
-            try:
-                is_published = commit(home, one.hour, one.revision, record)
-            except KeyboardInterrupt:
-                # Its manifest may have its name by now; then it is no hour that was abandoned.
-                if _is_published(home, one):
-                    done(one.hour, _receipt(one, record))
-                raise
-            if is_published:
+            if commit(home, one.hour, one.revision, record):
                 done(one.hour, _receipt(one, record))
             else:
                 storage.remove_folder(one.folder)
@@ -159,14 +156,6 @@ def _publish(
             storage.remove_folder(one.folder)
         raise
     return taken
-
-
-def _is_published(home: Home, one: Begun) -> bool:
-    """Whether the revision's manifest is there, and not another build's of that number."""
-    try:
-        return read_manifest(home, one.hour, one.revision).folder == one.folder
-    except NotFound:
-        return False
 
 
 def _record(one: Begun, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:

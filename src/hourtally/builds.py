@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hourtally.build import BuildReceipt, build_together
-from hourtally.errors import HourtallyError, StorageFault, interrupts_told, without_frames
+from hourtally.errors import HourtallyError, StorageFault, without_frames
 from hourtally.home import Home
 from hourtally.hour_groups import together
 from hourtally.hours import Hour
-from hourtally.interrupts import Stop, abandoned_at_an_interrupt
+from hourtally.interrupts import Stop, abandoned_at_an_interrupt, interrupts_told
 from hourtally.progress import Progress
 from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
@@ -75,8 +75,8 @@ class Builder:
         self, stale: Sequence[StaleHour], progress: Progress | None = None, stop: Stop | None = None
     ) -> tuple[BuildReport, StorageFault | None]:
         """As `build`; a fault of the storage comes back beside what was done before it."""
-        builds = _Builds(self, stale, progress, stop)
-        with abandoned_at_an_interrupt(stop):
+        with abandoned_at_an_interrupt(stop) as asked:
+            builds = _Builds(self, stale, progress, asked)
             try:
                 for group in together(self.home, stale):
                     builds.build([one.hour for one in group])
@@ -93,7 +93,7 @@ class _Builds:
         builder: Builder,
         stale: Sequence[StaleHour],
         progress: Progress | None,
-        stop: Stop | None,
+        stop: Stop,
     ) -> None:
         self.report = BuildReport(undone=len(stale))
         self._with = builder
@@ -108,7 +108,7 @@ class _Builds:
         Raises:
             StorageFault: the system refused a write.
         """
-        if self._stop is not None and self._stop.is_set():
+        if self._stop.is_set():
             return
         try:
             with interrupts_told():
@@ -119,6 +119,7 @@ class _Builds:
                     self._with.now_ms,
                     self._with.settings,
                     self._done,
+                    self._stop,
                     force=self._with.force,
                 )
         except HourtallyError as error:

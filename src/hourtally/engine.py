@@ -14,27 +14,45 @@ from typing import Final
 import duckdb
 
 from hourtally import storage
+from hourtally.interrupts import Stop
 from hourtally.settings import Settings
 
 _of_this_thread: Final = threading.local()
 
 
 @contextlib.contextmanager
-def connected(spill: Path, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(spill: Path, settings: Settings, stop: Stop) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of bounded memory that spills to this folder, which is removed afterwards.
 
     What is registered with the connection goes with it. The database itself stays for the next
     hour, unless it has spilled, which binds it to that folder, or the work failed.
+
+    Raises:
+        KeyboardInterrupt: the work is abandoned by `stop`.
     """
     with contextlib.ExitStack() as stack:
         stack.callback(storage.remove_folder, spill)
         database = stack.enter_context(_taken(settings))
-        with database.cursor() as connection:
+        with database.cursor() as connection, _abandoned_by(stop, connection):
             connection.execute(f"SET temp_directory = {_literal(str(spill))}")
             yield connection
         if not spill.exists():
             _of_this_thread.kept = (settings, database)
             stack.pop_all()
+
+
+@contextlib.contextmanager
+def _abandoned_by(stop: Stop, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    def interrupt() -> None:
+        # Where another thread works with it, it may be closed by now.
+        with contextlib.suppress(duckdb.ConnectionException):
+            connection.interrupt()
+
+    with stop.ending(interrupt):
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
 
 
 def _taken(settings: Settings) -> duckdb.DuckDBPyConnection:

@@ -17,9 +17,7 @@ Every message says what, where, how many, and what to do next.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -153,21 +151,6 @@ class Damaged(HourtallyError):
 
 class StorageFault(HourtallyError):
     """The operating system refused a read or a write."""
-
-
-@contextlib.contextmanager
-def interrupts_told() -> Iterator[None]:
-    """Around what may query DuckDB, which makes a RuntimeError of an interrupt of its query.
-
-    Raises:
-        KeyboardInterrupt: in its place.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if str(error) != "Query interrupted":
-            raise
-        raise KeyboardInterrupt from error
 
 
 def what_to_do(error: OSError, other: str) -> str:

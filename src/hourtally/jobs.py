@@ -6,6 +6,7 @@ What only one of them needs is imported where it is needed: a build takes two se
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from hourtally.event_files import EVENT_SUFFIXES, event_files
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.ingests import IngestReport
-from hourtally.interrupts import Stop, gently
+from hourtally.interrupts import Stop, abandon, gently
 from hourtally.job_report import JobReport
 from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
@@ -157,6 +158,10 @@ def schedule(job: Job, cron: str | None) -> int:
         )
         raise WrongUse(message)
     from flows.schedule import cron_after, serve_hourly
+
+    if signal.getsignal(signal.SIGINT) is abandon:
+        # Where this is the handler asyncio has one that ends Prefect's tasks in their order.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     # Each run has its own instant.
     parameters = {name: value for name, value in job.parameters.items() if name != "now"}

@@ -28,6 +28,7 @@ from hourtally.errors import Damaged
 from hourtally.home import Home
 from hourtally.hours import Hour
 from hourtally.identities import describe_conflicts
+from hourtally.interrupts import Stop
 from hourtally.metering import Counted, HourInputs, Metered, meter
 from hourtally.ratecard import RateCard, keep_statement
 from hourtally.rating import rate
@@ -41,7 +42,7 @@ _ROW_GROUP_ROWS: Final = 131_072
 
 
 def write_revisions(
-    home: Home, card: RateCard, begun: Sequence[Begun], settings: Settings
+    home: Home, card: RateCard, begun: Sequence[Begun], settings: Settings, stop: Stop
 ) -> list[dict[str, Any]]:
     """Run the stages for some hours together and write the files of their revisions.
 
@@ -51,6 +52,7 @@ def write_revisions(
     Args:
         home, card, settings: as their names say.
         begun: in the order of hours.
+        stop: whether they are abandoned; it is looked at between the stages.
 
     Returns:
         What each revision's manifest says of it.
@@ -67,7 +69,8 @@ def write_revisions(
         )
         for one in begun
     ]
-    metered = _metered(home, begun, hours, settings)
+    metered = _metered(home, begun, hours, settings, stop)
+    stop.check()
     rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
     periods = [period for hour in hours for period in hour.periods]
     rated = rate(metered.usage, rates.values(), periods)
@@ -83,13 +86,14 @@ def write_revisions(
 
         write(charges=rated.charges, clusters=rated.clusters)
         rollup = roll_up(rated.charges, rated.clusters, metered.usage)
+        stop.check()
         write(types=rollup.types, projects=rollup.projects, teams=rollup.teams)
         for of_hour, counted in zip(files, metered.counted, strict=True):
             if len(counted.conflicts):
                 of_hour.write("conflicts", counted.conflicts)
         paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in begun}
         blocks = documents(rated.charges, rollup, settings.threads)
-        for of_hour, written in zip(files, _write_documents(paths, blocks), strict=True):
+        for of_hour, written in zip(files, _write_documents(paths, blocks, stop), strict=True):
             of_hour.write("customers", written.customers)
             of_hour.finish(written.path, written.sha256)
         for one in {one.inputs["rates"]: one for one in begun}.values():
@@ -110,13 +114,17 @@ def write_revisions(
 
 
 def _metered(
-    home: Home, begun: Sequence[Begun], hours: Sequence[HourInputs], settings: Settings
+    home: Home,
+    begun: Sequence[Begun],
+    hours: Sequence[HourInputs],
+    settings: Settings,
+    stop: Stop,
 ) -> Metered:
     """The usage of the hours; DuckDB may spill into the first one's folder."""
     for one in begun:
         _check_keys(home, one.hour, one.inputs["batches"])
     folder = begun[0].folder
-    with _engine_faults(folder), connected(folder / "spill", settings) as connection:
+    with _engine_faults(folder), connected(folder / "spill", settings, stop) as connection:
         return meter(connection, hours)
 
 
@@ -190,7 +198,7 @@ class _Documents:
 
 
 def _write_documents(
-    paths: dict[int, Path], blocks: Iterable[DocumentBlock]
+    paths: dict[int, Path], blocks: Iterable[DocumentBlock], stop: Stop
 ) -> Iterator[_Documents]:
     """Write the documents' lines of hours into their files, which have paths by timestamp."""
     located = {timestamp: [pl.DataFrame(schema=CUSTOMERS)] for timestamp in paths}
@@ -198,6 +206,7 @@ def _write_documents(
     with ExitStack() as closing:
         files = {of: closing.enter_context(path.open("xb")) for of, path in paths.items()}
         for block in blocks:
+            stop.check()
             files[block.timestamp].write(block.lines)
             digests[block.timestamp].update(block.lines)
             located[block.timestamp].append(block.customers)

@@ -9,9 +9,10 @@ from typing import Final
 
 from hourtally.builds import Builder, BuildReport
 from hourtally.errors import StorageFault
-from hourtally.interrupts import Stop, abandoned_at_an_interrupt, in_hand, worker_processes
+from hourtally.interrupts import Stop, abandoned_at_an_interrupt
 from hourtally.progress import Progress
 from hourtally.staleness import StaleHour
+from hourtally.worker_processes import stop_of_this_worker, worker_processes
 
 # Enough that handing them over costs nothing, few enough that all workers end together.
 _MOST_HOURS_A_TASK: Final = 24
@@ -49,14 +50,10 @@ def build_with_workers(
                 last = group[len(group) - part.undone - 1].hour.name
                 progress(len(stale) - report.undone, len(stale), last)
 
-        with abandoned_at_an_interrupt(stop):
-            for task in as_completed(tasks):
-                add(task)
-        # Those of an interrupted job. Its workers were interrupted too, as a terminal does, and
-        # abandon what they have in hand.
-        for task in list(tasks):
-            if not task.cancel():
-                add(task)
+        # Those of an interrupted job as well: its workers were interrupted too, as a terminal
+        # does, and abandon what they have in hand.
+        for task in as_completed(tasks):
+            add(task)
     report.built.sort(key=lambda receipt: receipt.hour)
     report.failed.sort(key=lambda failure: failure[0])
     return report
@@ -66,8 +63,7 @@ def build_in_worker(
     builder: Builder, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
     """Build hours in a worker process, which may be asked to stop; see `Builder.build_so_far`."""
-    with in_hand() as stop:
-        return builder.build_so_far(group, stop=stop)
+    return builder.build_so_far(group, stop=stop_of_this_worker())
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

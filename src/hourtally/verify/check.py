@@ -14,6 +14,7 @@ from hourtally import BUILD_VERSION, storage
 from hourtally.errors import StorageFault
 from hourtally.home import Home
 from hourtally.hours import Hour
+from hourtally.interrupts import interrupts_told
 from hourtally.progress import Progress
 from hourtally.ratecard import RateCard
 from hourtally.revisions import Manifest, revisions_of
@@ -77,7 +78,7 @@ def _verify_hour(
         paths = [home.slices(hour, batch) for batch in inputs]
         try:
             # One for each hour: a damaged file may put an end to it.
-            with _duckdb(home, settings) as connection:
+            with interrupts_told(), _duckdb(home, settings) as connection:
                 slices = Slices(connection, hour, paths)
                 _derive_anew(card, manifest, slices, whole, findings)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
