@@ -26,7 +26,7 @@ from hourtally import hour_groups
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.ingests import ingest_inbox
-from hourtally.interrupts import abandon, abandoned_at_an_interrupt, gently, interrupts_told
+from hourtally.interrupts import abandoned_at_an_interrupt, break_off, gently, interrupts_told
 from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
 from hourtally.settings import Settings
 from tests.command_line import command, environment, hourtally
@@ -234,7 +234,7 @@ def test_a_second_interrupt_is_raised_where_nothing_looks() -> None:
 @pytest.fixture
 def abandoning() -> Iterator[None]:
     """Interrupts are taken as a command takes them."""
-    before = signal.signal(signal.SIGINT, abandon)
+    before = signal.signal(signal.SIGINT, break_off)
     yield
     signal.signal(signal.SIGINT, before)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hourtally import identities
 from hourtally import verify as verification
 from hourtally.home import Home
-from hourtally.interrupts import abandon
+from hourtally.interrupts import break_off
 from hourtally.ratecard import parse_rate_card
 from hourtally.schemas import USAGE_KEY
 from hourtally.verify import check, verify_hours
@@ -70,7 +70,7 @@ def test_an_interrupt_that_duckdb_calls_invalid_input_is_no_damage(
 ) -> None:
     def interrupted(*_what: object) -> None:
         with contextlib.suppress(KeyboardInterrupt):
-            abandon()
+            break_off()
         message = "exporting a stream from the object registered as 'rows' failed"
         raise duckdb.InvalidInputException(message)
 

@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError, Group, MissingArgumentError
 from hourtally import __version__
 from hourtally.commands import building, cards, reading, serving
 from hourtally.errors import HourtallyError, WrongUse
-from hourtally.interrupts import abandon, interrupts_told
+from hourtally.interrupts import break_off, interrupts_told
 from hourtally.visible import escaped_message
 
 app = App(
@@ -143,7 +143,7 @@ def main() -> None:
             # Names of files and customers may hold what the terminal's encoding has not.
             stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, abandon)
+        signal.signal(signal.SIGINT, break_off)
     _leave(call(sys.argv[1:]))
 
 
@@ -153,7 +153,7 @@ def _leave(status: int) -> NoReturn:
     Python would take apart, object by object, what the system takes back whole: 0.1 s after a
     large hour.
     """
-    if signal.getsignal(signal.SIGINT) in {abandon, signal.default_int_handler}:
+    if signal.getsignal(signal.SIGINT) in {break_off, signal.default_int_handler}:
         # All is said; an interrupt of what Python and Prefect do at their end needs no trace.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "prefect" in sys.modules:

@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class _Abandoned:
-    """How often something in hand was abandoned in this process."""
+class _BrokenOff:
+    """How often something was broken off in this process."""
 
     times = 0
 
 
-def abandon(_signal: int | None = None, _frame: FrameType | None = None) -> NoReturn:
-    """Abandon what is in hand; also a handler of a signal.
+def break_off(_signal: int | None = None, _frame: FrameType | None = None) -> NoReturn:
+    """Break off whatever goes on; also a handler of a signal.
 
     Raises:
         KeyboardInterrupt: always. Where that passes through a library it may become another
             exception; see `interrupts_told`.
     """
-    _Abandoned.times += 1
+    _BrokenOff.times += 1
     raise KeyboardInterrupt
 
 
@@ -48,13 +48,13 @@ def interrupts_told() -> Iterator[None]:
     the hash of a data type and calls that a TypeError.
 
     Raises:
-        KeyboardInterrupt: in place of any error that comes after `abandon`.
+        KeyboardInterrupt: in place of any error that comes after `break_off`.
     """
-    before = _Abandoned.times
+    before = _BrokenOff.times
     try:
         yield
     except BaseException as error:
-        if _Abandoned.times == before or isinstance(error, KeyboardInterrupt):
+        if _BrokenOff.times == before or isinstance(error, KeyboardInterrupt):
             raise
         raise KeyboardInterrupt from error
 
@@ -125,7 +125,7 @@ def gently(say: str) -> Iterator[Stop]:
         elif number == 2 and stop.is_looked_at:
             stop.abandon()
         else:
-            abandon()
+            break_off()
 
     before = {number: signal.signal(number, interrupted) for number in INTERRUPTS}
     try:

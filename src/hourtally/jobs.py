@@ -22,7 +22,7 @@ from hourtally.event_files import EVENT_SUFFIXES, event_files
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
 from hourtally.ingests import IngestReport
-from hourtally.interrupts import Stop, abandon, gently
+from hourtally.interrupts import Stop, break_off, gently
 from hourtally.job_report import JobReport
 from hourtally.prefect_env import quiet_environment
 from hourtally.ratecard import RateCard, load_rate_card
@@ -159,7 +159,7 @@ def schedule(job: Job, cron: str | None) -> int:
         raise WrongUse(message)
     from flows.schedule import cron_after, serve_hourly
 
-    if signal.getsignal(signal.SIGINT) is abandon:
+    if signal.getsignal(signal.SIGINT) is break_off:
         # Where this is the handler asyncio has one that ends Prefect's tasks in their order.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
