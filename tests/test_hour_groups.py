@@ -150,7 +150,7 @@ def test_hours_that_are_abandoned_between_two_stages_leave_nothing_behind(sample
         assert (report.built, report.failed, report.undone) == ([], [], 3)
         assert list(home.hours.glob("*/rev-*")) == []
 
-    # After hashing, metering and rolling up, and before each block of documents, of which every
-    # hour has one.
-    assert looks == 3 + 3 + 1
+    # After hashing, before DuckDB's work, after metering and rolling up, and before each block of
+    # documents, of which every hour has one.
+    assert looks == 4 + 3 + 1
     assert len(report.built) == len(list(home.hours.glob("*/*.json"))) == 3

@@ -23,13 +23,23 @@ from flows import building
 from flows.backfill import run_backfill
 from flows.showing import show_report
 from hourtally import hour_groups
+from hourtally.builds import Builder
 from hourtally.home import Home
-from hourtally.hours import Hour, format_instant
+from hourtally.hours import Hour, format_instant, parse_instant_ms
 from hourtally.ingests import ingest_inbox
-from hourtally.interrupts import abandoned_at_an_interrupt, break_off, gently, interrupts_told
+from hourtally.interrupts import (
+    Stop,
+    abandoned_at_an_interrupt,
+    break_off,
+    gently,
+    interrupts_told,
+)
+from hourtally.ratecard import load_rate_card
 from hourtally.sample import FIRST_HOUR, NOW_MS, write_sample
 from hourtally.settings import Settings
-from tests.command_line import command, environment, hourtally
+from hourtally.staleness import stale_hours
+from hourtally.workers import build_with_workers
+from tests.command_line import NOW, command, environment, hourtally
 from tests.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.prefect_server import PrefectServer, until
 
@@ -153,6 +163,42 @@ def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
     goes_on(home)
 
 
+def test_two_interrupts_of_the_command_alone_are_handed_on_to_its_workers(home: Home) -> None:
+    with begun_backfill(home, "--workers", "2", environment=environment()) as process:
+        # As a supervisor does: only the process that it has started.
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.02)
+        said = last_words(process)
+
+    assert process.returncode in (130, -signal.SIGTERM)
+    counts = INTERRUPTED.search(said)
+    assert counts is not None, said
+    assert int(counts[1]) == len(manifests(home))
+    goes_on(home)
+
+
+@pytest.mark.parametrize("abandons", [False, True])
+def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
+    home: Home, *, abandons: bool
+) -> None:
+    card = load_rate_card(home.rates)
+    now_ms = parse_instant_ms(NOW)
+    builder = Builder(home, card, now_ms, Settings(threads=2))
+    first, end = Hour.parse(RANGE[1]), Hour.parse(RANGE[3])
+    stale = stale_hours(home, card, now_ms, builder.settings.settle_ms, first, end)
+    assert len(stale) == HOURS
+    stop = Stop()
+    stop.set()
+    if abandons:
+        stop.abandon()
+
+    report = build_with_workers(builder, stale, 2, stop=stop)
+
+    assert (report.built, report.failed, report.undone) == ([], [], HOURS)
+    assert manifests(home) == []
+
+
 def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
     tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,8 +244,13 @@ def test_what_looks_is_not_interrupted_and_a_third_interrupt_always_ends_it(
             asked.check()
             signal.raise_signal(signal.SIGTERM)
             assert ended == [1]
-            asked.check()
+            with pytest.raises(KeyboardInterrupt):
+                asked.check()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
+        # What was done is told.
+        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capsys.readouterr().err == "stopping\n"

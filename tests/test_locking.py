@@ -117,3 +117,19 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     began = time.monotonic()
     with locking.locked_folder(tmp_path / "hour"):
         assert time.monotonic() - began < LONG
+
+
+def test_a_wait_for_a_lock_ends_if_who_waits_looks_and_gives_up(tmp_path: Path) -> None:
+    looks = iter([None, None, KeyboardInterrupt])
+
+    def look() -> None:
+        raised = next(looks)
+        if raised is not None:
+            raise raised
+
+    with locking.locked_folder(tmp_path):
+        with pytest.raises(KeyboardInterrupt), locking.locked_folder(tmp_path, look):
+            pytest.fail("two hold it")
+        assert next(looks, "all were had") == "all were had"
+    with locking.locked_folder(tmp_path, look):
+        pass

@@ -82,7 +82,7 @@ def build_together(
     with storage.storage_faults(home.hour(hours[0]), f"building {what}"), ExitStack() as locks:
         for hour in hours:
             refuse_links(home, home.hour(hour), home.statements)
-            locks.enter_context(locked_folder(home.hour(hour)))
+            locks.enter_context(locked_folder(home.hour(hour), stop.check))
         left = list(hours)
         while left:
             begun = []

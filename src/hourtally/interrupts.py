@@ -2,7 +2,8 @@
 
 Both leave a home folder whole. An interrupt is a SIGINT (Ctrl-C) or a SIGTERM. Hours in hand look
 between their stages whether they are abandoned: an exception that is raised amid the engines' code
-may end in a panic of theirs, or get lost. So it is raised only where nothing looks.
+may end in a panic of theirs, or get lost. So the second is raised only where nothing looks; the
+third always is, for whoever has no time.
 """
 
 from __future__ import annotations
@@ -11,13 +12,9 @@ import contextlib
 import itertools
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NoReturn
-
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Event as SharedEvent
+from typing import Final, NoReturn
 
 INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -59,32 +56,49 @@ def interrupts_told() -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-class Stop(threading.Event):
+class Stop:
     """Whether to stop, and whether to abandon what is in hand too.
 
-    also: what else is to be set with it, in other processes.
-    is_looked_at: whether what is in hand looks here; an interrupt after the first one is then
-        noted here, else it is raised.
+    It has no locks: a handler of signals would wait for what it interrupts.
+
+    is_looked_at: whether what is in hand looks here; a second interrupt is then noted here, else
+        it is raised.
+    is_over: whether all that is left is to say what was done; one interrupt more is spared.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.also: list[SharedEvent] = []
         self.is_looked_at = False
+        self.is_over = False
+        self._is_set = False
         self._is_abandoned = False
+        self._others: list[Callable[[bool], None]] = []
         self._queries: list[Callable[[], None]] = []
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        return self._is_set
 
     def set(self) -> None:
         """Ask for it."""
-        super().set()
-        for event in self.also:
-            event.set()
+        self._is_set = True
+        self._tell()
 
     def abandon(self) -> None:
-        """Have what is in hand abandoned, as soon as it looks; a query that goes on is ended."""
+        """Have what is in hand abandoned when it looks the next time; a query is ended at once."""
         self._is_abandoned = True
+        self._tell()
         for interrupt in list(self._queries):
             interrupt()
+
+    def tell(self, other: Callable[[bool], None]) -> None:
+        """Have another told of what is asked for, also before: whether to abandon, too."""
+        self._others.append(other)
+        if self._is_set:
+            self._tell()
+
+    def _tell(self) -> None:
+        for other in self._others:
+            other(self._is_abandoned)
 
     def check(self) -> None:
         """Look, between two stages of what is in hand.
@@ -100,6 +114,7 @@ class Stop(threading.Event):
         """Around queries of an engine, and what ends one that goes on."""
         self._queries.append(interrupt)
         try:
+            self.check()
             yield
         finally:
             self._queries.remove(interrupt)
@@ -110,7 +125,7 @@ def gently(say: str) -> Iterator[Stop]:
     """Take the first interrupt as a request to stop, and say so on standard error.
 
     Raises:
-        KeyboardInterrupt: at the second one, or where that one is noted, at the third.
+        KeyboardInterrupt: at the second one; where that is noted or one is spared, the one after.
     """
     stop = Stop()
     # Counted, as `stop` may be set before the first one is taken here: Polars sees interrupts on
@@ -124,6 +139,8 @@ def gently(say: str) -> Iterator[Stop]:
             print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
         elif number == 2 and stop.is_looked_at:
             stop.abandon()
+        elif stop.is_over:
+            stop.is_over = False
         else:
             break_off()
 
@@ -152,3 +169,5 @@ def abandoned_at_an_interrupt(stop: Stop | None) -> Iterator[Stop]:
         yield stop
     except KeyboardInterrupt:
         stop.set()
+    finally:
+        stop.is_over = True

@@ -6,6 +6,8 @@ They know no Prefect, and die with the process that has started them.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import itertools
 import multiprocessing
 import os
 import signal
@@ -15,12 +17,17 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Event as SharedEvent
 from types import FrameType
+from typing import Final
 
 from hourtally.errors import HourtallyError
 from hourtally.interrupts import INTERRUPTS, Stop
 from hourtally.settings import limit_polars
+
+# What workers are asked for.
+_NOTHING: Final = 0
+_STOP: Final = 1
+_ABANDON: Final = 2
 
 
 class _WorkerProcess(SpawnProcess):
@@ -62,9 +69,14 @@ def worker_processes(
         HourtallyError: one of them was ended from outside.
     """
     context = _WorkerContext()
-    asked = context.Event()
+    # Without a lock, which one that is killed would take with it.
+    asked = context.RawValue("i", _NOTHING)
+
+    def ask(is_abandoned: bool) -> None:  # noqa: FBT001 - as `Stop.tell` calls it
+        asked.value = _ABANDON if is_abandoned else max(asked.value, _STOP)
+
     if stop is not None:
-        stop.also.append(asked)
+        stop.tell(ask)
     with (
         told_of_lost_workers(),
         ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool,
@@ -72,7 +84,7 @@ def worker_processes(
         try:
             yield pool
         except BaseException:
-            asked.set()
+            ask(is_abandoned=False)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
@@ -95,37 +107,38 @@ def told_of_lost_workers() -> Iterator[None]:
 
 
 class _WorkerStop(Stop):
-    """Set by an interrupt of the worker process itself, or asked for by its parent.
+    """Asked for by interrupts of the worker process itself, or by its parent."""
 
-    interrupted: whether it was interrupted itself. Where it waits for work, or hands over what it
-    has done, its parent is interrupted as well and ends it.
-    """
-
-    def __init__(self, asked: SharedEvent) -> None:
+    def __init__(self, asked: ctypes.c_int) -> None:
         super().__init__()
-        self.asked = asked
-        self.interrupted = False
+        self._asked = asked
 
     def is_set(self) -> bool:
-        """Whether either was."""
-        return self.interrupted or super().is_set() or self.asked.is_set()
+        """Whether either has asked to stop."""
+        return super().is_set() or self._asked.value >= _STOP
+
+    def check(self) -> None:
+        """Look whether either has what is in hand abandoned."""
+        if self._asked.value >= _ABANDON:
+            raise KeyboardInterrupt
+        super().check()
 
 
 _of_this_worker: list[_WorkerStop] = []
 
 
-def _begin_worker(asked: SharedEvent, threads: int) -> None:
+def _begin_worker(asked: ctypes.c_int, threads: int) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_polars(threads)
     stop = _WorkerStop(asked)
+    numbers = itertools.count(1)
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        # It does not look at `asked`, whose lock may be held by the code that it interrupts.
-        if stop.interrupted:
+        if next(numbers) > 1:
             stop.abandon()
-        stop.interrupted = True
+        stop.set()
 
     for number in INTERRUPTS:
         signal.signal(number, interrupted)

@@ -50,10 +50,13 @@ def build_with_workers(
                 last = group[len(group) - part.undone - 1].hour.name
                 progress(len(stale) - report.undone, len(stale), last)
 
-        # Those of an interrupted job as well: its workers were interrupted too, as a terminal
-        # does, and abandon what they have in hand.
-        for task in as_completed(tasks):
-            add(task)
+        with abandoned_at_an_interrupt(stop):
+            for task in as_completed(tasks):
+                add(task)
+        # Those that a third interrupt has cut off: the second had their hours abandoned.
+        for task in list(tasks):
+            if not task.cancel():
+                add(task)
     report.built.sort(key=lambda receipt: receipt.hour)
     report.failed.sort(key=lambda failure: failure[0])
     return report
