@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,14 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     ]
 
 
+def says_how_far_it_came(said: str, home: Home) -> None:
+    """The last words count the hours that are published, and those that are left."""
+    counts = INTERRUPTED.search(said)
+    assert counts is not None, said
+    assert int(counts[1]) == len(manifests(home))
+    assert int(counts[1]) + int(counts[3]) == HOURS
+
+
 def goes_on(home: Home) -> None:
     """The same command builds what is left, and nothing twice; nothing is left behind."""
     before = len(manifests(home))
@@ -134,47 +142,36 @@ def test_an_interrupt_finishes_the_hours_in_hand_and_says_how_far_it_came(
 
     assert status == 130
     assert "asked to stop; finishing the hours in hand" in said
-    counts = INTERRUPTED.search(said)
-    assert counts is not None, said
-    assert int(counts[1]) == len(manifests(home))
-    assert int(counts[1]) + int(counts[3]) == HOURS
+    says_how_far_it_came(said, home)
     assert len(list(home.hours.glob("*/rev-*"))) == len(manifests(home))
     goes_on(home)
 
 
+# A terminal interrupts all processes; a supervisor only the one that it has started.
+@pytest.mark.parametrize(
+    ("interrupt", "by"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
+)
 @pytest.mark.parametrize("is_recorded", [False, True])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
-    home: Home, prefect_server: PrefectServer, workers: str, *, is_recorded: bool
+    home: Home,
+    prefect_server: PrefectServer,
+    workers: str,
+    interrupt: Callable[[int, int], None],
+    by: signal.Signals,
+    *,
+    is_recorded: bool,
 ) -> None:
     variables = prefect_server.environment if is_recorded else environment()
     with begun_backfill(home, "--workers", workers, environment=variables) as process:
         for _ in range(2):
-            # As a terminal does: all of them.
-            os.killpg(process.pid, signal.SIGINT)
+            interrupt(process.pid, by)
             time.sleep(0.02)
         said = last_words(process)
 
     # Where the second one comes after the last word, it ends the process; a shell says 130 too.
-    assert process.returncode in (130, -signal.SIGINT)
-    counts = INTERRUPTED.search(said)
-    assert counts is not None, said
-    assert int(counts[1]) == len(manifests(home))
-    goes_on(home)
-
-
-def test_two_interrupts_of_the_command_alone_are_handed_on_to_its_workers(home: Home) -> None:
-    with begun_backfill(home, "--workers", "2", environment=environment()) as process:
-        # As a supervisor does: only the process that it has started.
-        for _ in range(2):
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.02)
-        said = last_words(process)
-
-    assert process.returncode in (130, -signal.SIGTERM)
-    counts = INTERRUPTED.search(said)
-    assert counts is not None, said
-    assert int(counts[1]) == len(manifests(home))
+    assert process.returncode in (130, -by)
+    says_how_far_it_came(said, home)
     goes_on(home)
 
 
@@ -337,9 +334,7 @@ def test_an_interrupt_of_the_flow_does_the_same(
 
     assert status == 130
     assert "Crash" not in said
-    counts = INTERRUPTED.search(said)
-    assert counts is not None, said
-    assert int(counts[1]) == len(manifests(home))
+    says_how_far_it_came(said, home)
     goes_on(home)
 
 

@@ -19,12 +19,7 @@ from hourtally.interrupts import Stop
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.ratecard import RateCard
-from hourtally.revisions import (
-    Begun,
-    commit,
-    current_manifest,
-    remove_unpublished,
-)
+from hourtally.revisions import Begun, commit, current_manifest, remove_unpublished
 from hourtally.settings import Settings
 from hourtally.staleness import FORCED, inputs_of, reasons_of
 

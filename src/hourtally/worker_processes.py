@@ -60,10 +60,9 @@ class _WorkerContext(SpawnContext):
 def worker_processes(
     workers: int, stop: Stop | None, threads: int
 ) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are asked to stop together with the caller, by `stop_of_this_worker`.
+    """Processes of so many threads each, told what the caller is asked for (`stop_of_this_worker`).
 
-    A terminal interrupts them as well, so a second Ctrl-C abandons what they have in hand.
-    Each has so many threads.
+    A terminal interrupts them as well: that ends the queries of hours that are abandoned.
 
     Raises:
         HourtallyError: one of them was ended from outside.
