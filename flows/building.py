@@ -21,6 +21,7 @@ from flows.work import Work, failed, final_state, outcome, waiting, who_waits
 from hourtally.builds import BuildReport
 from hourtally.errors import HourtallyError
 from hourtally.ingests import IngestReport, new_files
+from hourtally.interrupts import load_polars
 from hourtally.job_report import JobReport
 from hourtally.progress import Progress
 from hourtally.staleness import StaleHour
@@ -43,6 +44,8 @@ def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
         if caller.at_sigterm is not None:
             # In the place of the engine's handler, until the engine puts back what it found.
             signal.signal(signal.SIGTERM, caller.at_sigterm)
+        # Threads of tasks would do it otherwise.
+        load_polars()
         try:
             steps(report)
         except HourtallyError as error:

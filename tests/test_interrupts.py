@@ -279,6 +279,60 @@ def test_a_second_interrupt_is_raised_where_nothing_looks() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+_INTERRUPTED_AMID_QUERIES = """
+import os, signal, sys, threading
+from pathlib import Path
+from hourtally.builds import Builder
+from hourtally.home import Home
+from hourtally.hours import parse_instant_ms
+from hourtally.ingests import ingest_inbox
+from hourtally.interrupts import gently
+from hourtally.ratecard import load_rate_card
+from hourtally.settings import Settings
+from hourtally.staleness import stale_hours
+
+step, root, now, first, end = sys.argv[1:]
+home, now_ms, settings = Home(Path(root)), parse_instant_ms(now), Settings()
+with gently("asked to stop") as stop:
+    assert "polars" not in sys.modules
+    if step == "ingest":
+        for file in home.inbox.iterdir():
+            file.touch()
+        ingest_inbox(home, now_ms, settings, None, stop)
+    elif step == "build":
+        card = load_rate_card(home.rates)
+        stale = stale_hours(home, card, now_ms, settings.settle_ms)[:1]
+        Builder(home, card, now_ms, settings).build(stale, None, stop)
+    else:
+        from flows.backfill import run_backfill
+        run_backfill(None, stop, from_=first, to=end, home=root, now=now)
+    import polars
+    query = polars.LazyFrame({"n": range(1_000_000)}).select(polars.col("n").hash().sort().sum())
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    while not stop.is_set():
+        query.collect()
+print("not broken off")
+"""
+
+
+@pytest.mark.parametrize("step", ["ingest", "build", "recorded"])
+def test_a_first_interrupt_breaks_off_no_query_of_polars(
+    home: Home, prefect_server: PrefectServer, step: str
+) -> None:
+    first = Hour.parse(RANGE[1])
+    to = (NOW, first.name, first.following.name)
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_AMID_QUERIES, step, home.root, *to],
+        capture_output=True,
+        text=True,
+        env=prefect_server.environment if step == "recorded" else environment(),
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "not broken off\n"), done.stderr
+    assert "asked to stop" in done.stderr
+
+
 @pytest.fixture
 def abandoning() -> Iterator[None]:
     """Interrupts are taken as a command takes them."""

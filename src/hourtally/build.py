@@ -15,7 +15,7 @@ from hourtally.batches import check_slices
 from hourtally.concurrency import loaded_beside
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
-from hourtally.interrupts import Stop
+from hourtally.interrupts import Stop, load_polars
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 from hourtally.ratecard import RateCard
@@ -127,6 +127,7 @@ def _publish(
         with loaded_beside("hourtally.revision_files"):
             batches_of = {one.hour: one.inputs["batches"] for one in begun}
             check_slices(home, batches_of, settings.threads)
+        load_polars()
         stop.check()
         from hourtally.revision_files import write_revisions
 

@@ -14,7 +14,7 @@ from hourtally.event_files import event_files
 from hourtally.home import Home
 from hourtally.inbox import remember, remembered
 from hourtally.ingest import IngestReceipt, ingest_file
-from hourtally.interrupts import Stop
+from hourtally.interrupts import Stop, load_polars
 from hourtally.progress import Progress
 from hourtally.settings import Settings
 
@@ -84,6 +84,9 @@ def ingest_new(
 
     Once `stop` is set no other is begun.
     """
+    if files and stop is not None:
+        # Threads load it otherwise, and an interrupt would end the file in hand.
+        load_polars()
     for number, file in enumerate(files):
         if stop is not None and stop.is_set():
             report.undone += len(files) - number

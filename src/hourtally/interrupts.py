@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NoReturn
@@ -54,6 +55,20 @@ def interrupts_told() -> Iterator[None]:
         if _BrokenOff.times == before or isinstance(error, KeyboardInterrupt):
             raise
         raise KeyboardInterrupt from error
+
+
+def load_polars() -> None:
+    """Have Polars loaded, and SIGINT taken by whoever took it before.
+
+    Polars puts a handler of its own before the one that it finds, and raises KeyboardInterrupt in
+    its queries also where that one only takes note. Handlers are set in the main thread alone: in
+    others it is loaded only, so where they are to load it the main thread does before.
+    """
+    import polars  # noqa: F401 - for what it does when it is loaded
+
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 class Stop:
@@ -128,8 +143,7 @@ def gently(say: str) -> Iterator[Stop]:
         KeyboardInterrupt: at the second one; where that is noted or one is spared, the one after.
     """
     stop = Stop()
-    # Counted, as `stop` may be set before the first one is taken here: Polars sees interrupts on
-    # its own and raises in whichever thread is in a query.
+    # Counted, as `stop` may be set before the first one is taken here, by what broke off.
     numbers = itertools.count(1)
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
