@@ -258,6 +258,9 @@ def test_an_interrupt_of_a_command_that_is_still_loaded_ends_it_without_a_trace(
 import os, signal, sys
 from hourtally.__main__ import main
 
+# What is started in the background of a shell is not asked to take it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Finder:
     def find_spec(self, name, *_):
         if name == "hourtally.cli":
