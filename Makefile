@@ -14,8 +14,9 @@ help:   ## Say what can be made
 demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and show the result
 	@$(BIN)/hourtally demo
 
+# Files of tests, as many at a time as there are cores; each process may have a Prefect server.
 test: $(INSTALLED)   ## Run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # A part of them: make torture OPTIONS="-k crash".
 torture: $(INSTALLED)   ## Run the tests of faults and hostile input at full length (an hour)
