@@ -14,7 +14,7 @@ help:   ## Say what can be made
 demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and show the result
 	@$(BIN)/hourtally demo
 
-# Files of tests, as many at a time as there are cores; each process may have a Prefect server.
+# Files of tests, as many at a time as there are cores, four at most: each may start a server.
 test: $(INSTALLED)   ## Run the tests
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

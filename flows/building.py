@@ -44,7 +44,7 @@ def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
         if caller.at_sigterm is not None:
             # In the place of the engine's handler, until the engine puts back what it found.
             signal.signal(signal.SIGTERM, caller.at_sigterm)
-        # Threads of tasks would do it otherwise.
+        # Threads of tasks would do it otherwise, which cannot set handlers.
         load_polars()
         try:
             steps(report)

@@ -127,6 +127,7 @@ def _publish(
         with loaded_beside("hourtally.revision_files"):
             batches_of = {one.hour: one.inputs["batches"] for one in begun}
             check_slices(home, batches_of, settings.threads)
+        # A thread has loaded it; the rest of it is for this one.
         load_polars()
         stop.check()
         from hourtally.revision_files import write_revisions
