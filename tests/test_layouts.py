@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally import fast_lines
-from hourtally.events import check_line
+from hourtally import fast_lines, parsing
+from hourtally.components import CLUSTER_EVENT
+from hourtally.events import check_line, check_object
 from hourtally.fast_lines import FastReader
-from hourtally.jsonlines import Rejection, parse_line
+from hourtally.jsonlines import JsonObject, Rejection, parse_line
 from hourtally.kinds import KINDS, Event, EventKind
 from hourtally.layouts import layout_of, matching
 from hourtally.parsing import LineParser, events_frame
@@ -204,6 +205,36 @@ def test_blank_lines_count_for_nothing() -> None:
         Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0)
     )
     assert (parsed.lines, len(parsed.events), parsed.refusals) == (2, 2, [])
+
+
+@pytest.mark.parametrize(
+    "first", [("specversion", "type"), ("type", "id"), ("id", "type"), ("data", "source", "type")]
+)
+def test_lines_of_two_types_are_read_fast_wherever_they_name_it(
+    first: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_ones: list[object] = []
+
+    def counted(event: JsonObject, now_ms: int) -> Event:
+        judged_ones.append(event)
+        return check_object(event, now_ms)
+
+    events = [
+        as_cloud_event(event)
+        for number in range(50)
+        for event in (
+            statement(number, cpuMillicores=5),
+            statement(number + 50, CLUSTER_EVENT, vcpuMillicores=7),
+        )
+    ]
+    lines = [
+        json.dumps(dict(sorted(event.items(), key=lambda item: item[0] not in first))).encode()
+        for event in events
+    ]
+    monkeypatch.setattr(parsing, "check_object", counted)
+    assert_parsed_as_judged(LineParser(NOW_MS), lines)
+    # Of each type the line that its layout is told from, and no other.
+    assert len(judged_ones) == 2
 
 
 @st.composite

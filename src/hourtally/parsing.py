@@ -144,7 +144,11 @@ class LineParser:
         Lines of other types are put aside first: to leave rows out of all the columns that are
         read costs more than to leave out lines.
         """
-        is_named = pending["line"].str.contains(f'"{layout.kind.type}"', literal=True)
+        texts = pending["line"].str
+        if form.beginning is not None:
+            is_named = texts.starts_with(form.beginning)
+        else:
+            is_named = texts.contains(f'"{layout.kind.type}"', literal=True)
         named = pending if is_named.all() else pending.filter(is_named)
         if not len(named):
             return pending

@@ -25,11 +25,13 @@ class PlainForm:
     """How the plain lines of a layout are written.
 
     sql: a text, of the values by their keys. ignored: the ignored fields among these, in the
-    event and in its data.
+    event and in its data. beginning: what they all begin with, up to their type; None where
+    something else comes before that.
     """
 
     sql: str
     ignored: tuple[tuple[str, ...], tuple[str, ...]]
+    beginning: str | None
 
 
 def plain_form(
@@ -58,8 +60,15 @@ def plain_form(
         if json.dumps(event, ensure_ascii=False, separators=(comma, colon)) == line:
             pieces = ", ".join(_joined(_pieces(event, kind, required, comma, colon)))
             ignored = (_texts(event, known[0]), _texts(data, known[1]))
-            return PlainForm(f"concat({pieces})", ignored)
+            return PlainForm(f"concat({pieces})", ignored, _beginning(event, line))
     return None
+
+
+def _beginning(event: JsonObject, line: str) -> str | None:
+    if not set(itertools.takewhile(lambda key: key != "type", event)) <= set(_CONSTANT):
+        return None
+    named = f'"{event["type"]}"'
+    return line[: line.index(named) + len(named)]
 
 
 def _texts(members: dict[str, Any], known: frozenset[str]) -> tuple[str, ...]:
