@@ -203,8 +203,8 @@ def test_a_block_that_has_ended_leaves_its_memory_to_another(
     made = []
 
     class Memory(io.BytesIO):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, text: bytes) -> None:
+            super().__init__(text)
             made.append(self)
 
     monkeypatch.setattr(io, "BytesIO", Memory)

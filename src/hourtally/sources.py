@@ -104,13 +104,16 @@ def _read_lines(file: io.FileIO, free: list[io.BytesIO], size: int) -> _Piece:
     near = os.pread(file.fileno(), most, file.tell() + size - most)
     end = near.rfind(b"\n") + 1
     size = size - most + end if end else size
-    memory = free.pop() if free else io.BytesIO()
-    if memory.getbuffer().nbytes < size:
-        memory.seek(size - 1)
-        memory.write(b"\0")
-    with memory.getbuffer() as buffer:
-        length = file.readinto(buffer[:size])
-    memory.truncate(length)
+    if free:
+        memory = free.pop()
+        if memory.getbuffer().nbytes < size:
+            memory.seek(size - 1)
+            memory.write(b"\0")
+        with memory.getbuffer() as buffer:
+            length = file.readinto(buffer[:size])
+        memory.truncate(length)
+    else:
+        memory = io.BytesIO(file.read(size))
     # This is no copy, and stays as it is if anyone still has it when the memory is read into.
     return memory.getvalue(), partial(free.append, memory)
 
