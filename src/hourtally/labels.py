@@ -20,10 +20,6 @@ from hourtally.spill import compact
 _RESOURCE: Final = ("hour", *RESOURCE_ORDER)
 _FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
 _OWN: Final = tuple(column for column in SLICES if column not in LABEL)
-# That many hold the milliseconds of an hour.
-_HOUR_BITS: Final = 22
-_EXTENT_BITS: Final = 2 * _HOUR_BITS
-_MOST_IN_KEY: Final = 2 ** (64 - _EXTENT_BITS)
 # One slice in so many tells what share of the labels is known.
 _SLICES_A_SAMPLE: Final = 64
 
@@ -173,7 +169,7 @@ def resource_text() -> pl.Expr:
 def extent() -> pl.Expr:
     """One number by which the slices of an hour sort as by their start, then their end."""
     start_ms = pl.col("slice_start_ms")
-    number = start_ms % HOUR_MS * 2**_HOUR_BITS + (pl.col("slice_end_ms") - start_ms)
+    number = start_ms % HOUR_MS * 2**22 + (pl.col("slice_end_ms") - start_ms)
     return number.cast(pl.UInt64).alias("extent")
 
 
@@ -235,14 +231,6 @@ def _sorted(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
     by = slices.select(
         resources.gather(slices["label"]).alias("resource"), extent(), "identity", "label"
     )
-    if len(resources) and resources[-1] < _MOST_IN_KEY:
-        # Mostly no two slices of a resource have one extent, and a whole number is sorted by in
-        # a third of the time.
-        key = by.select(pl.col("resource").cast(pl.UInt64) * 2**_EXTENT_BITS + pl.col("extent"))
-        order = key.to_series().arg_sort()
-        ordered = key.to_series().gather(order)
-        if not (ordered == ordered.shift()).any():
-            return slices[order]
     return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
