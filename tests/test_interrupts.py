@@ -288,7 +288,7 @@ from pathlib import Path
 from hourtally.builds import Builder
 from hourtally.home import Home
 from hourtally.hours import parse_instant_ms
-from hourtally.ingests import ingest_inbox
+from hourtally.ingests import ingest_inbox, ingest_paths
 from hourtally.interrupts import gently
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
@@ -302,6 +302,8 @@ with gently("asked to stop") as stop:
         for file in home.inbox.iterdir():
             file.touch()
         ingest_inbox(home, now_ms, settings, None, stop)
+    elif step == "ingest paths":
+        ingest_paths(home, [home.inbox], now_ms, settings)
     elif step == "build":
         card = load_rate_card(home.rates)
         stale = stale_hours(home, card, now_ms, settings.settle_ms)[:1]
@@ -318,7 +320,7 @@ print("not broken off")
 """
 
 
-@pytest.mark.parametrize("step", ["ingest", "build", "recorded"])
+@pytest.mark.parametrize("step", ["ingest", "ingest paths", "build", "recorded"])
 def test_a_first_interrupt_breaks_off_no_query_of_polars(
     home: Home, prefect_server: PrefectServer, step: str
 ) -> None:

@@ -21,6 +21,7 @@ from hourtally.errors import Damaged, FileRefused
 from hourtally.event_files import EVENT_SUFFIXES, is_event_file, written_path
 from hourtally.home import Home
 from hourtally.hours import Hour, format_instant
+from hourtally.interrupts import load_polars
 from hourtally.links import refuse_links
 from hourtally.locking import locked_folder
 
@@ -66,6 +67,8 @@ def ingest_file(
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
     with closing(beginning.result()) as reading:
+        # A thread has loaded it; of one interrupt it would else make two, the second amid cleanup.
+        load_polars()
         return _ingest(home, path, before, sha256, reading, now_ms, threads, progress)
 
 
