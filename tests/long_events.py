@@ -1,4 +1,8 @@
-"""A home with work for a while: one event that touches sixty hours."""
+"""A home with work for a while: one event that touches five days of hours.
+
+As many as two workers have a share of left when the first of them are built: an interrupt that is
+sent then still finds hours that nobody has begun, also on a machine that is busy.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ from hourtally.sample import write_sample
 from hourtally.settings import Settings
 from tests.command_line import NOW
 
-HOURS = 60
-RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-06T04")
+HOURS = 120
+RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-08T16")
 
 
 def home_of_long_event(folder: Path) -> Home:
@@ -34,7 +38,7 @@ def home_of_long_event(folder: Path) -> Home:
             "resourceId": "api",
             "resourceType": "service",
             "start": "2026-11-03T16:00:00Z",
-            "end": "2026-11-06T04:00:00Z",
+            "end": "2026-11-08T16:00:00Z",
             "cpuMillicores": 1000,
         },
     }

@@ -119,8 +119,8 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
     assert report.built.failed == []
     assert after_the_kill == published(one)
     assert len(after_the_kill) == HOURS
-    # No task across the end of a day: 8, 24, 24 and 4 hours. Then one of 8.
-    assert len(sent) == 5
+    # No task across the end of a day: 8 hours, four times 24, and 16. Then one of 8.
+    assert len(sent) == 7
     assert max(own for own, _ in sent) < 8_000
     assert max(whole for _, whole in sent) < 100_000
 
