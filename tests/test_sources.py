@@ -3,10 +3,15 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import io
+import itertools
 import os
+import tempfile
+import tracemalloc
 import zlib
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -15,6 +20,7 @@ from hypothesis import strategies as st
 from hourtally import sources
 from hourtally.errors import FileRefused
 from hourtally.event_files import event_files
+from hourtally.octets import lines_between
 from hourtally.sources import Block, HugeLine, read_blocks
 
 LINES = b"one\ntwo\n\nfour"
@@ -104,7 +110,7 @@ def test_blocks_hold_whole_lines_and_together_all_of_the_file(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "BLOCK_BYTES", size)
         rest = iter([text[i : i + size] for i in range(0, len(text), size)] + [b""])
-        blocks = list(sources._blocks_of(lambda _: next(rest, b""), lambda: 0))
+        blocks = list(sources._blocks_of(lambda _: (next(rest, b""), None), lambda: 0))
     assert all(isinstance(block, Block) for block in blocks)
     assert b"".join(block.text for block in blocks if isinstance(block, Block)) == text
     line = 1
@@ -181,7 +187,7 @@ def test_a_block_of_many_lines_is_several(lines: list[bytes], most: int) -> None
         pieces = iter([text])
         blocks = [
             block
-            for block in sources._blocks_of(lambda _: next(pieces, b""), lambda: 0)
+            for block in sources._blocks_of(lambda _: (next(pieces, b""), None), lambda: 0)
             if isinstance(block, Block)
         ]
     assert b"".join(block.text for block in blocks) == text
@@ -190,3 +196,72 @@ def test_a_block_of_many_lines_is_several(lines: list[bytes], most: int) -> None
     for block in blocks:
         assert block.first_line == line
         line += block.text.count(b"\n")
+
+
+def test_a_block_that_has_ended_leaves_its_memory_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 16)
+    made = []
+
+    class Memory(io.BytesIO):
+        def __init__(self, text: bytes) -> None:
+            super().__init__(text)
+            made.append(self)
+
+    monkeypatch.setattr(io, "BytesIO", Memory)
+    path = tmp_path / "e.ndjson"
+    # Blocks of many lengths: longer and shorter than the one before.
+    lines = [b"%d" % number + b"x" * (number * 7 % 10) + b"\n" for number in range(200)]
+    path.write_bytes(b"".join(lines))
+    texts = []
+    for block in read_blocks(path):
+        assert isinstance(block, Block)
+        # A copy, as whoever has the text itself keeps its memory.
+        texts.append(bytes(memoryview(block.text)))
+        block.end()
+        assert block.text == b""
+    assert b"".join(texts) == path.read_bytes()
+    assert (len(texts) > 100, len(made)) == (True, 1)
+
+
+_DOES = ("end", "keep the text and end", "keep its lines and end", "keep")
+
+
+@given(st.lists(st.sampled_from(_DOES), min_size=1))
+def test_a_text_that_someone_has_stays_as_it_is(does: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "BLOCK_BYTES", 16)
+        path = Path(folder) / "e.ndjson"
+        path.write_bytes(
+            b"".join(b"%d" % number + b"x" * (number % 9) + b"\n" for number in range(40))
+        )
+        whole = [block.text for block in read(path) if isinstance(block, Block)]
+        kept: list[tuple[Block | bytes | pl.Series, bytes]] = []
+        for block, text, what in zip(read_blocks(path), whole, itertools.cycle(does)):
+            assert isinstance(block, Block)
+            assert block.text == text
+            if what == "keep":
+                kept.append((block, text))
+                continue
+            if what == "keep the text and end":
+                kept.append((block.text, text))
+            elif what == "keep its lines and end":
+                kept.append((lines_between(block.text, block.breaks, is_ascii=True), text))
+            block.end()
+        for one, text in kept:
+            if isinstance(one, pl.Series):
+                assert one.to_list() == text.decode().splitlines()
+            else:
+                assert (one.text if isinstance(one, Block) else one) == text
+
+
+def test_no_more_memory_is_taken_than_a_file_has_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "e.ndjson"
+    path.write_bytes(LINES)
+    tracemalloc.start()
+    try:
+        assert b"".join(block.text for block in read(path) if isinstance(block, Block)) == LINES
+        assert tracemalloc.get_traced_memory()[1] < sources.BLOCK_BYTES // 100
+    finally:
+        tracemalloc.stop()

@@ -27,7 +27,7 @@ from hourtally.portions import Portion
 from hourtally.runs import Runs
 from hourtally.slices_file import SlicesWriter, to_table
 from hourtally.slicing import portions_of, slices_of
-from hourtally.sources import BLOCK_BYTES, read_blocks
+from hourtally.sources import BLOCK_BYTES, Block, HugeLine, read_blocks
 
 # Each takes 60 MB, and as many hours as there are threads may be written at the same time.
 _PORTIONS_AT_ONCE: Final = 2
@@ -141,5 +141,12 @@ def _parsed(path: Path, now_ms: int, threads: int) -> Generator[Parsed]:
         yield from read_parquet(path, now_ms)
         return
     parser = LineParser(now_ms)
+
+    def parse(block: Block | HugeLine) -> Parsed:
+        parsed = parser.parse(block)
+        if isinstance(block, Block):
+            block.end()
+        return parsed
+
     blocks = ((block,) for block in read_blocks(path))
-    yield from in_turn(threads, parser.parse, blocks, _BLOCKS_AHEAD)
+    yield from in_turn(threads, parse, blocks, _BLOCKS_AHEAD)

@@ -16,16 +16,15 @@ from hourtally.fast_lines import FastReader
 from hourtally.jsonlines import MAX_LINE_BYTES, Rejection, parse_line
 from hourtally.kinds import Event
 from hourtally.layouts import Layout, layout_of, matching
+from hourtally.octets import is_plain_ascii, lines_between
 from hourtally.plain_lines import PlainForm
 from hourtally.schemas import EVENTS
-from hourtally.sources import Block, HugeLine, is_plain_ascii
+from hourtally.sources import Block, HugeLine
 
 _MOST_LAYOUTS: Final = 16
 # Lines of a block that may be tried for a new layout before the rest goes to the judge.
 _MOST_TRIALS: Final = 8
 _BLANK = b" \t\r"
-# How gzip, zlib and zstd begin: Polars would decompress what is none of an event file's business.
-_PACKED = (b"\x1f\x8b", b"x", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,13 @@ class LineParser:
                 block.line, "line_too_long", sentence, block.head, block.length, block.sha256
             )
             return Parsed(events_frame([]), [refusal], 1, 0)
-        if block.text.startswith(_PACKED):
-            return self._judge(block, None, [])
+        is_printable = is_plain_ascii(block.text)
         try:
-            lines = pl.read_lines(block.text).to_series()
+            lines = lines_between(block.text, block.breaks, is_ascii=is_printable)
         except pl.exceptions.ComputeError:
             # Not UTF-8 somewhere: the judge finds out where.
             return self._judge(block, None, [])
         pending = pl.DataFrame({"line": lines}).with_row_index("row")
-        is_printable = is_plain_ascii(block.text)
         frames: list[pl.DataFrame] = []
         trials = 0
         tried: set[Layout] = set()

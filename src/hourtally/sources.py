@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ import pyarrow as pa
 
 from hourtally.errors import FileRefused
 from hourtally.event_files import line_compression
+from hourtally.octets import line_breaks
 
 # What a block costs beside its lines is as much as 3,000 of them do; three are under way.
 BLOCK_BYTES: Final = 28 << 20
@@ -36,13 +38,28 @@ MIN_EXPANDED_BYTES: Final = 1 << 30
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
-    """Whole lines. first_line: the number of the first, from 1. read_bytes: of the file so far."""
+    """Whole lines. first_line: the number of the first, from 1. read_bytes: of the file so far.
+
+    give_back: lets the memory of the text be read into again.
+    """
 
     first_line: int
     text: bytes
     read_bytes: int
+    give_back: Callable[[], None] | None = None
+
+    @cached_property
+    def breaks(self) -> pl.Series:
+        """The place of every LF."""
+        return line_breaks(self.text)
+
+    def end(self) -> None:
+        """Do without the text from now on."""
+        self.text = b""
+        if self.give_back is not None:
+            self.give_back()
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,10 @@ class HugeLine:
     head: bytes
     length: int
     sha256: str
+
+
+_Piece = tuple[bytes, Callable[[], None] | None]
+"""What was read, and how its memory is given back."""
 
 
 def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
@@ -66,7 +87,7 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
         with path.open("rb", buffering=0) as raw:
             size = path.stat().st_size
             if compression == "plain":
-                yield from _blocks_of(partial(_read_lines, raw), raw.tell)
+                yield from _blocks_of(partial(_read_lines, raw, []), raw.tell)
                 return
             if size == 0:
                 raise FileRefused(path, f"it is empty, which no {compression} file is")
@@ -78,20 +99,38 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
         raise FileRefused(path, reason) from error
 
 
-def _read_lines(file: io.FileIO, size: int) -> bytes:
-    """Read about so many bytes, to the end of a line: then no part of it has to be moved."""
+def _read_lines(file: io.FileIO, free: list[io.BytesIO], size: int) -> _Piece:
+    """Read about so many bytes, to the end of a line: then no part of it has to be moved.
+
+    free: memory to read into. To get new memory takes half as long as to read what it is for.
+    """
+    size = min(size, os.fstat(file.fileno()).st_size - file.tell())
+    if size <= 0:
+        return b"", None
     most = min(size, _NEAR_BYTES)
     near = os.pread(file.fileno(), most, file.tell() + size - most)
     end = near.rfind(b"\n") + 1
-    return file.read(size - most + end if end else size)
+    size = size - most + end if end else size
+    if free:
+        memory = free.pop()
+        if memory.getbuffer().nbytes < size:
+            memory.seek(size - 1)
+            memory.write(b"\0")
+        with memory.getbuffer() as buffer:
+            length = file.readinto(buffer[:size])
+        memory.truncate(length)
+    else:
+        memory = io.BytesIO(file.read(size))
+    # This is no copy, and stays as it is if anyone still has it when the memory is read into.
+    return memory.getvalue(), partial(free.append, memory)
 
 
-def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[int], bytes]:
+def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[int], _Piece]:
     """The same reads, up to a size that no compressed file of events expands to."""
     most = max(MIN_EXPANDED_BYTES, MAX_EXPANSION * size)
     expanded = 0
 
-    def bounded(count: int) -> bytes:
+    def bounded(count: int) -> _Piece:
         nonlocal expanded
         piece = read(count)
         expanded += len(piece)
@@ -101,87 +140,66 @@ def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[i
                 "this is no file of events"
             )
             raise FileRefused(path, reason)
-        return piece
+        return piece, None
 
     return bounded
 
 
-def _blocks_of(read: Callable[[int], bytes], tell: Callable[[], int]) -> Iterator[Block | HugeLine]:
+def _blocks_of(
+    read: Callable[[int], _Piece], tell: Callable[[], int]
+) -> Iterator[Block | HugeLine]:
     """Cut what `read(size)` gives at line breaks."""
     line = 1
     rest = b""
-    piece = read(BLOCK_BYTES).removeprefix(_BOM)
+    piece, give_back = read(BLOCK_BYTES)
+    if piece.startswith(_BOM):
+        piece, give_back = piece.removeprefix(_BOM), None
     while piece:
         end = piece.rfind(b"\n") + 1
         if end:
-            whole = not rest and end == len(piece)
-            text = piece if whole else b"".join((rest, memoryview(piece)[:end]))
-            lines = _count_lines(text)
-            yield from _of_few_lines(Block(line, text, tell()), lines)
-            line += lines
+            if rest or end < len(piece):
+                text, give_back = b"".join((rest, memoryview(piece)[:end])), None
+            else:
+                text = piece
             rest = piece[end:]
+            block = Block(line, text, tell(), give_back)
+            line += len(block.breaks)
+            # The block alone has its text, and may do without it before the next one is read.
+            del text, piece
+            yield from _of_few_lines(block)
         elif len(rest) + len(piece) <= MAX_KEPT_LINE_BYTES:
             rest += piece
         else:
             huge, piece = _skip_line(line, rest + piece, read)
+            give_back = None
             yield huge
             line += 1
             rest = b""
             if piece:
                 continue
-        piece = read(BLOCK_BYTES)
+        piece, give_back = read(BLOCK_BYTES)
     if rest:
         yield Block(line, rest, tell())
 
 
-def is_plain_ascii(text: bytes) -> bool:
-    """Whether it has neither DEL nor anything that is not ASCII."""
-    return not (_octets(text) >= 0x7F).any()
-
-
-def _count_lines(text: bytes) -> int:
-    """How many lines end in it. The same as `bytes.count`, which takes six times as long."""
-    return int((_octets(text) == ord("\n")).sum())
-
-
-def _octets(text: bytes) -> pl.Series:
-    octets = pa.Array.from_buffers(pa.uint8(), len(text), [None, pa.py_buffer(text)])
-    return pl.Series(_AsItIs(octets))
-
-
-@dataclass(frozen=True)
-class _AsItIs:
-    """An array for Polars, which would load much of pyarrow for one that it knew."""
-
-    array: pa.Array
-
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
-        exported: tuple[object, object] = self.array.__arrow_c_array__(requested_schema)
-        return exported
-
-
-def _of_few_lines(block: Block, lines: int) -> Iterator[Block]:
+def _of_few_lines(block: Block) -> Iterator[Block]:
     """The block itself, or its lines in several: each refused one takes 350 bytes beside itself."""
-    if lines <= MAX_BLOCK_LINES:
+    if len(block.breaks) <= MAX_BLOCK_LINES:
         yield block
         return
-    middle = len(block.text) // 2
-    end = block.text.rfind(b"\n", 0, middle) + 1 or block.text.find(b"\n", middle) + 1
-    first, second = block.text[:end], block.text[end:]
-    first_lines = _count_lines(first)
-    yield from _of_few_lines(replace(block, text=first), first_lines)
-    first_line = block.first_line + first_lines
-    yield from _of_few_lines(
-        replace(block, first_line=first_line, text=second), lines - first_lines
-    )
+    ends = (block.breaks.gather_every(MAX_BLOCK_LINES, MAX_BLOCK_LINES - 1) + 1).to_list()
+    borders = sorted({0, *ends, len(block.text)})
+    for number, (start, end) in enumerate(itertools.pairwise(borders)):
+        first_line = block.first_line + number * MAX_BLOCK_LINES
+        yield Block(first_line, block.text[start:end], block.read_bytes)
 
 
-def _skip_line(line: int, head: bytes, read: Callable[[int], bytes]) -> tuple[HugeLine, bytes]:
+def _skip_line(line: int, head: bytes, read: Callable[[int], _Piece]) -> tuple[HugeLine, bytes]:
     """Read to the end of a line too long to be held; the line, and what was read after it."""
     digest = hashlib.sha256(head)
     length = len(head)
     rest = b""
-    while piece := read(BLOCK_BYTES):
+    while piece := read(BLOCK_BYTES)[0]:
         end = piece.find(b"\n")
         tail = piece if end < 0 else piece[:end]
         digest.update(tail)

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import polars as pl
-
 from hourtally import (
     build,
     fast_lines,
@@ -42,7 +40,7 @@ NOW_MS = 1_900_000_000_000
 INGEST = {
     (storage, "sha256_of"): "hash the file (and its slices)",
     (intake, "read_blocks"): "read the file in blocks",
-    (pl, "read_lines"): "blocks to lines",
+    (parsing, "lines_between"): "blocks to lines",
     (fast_lines.FastReader, "read_plain"): "lines to events: plain ones",
     (parsing, "matching"): "lines to events: patterns of the others",
     (fast_lines.FastReader, "read_matching"): "lines to events: those that match",
