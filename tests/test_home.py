@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hourtally.home import Home
 from hourtally.hours import Hour
+from hourtally.revisions import is_built
 
 HOUR = Hour.parse("2026-11-22T13")
 
@@ -37,3 +40,24 @@ def test_the_batches_of_an_hour_are_its_slices_files_by_name(tmp_path: Path) -> 
     for name in ("b.parquet", "a.parquet", "c.parquet.tmp", ".d"):
         (home.slices(HOUR, "b").parent / name).touch()
     assert home.batches_with_slices(HOUR) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("names", "is_one"),
+    [
+        ((), False),
+        (("rev-000001-0123abcd", ".000001.json.tmp"), False),
+        (("000001.json",), True),
+        (("000002.json",), True),
+        (("1234567.json",), True),
+    ],
+)
+def test_an_hour_is_built_if_it_has_any_manifest(
+    tmp_path: Path, names: tuple[str, ...], *, is_one: bool
+) -> None:
+    folder = Home(tmp_path).hour(HOUR)
+    assert not is_built(folder)
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).touch()
+    assert is_built(folder) == is_one

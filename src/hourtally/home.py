@@ -74,7 +74,7 @@ class Home:
 
     def manifest(self, hour: Hour, revision: int) -> Path:
         """The manifest of one revision: the commit point."""
-        return self.hour(hour) / f"{revision:06d}.json"
+        return self.hour(hour) / manifest_name(revision)
 
     def staging(self, name: str) -> Path:
         """A folder for unfinished work; nothing in it counts."""
@@ -88,3 +88,8 @@ class Home:
         """The batches that have slices in an hour, committed or not, sorted."""
         slices = list_names(self.events / f"hour={hour.name}")
         return [name.removesuffix(".parquet") for name in slices if name.endswith(".parquet")]
+
+
+def manifest_name(revision: int) -> str:
+    """Of a revision's manifest, in the folder of its hour."""
+    return f"{revision:06d}.json"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hourtally import storage
 from hourtally.errors import Damaged, NotFound
-from hourtally.home import Home
+from hourtally.home import Home, manifest_name
 from hourtally.hours import Hour
 
 _MANIFEST_NAME: Final = re.compile(r"(\d{6,})\.json", re.ASCII)
@@ -67,6 +67,14 @@ def revisions_in(folder: Path) -> list[int]:
     """The same of an hour by its folder."""
     names = storage.list_names(folder)
     return sorted(int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
+
+
+def is_built(folder: Path) -> bool:
+    """Whether an hour has a revision, by its folder.
+
+    Mostly it has its first one, and to look for that takes a third of the time that a list does.
+    """
+    return (folder / manifest_name(1)).exists() or bool(revisions_in(folder))
 
 
 def current_manifest(home: Home, hour: Hour) -> Manifest | None:
