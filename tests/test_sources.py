@@ -256,6 +256,15 @@ def test_a_text_that_someone_has_stays_as_it_is(does: list[str]) -> None:
                 assert (one.text if isinstance(one, Block) else one) == text
 
 
+def test_a_file_whose_size_the_system_does_not_tell_is_read_all_the_same(tmp_path: Path) -> None:
+    source = Path("/proc/version")
+    assert source.stat().st_size == 0
+    path = tmp_path / "e.ndjson"
+    path.symlink_to(source)
+    blocks = [block for block in read(path) if isinstance(block, Block)]
+    assert b"".join(block.text for block in blocks) == source.read_bytes() != b""
+
+
 def test_no_more_memory_is_taken_than_a_file_has_bytes(tmp_path: Path) -> None:
     path = tmp_path / "e.ndjson"
     path.write_bytes(LINES)
