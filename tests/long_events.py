@@ -1,7 +1,7 @@
 """A home with work for a while: one event that touches five days of hours.
 
-As many as two workers have a share of left when the first of them are built: an interrupt that is
-sent then still finds hours that nobody has begun, also on a machine that is busy.
+So many that an interrupt, sent when the first hours are built, finds some that no worker has begun,
+on a busy machine too.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def give_back_blocks() -> None:
 
     glibc maps what is large apart, and raises the size for that to what was freed last, up to
     32 MB; the next blocks then lie between smaller ones, and what is freed among them is kept:
-    150 MB, while blocks of lines are read. Set to where it begins (mallopt(3)), that size stays.
+    60 MB, while a million lines are read. Set to where it begins (mallopt(3)), that size stays.
     Other C libraries have no such setting and no such habit.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -106,7 +106,7 @@ def _read_lines(file: io.FileIO, free: list[io.BytesIO], size: int) -> _Piece:
     """
     size = min(size, os.fstat(file.fileno()).st_size - file.tell())
     if size <= 0:
-        # The end, unless the system tells no size, or one that was.
+        # The end, or what the file got since, or a file of which the system tells no size.
         return file.read(_NEAR_BYTES), None
     most = min(size, _NEAR_BYTES)
     near = os.pread(file.fileno(), most, file.tell() + size - most)
