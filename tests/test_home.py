@@ -55,9 +55,10 @@ def test_the_batches_of_an_hour_are_its_slices_files_by_name(tmp_path: Path) -> 
 def test_an_hour_is_built_if_it_has_any_manifest(
     tmp_path: Path, names: tuple[str, ...], *, is_one: bool
 ) -> None:
-    folder = Home(tmp_path).hour(HOUR)
-    assert not is_built(folder)
+    home = Home(tmp_path)
+    folder = home.hour(HOUR)
+    assert not is_built(home, HOUR.name)
     folder.mkdir(parents=True)
     for name in names:
         (folder / name).touch()
-    assert is_built(folder) == is_one
+    assert is_built(home, HOUR.name) == is_one

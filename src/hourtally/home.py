@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,8 @@ class Home:
         """Event files that `run` ingests and leaves where they are."""
         return self.root / "inbox"
 
-    # These two and an hour's name are asked for several times an hour, of a year's hours too.
+    # What is asked for of each of a year's hours is not made anew, and named by texts: a path
+    # takes a fifth of the time that looking into a folder does.
     @cached_property
     def events(self) -> Path:
         """The slices, `hour=<name>/<batch>.parquet`."""
@@ -74,7 +76,15 @@ class Home:
 
     def manifest(self, hour: Hour, revision: int) -> Path:
         """The manifest of one revision: the commit point."""
-        return self.hour(hour) / manifest_name(revision)
+        return self.hours.joinpath(hour.name, _manifest_name(revision))
+
+    def has_first_manifest(self, hour_name: str) -> bool:
+        """Whether the first revision of an hour is committed."""
+        return os.path.exists(f"{self.hours}/{hour_name}/{_manifest_name(1)}")  # noqa: PTH110
+
+    def names_in_hour(self, hour_name: str) -> list[str]:
+        """What the folder of an hour's revisions has in it, sorted."""
+        return list_names(f"{self.hours}/{hour_name}")
 
     def staging(self, name: str) -> Path:
         """A folder for unfinished work; nothing in it counts."""
@@ -86,10 +96,9 @@ class Home:
 
     def batches_with_slices(self, hour: Hour) -> list[str]:
         """The batches that have slices in an hour, committed or not, sorted."""
-        slices = list_names(self.events / f"hour={hour.name}")
+        slices = list_names(f"{self.events}/hour={hour.name}")
         return [name.removesuffix(".parquet") for name in slices if name.endswith(".parquet")]
 
 
-def manifest_name(revision: int) -> str:
-    """Of a revision's manifest, in the folder of its hour."""
+def _manifest_name(revision: int) -> str:
     return f"{revision:06d}.json"

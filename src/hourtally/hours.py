@@ -21,7 +21,7 @@ DAY_MS = 24 * HOUR_MS
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST_SECOND = (dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH).days * 86_400
 _END_SECOND = (dt.datetime(9999, 12, 31, tzinfo=dt.UTC) - _EPOCH).days * 86_400 + 86_400
-_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}")
+_NAME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})", re.ASCII)
 # RFC 3339, section 5.6; "T" and "Z" may be lower case there. 23:59:60 is refused: POSIX
 # time, in which everything here is counted, has no such second.
 _INSTANT = re.compile(
@@ -86,7 +86,7 @@ def format_instant(instant_ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds only where there are any."""
     moment = _EPOCH + dt.timedelta(milliseconds=instant_ms)
     digits = f".{instant_ms % 1_000:03d}" if instant_ms % 1_000 else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + digits + "Z"
+    return moment.isoformat()[:19] + digits + "Z"
 
 
 @dataclass(frozen=True, order=True)
@@ -155,9 +155,12 @@ class Hour:
 def _timestamp_of(text: str) -> int:
     if re.fullmatch(r"-?\d{1,12}", text, re.ASCII):
         return int(text)
-    if not _NAME.fullmatch(text):
+    match = _NAME.fullmatch(text)
+    if match is None:
         raise ValueError(text)
-    return parse_instant_us(f"{text}:00:00Z") // 1_000_000
+    year, month, day, hour = (int(group) for group in match.groups())
+    elapsed = dt.datetime(year, month, day, hour, tzinfo=dt.UTC) - _EPOCH
+    return elapsed.days * 86_400 + elapsed.seconds
 
 
 def hours_between(first: Hour, end: Hour) -> Iterator[Hour]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hourtally import storage
 from hourtally.errors import Damaged, NotFound
-from hourtally.home import Home, manifest_name
+from hourtally.home import Home
 from hourtally.hours import Hour
 
 _MANIFEST_NAME: Final = re.compile(r"(\d{6,})\.json", re.ASCII)
@@ -60,21 +60,20 @@ class Begun:
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:
     """The numbers of an hour's revisions, ascending."""
-    return revisions_in(home.hour(hour))
+    return _revisions_in(home, hour.name)
 
 
-def revisions_in(folder: Path) -> list[int]:
-    """The same of an hour by its folder."""
-    names = storage.list_names(folder)
+def _revisions_in(home: Home, hour_name: str) -> list[int]:
+    names = home.names_in_hour(hour_name)
     return sorted(int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 
 
-def is_built(folder: Path) -> bool:
-    """Whether an hour has a revision, by its folder.
+def is_built(home: Home, hour_name: str) -> bool:
+    """Whether an hour has a revision.
 
     Mostly it has its first one, and to look for that takes a third of the time that a list does.
     """
-    return (folder / manifest_name(1)).exists() or bool(revisions_in(folder))
+    return home.has_first_manifest(hour_name) or bool(_revisions_in(home, hour_name))
 
 
 def current_manifest(home: Home, hour: Hour) -> Manifest | None:

@@ -129,5 +129,5 @@ def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> 
     # Names sort as their hours do, so none is parsed.
     built = [name for name in storage.list_names(home.hours) if _HOUR_NAME.fullmatch(name)]
     within = [name for name in built if first.name <= name < end.name]
-    current = sum(is_built(home.hours / name) for name in within)
+    current = sum(is_built(home, name) for name in within)
     return AtRest(current, closed - current)

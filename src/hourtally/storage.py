@@ -34,7 +34,7 @@ def list_folder(folder: Path) -> list[Path]:
     return [folder / name for name in list_names(folder)]
 
 
-def list_names(folder: Path) -> list[str]:
+def list_names(folder: Path | str) -> list[str]:
     """Their names: a third of the time, which looking through a year's hours can tell."""
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208 - iterdir makes a path of each
@@ -208,8 +208,8 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is none.
         Damaged: it is not such a record, or not as it was written.
     """
-    with _named(path):
-        sealed = path.read_bytes()
+    with _named(path), path.open("rb", buffering=0) as file:
+        sealed = file.readall()
     content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
     if sealed != _seal(content):
         raise Damaged(path, "its digest is not that of its content; restore the file from a copy")
