@@ -30,7 +30,6 @@ from hourtally.reading import published_hours
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
 from hourtally.staleness import AtRest, StaleHour, at_rest, stale_hours
 from hourtally.visible import escaped_message
-from hourtally.workers import build_with_workers
 
 DONE = 0
 FAILED = 1
@@ -252,6 +251,10 @@ def _build(
 ) -> BuildReport:
     with progress.shown("building", "hours") as advance:
         builder = Builder(job.home, card, job.now_ms, job.settings, force)
+        if job.workers == 1 or len(stale) < 2:
+            return builder.build(stale, advance, stop)
+        from hourtally.workers import build_with_workers
+
         return build_with_workers(builder, stale, job.workers, advance, stop)
 
 

@@ -26,8 +26,6 @@ def build_with_workers(
     stop: Stop | None = None,
 ) -> BuildReport:
     """As `Builder.build`, in several processes; the report is in order of hours."""
-    if workers == 1 or len(stale) < 2:
-        return builder.build(stale, progress, stop)
     threads = max(1, builder.settings.threads // workers)
     share = replace(builder, settings=replace(builder.settings, threads=threads))
     report = BuildReport(undone=len(stale))
