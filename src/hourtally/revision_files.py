@@ -74,9 +74,9 @@ def write_revisions(
     rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
     periods = [period for hour in hours for period in hour.periods]
     rated = rate(metered.usage, rates.values(), periods)
-    # Writing and fsyncing wait for the disk; the other work has what is left of the cores.
-    with ThreadPoolExecutor(1) as writer:
-        files = [_Files(one.folder, writer) for one in begun]
+    # One that fsyncs waits for the disk, and others go on: of hours of few rows that is a third.
+    with ThreadPoolExecutor(settings.threads) as writers:
+        files = [_Files(one.folder, writers) for one in begun]
         timestamps = [one.hour.timestamp for one in begun]
 
         def write(**tables: pl.DataFrame) -> None:
@@ -129,23 +129,23 @@ def _metered(
 
 
 class _Files:
-    """The files of a revision, written by a thread beside other work. tables: those, by name."""
+    """The files of a revision, written by threads beside other work. tables: those, by name."""
 
-    def __init__(self, folder: Path, writer: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, writers: ThreadPoolExecutor) -> None:
         self.tables: dict[str, pl.DataFrame] = {}
         self._folder = folder
-        self._writer = writer
+        self._writers = writers
         self._written: list[Future[tuple[str, dict[str, Any]]]] = []
 
     def write(self, name: str, table: pl.DataFrame) -> None:
         """Write a table durably."""
         self.tables[name] = table
         path = self._folder / f"{name}.parquet"
-        self._written.append(self._writer.submit(_write_table, path, table))
+        self._written.append(self._writers.submit(_write_table, path, table))
 
     def finish(self, path: Path, sha256: str) -> None:
         """Make a file durable that is written already."""
-        self._written.append(self._writer.submit(_finish_file, path, sha256))
+        self._written.append(self._writers.submit(_finish_file, path, sha256))
 
     @property
     def rows(self) -> dict[str, int]:
