@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -196,6 +197,34 @@ def test_a_terminal_has_its_width_respected_and_headings_bold(
 
     assert lines[0] == "\x1b[1macme, hour 2026-11-02T09 (UTC); cents, USD\x1b[0m"
     assert lines[3] == "  of it cpu                  12      98.0%"
+
+
+def test_what_rich_would_take_for_markup_is_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    print_view(DEEP, HOUR, "[red]a[/red]:bug:", "USD", NO_FILTERS)
+    heading, *_ = terminal.getvalue().splitlines()
+
+    assert heading == "\x1b[1m[red]a[/red]:bug:, hour 2026-11-02T09 (UTC); cents, USD\x1b[0m"
+
+
+def test_a_pipe_does_not_wait_for_rich() -> None:
+    program = (
+        "import sys\n"
+        "from hourtally.hours import Hour\n"
+        "from hourtally.tables import print_view\n"
+        f"print_view({DEEP!r}, Hour({HOUR.timestamp}), 'acme', 'USD', {{}})\n"
+        "print('rich' in sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    lines = run.stdout.splitlines()
+
+    assert lines[0] == "acme, hour 2026-11-02T09 (UTC); cents, USD"
+    assert lines[-1] == "False"
 
 
 def totals(

@@ -8,31 +8,60 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-from rich.cells import cell_len as measured_cells
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, TextIO
 
 from hourtally.money import format_cents
 from hourtally.visible import escaped
 
-# A pipe has no width: no line of it may be cut or broken.
-_PIPE_WIDTH = 100_000
+if TYPE_CHECKING:
+    from rich.console import Console
+
 # A label is not cut shorter than this, however narrow the terminal is.
 _LEAST_LABEL_WIDTH = 16
 _GAP = "  "
 
 
-def console() -> Console:
-    """Standard output: as wide as the terminal, and without any limit or colour where piped."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, no_color=True, width=_PIPE_WIDTH, soft_wrap=True)
+class Pipe:
+    """Standard output that is no terminal: without width or style, no line is cut or broken.
+
+    It does what is asked of a `Console`, without the time that loading rich takes.
+    """
+
+    width = None
+
+    @property
+    def file(self) -> TextIO:
+        """Where it goes."""
+        return sys.stdout
+
+    @property
+    def encoding(self) -> str:
+        """Of what goes there."""
+        return sys.stdout.encoding
+
+    def print(self, text: str = "", style: str = "", *, soft_wrap: bool = True) -> None:
+        """A line as it is."""
+        del style, soft_wrap
+        self.file.write(f"{text}\n")
+        self.file.flush()
+
+
+def console() -> Console | Pipe:
+    """Standard output: as wide as the terminal, or without any limit or colour where piped."""
+    if not sys.stdout.isatty():
+        return Pipe()
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def cell_len(text: str) -> int:
     """How many cells of a terminal a text takes: most are plain, and a year has 8,760 rows."""
-    return len(text) if text.isascii() else measured_cells(text)
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len as measured_cells
+
+    return measured_cells(text)
 
 
 def lines_of(labels: Sequence[str], columns: Sequence[list[str]], width: int | None) -> list[str]:
@@ -116,7 +145,7 @@ def _shortened(text: str, width: int) -> str:
     return f"{head}…{tail}"
 
 
-def print_lines(out: Console, lines: Sequence[str]) -> None:
+def print_lines(out: Console | Pipe, lines: Sequence[str]) -> None:
     """A heading and rows."""
     print_text(out, lines[0], style="bold")
     rows = "".join(f"{line}\n" for line in lines[1:])
@@ -124,11 +153,11 @@ def print_lines(out: Console, lines: Sequence[str]) -> None:
     out.file.flush()
 
 
-def print_text(out: Console, text: str, style: str = "") -> None:
+def print_text(out: Console | Pipe, text: str, style: str = "") -> None:
     """A line of any text, its control characters made visible, however wide."""
-    out.print(Text(_encodable(escaped(text), out)), style=style, soft_wrap=True)
+    out.print(_encodable(escaped(text), out), style=style, soft_wrap=True)
 
 
-def _encodable(text: str, out: Console) -> str:
+def _encodable(text: str, out: Console | Pipe) -> str:
     """Text with escapes for what the terminal's encoding does not have."""
     return text.encode(out.encoding, "backslashreplace").decode(out.encoding)

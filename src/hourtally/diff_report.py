@@ -48,8 +48,7 @@ def print_changes(
         if len(rows):
             out.print()
             print_text(out, f"{level}: {len(rows)} changed", style="bold")
-            width = out.width if out.is_terminal else None
-            print_lines(out, _lines(level, rows.head(MOST_SHOWN), width))
+            print_lines(out, _lines(level, rows.head(MOST_SHOWN), out.width))
             if len(rows) > MOST_SHOWN:
                 print_text(out, f"… and {len(rows) - MOST_SHOWN} smaller changes")
 

@@ -50,8 +50,7 @@ def print_ingest(report: IngestReport) -> None:
     if any(notes):
         columns.append(texts("note", notes))
     out = console()
-    width = out.width if out.is_terminal else None
-    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, width))
+    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, out.width))
 
 
 def _note(receipt: IngestReceipt) -> str:

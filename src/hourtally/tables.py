@@ -38,8 +38,7 @@ def print_view(
     said = "".join(f", {name} {value}" for name, value in filters.items() if value is not None)
     out = console()
     print_text(out, f"{customer}, hour {hour} (UTC){said}; cents, {currency}", style="bold")
-    width = out.width if out.is_terminal else None
-    for number, lines in enumerate(view_tables(view, width)):
+    for number, lines in enumerate(view_tables(view, out.width)):
         if number:
             out.print()
         print_lines(out, lines)
@@ -76,7 +75,7 @@ def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
             counts("hours", [one.hours for one in totals]),
             counts("with events", [one.used_hours for one in totals]),
         ]
-    print_lines(out, lines_of(["", *labels], columns, out.width if out.is_terminal else None))
+    print_lines(out, lines_of(["", *labels], columns, out.width))
     if not any(one.used_hours for one in totals):
         out.print("It had no events in any of them. Ids are taken exactly as events have them.")
 
@@ -92,8 +91,7 @@ def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
         texts("from", [row.active_from for row in rows]),
         texts("until", [row.active_until for row in rows]),
     ]
-    width = out.width if out.is_terminal else None
-    print_lines(out, lines_of(["id", *(row.id for row in rows)], columns, width))
+    print_lines(out, lines_of(["id", *(row.id for row in rows)], columns, out.width))
 
 
 def print_tokens(tokens: Sequence[Token]) -> None:
