@@ -51,6 +51,8 @@ def reasons_of(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, 
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
+    if built == inputs:
+        return ()
     have, had = set(inputs["batches"]), set(built["batches"])
     reasons = {
         NEW_BATCH: have - had,
