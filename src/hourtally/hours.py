@@ -42,7 +42,7 @@ def parse_instant_us(text: str) -> int:
         raise ValueError(message)
     year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
-    moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+    local_seconds = _seconds_of(year, month, day, hour, minute, second)
     microseconds = int((fraction or "0").ljust(6, "0")[:6])
     offset_seconds = 0
     if sign:
@@ -52,8 +52,7 @@ def parse_instant_us(text: str) -> int:
         offset_seconds = int(offset_hours) * 3_600 + int(offset_minutes) * 60
         if sign == "-":
             offset_seconds = -offset_seconds
-    elapsed = moment - _EPOCH
-    whole_seconds = elapsed.days * 86_400 + elapsed.seconds - offset_seconds
+    whole_seconds = local_seconds - offset_seconds
     check_year(whole_seconds * 1_000)
     return whole_seconds * 1_000_000 + microseconds
 
@@ -159,7 +158,14 @@ def _timestamp_of(text: str) -> int:
     if match is None:
         raise ValueError(text)
     year, month, day, hour = (int(group) for group in match.groups())
-    elapsed = dt.datetime(year, month, day, hour, tzinfo=dt.UTC) - _EPOCH
+    return _seconds_of(year, month, day, hour)
+
+
+def _seconds_of(
+    year: int, month: int, day: int, hour: int, minute: int = 0, second: int = 0
+) -> int:
+    """Unix seconds of a date and time of day in UTC."""
+    elapsed = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC) - _EPOCH
     return elapsed.days * 86_400 + elapsed.seconds
 
 
