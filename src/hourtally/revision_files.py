@@ -39,6 +39,8 @@ from hourtally.settings import Settings
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
+# Also where a build may use one core only, as it does beside other workers.
+_LEAST_WRITERS: Final = 2
 
 
 def write_revisions(
@@ -75,7 +77,7 @@ def write_revisions(
     periods = [period for hour in hours for period in hour.periods]
     rated = rate(metered.usage, rates.values(), periods)
     # One that fsyncs waits for the disk, and others go on: of hours of few rows that is a third.
-    with ThreadPoolExecutor(settings.threads) as writers:
+    with ThreadPoolExecutor(max(_LEAST_WRITERS, settings.threads)) as writers:
         files = [_Files(one.folder, writers) for one in begun]
         timestamps = [one.hour.timestamp for one in begun]
 
