@@ -22,10 +22,11 @@ test: $(INSTALLED)   ## Run the tests
 torture: $(INSTALLED)   ## Run the tests of faults and hostile input at full length (an hour)
 	@$(BIN)/pytest tests/torture --long -v $(OPTIONS)
 
-lint: $(INSTALLED)   ## Check format, lint rules and types
+lint: $(INSTALLED)   ## Check format, lint rules, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
 bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (half an hour)

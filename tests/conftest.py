@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from hourtally.home import Home
-from hourtally.prefect_env import serverless_environment
+from hourtally.jobs.prefect_environment import serverless_environment
+from hourtally.store.layout import Home
 
 if TYPE_CHECKING:
-    from tests.prefect_server import PrefectServer
+    from tests.support.prefect_server import PrefectServer
 
 # A first example may import Polars or DuckDB, which no deadline for an example allows for.
 settings.register_profile("dev", deadline=None)
@@ -52,7 +52,7 @@ def long(request: pytest.FixtureRequest) -> bool:
 def prefect_server() -> Iterator[PrefectServer]:
     """One real Prefect server for all tests; it takes 9 seconds to start."""
     # Not before the environment above.
-    from tests.prefect_server import PrefectServer
+    from tests.support.prefect_server import PrefectServer
 
     with tempfile.TemporaryDirectory(prefix="hourtally-prefect-") as folder:
         server = PrefectServer(Path(folder))

@@ -13,7 +13,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until there is something to leave whole, which `cli.main` sees to.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from hourtally.cli import main as run
+    from hourtally.cli.app import main as run
 
     run()
 

@@ -18,46 +18,40 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hourtally import (
-    build,
-    fast_lines,
-    ingests,
-    intake,
-    parsing,
-    revision_files,
-    runs,
-    slices_file,
-    storage,
-)
-from hourtally.builds import Builder
-from hourtally.home import Home
+from hourtally.build import pipeline, publish
+from hourtally.build.builder import Builder
+from hourtally.build.staleness import stale_hours
+from hourtally.ingest import files, slices_writer, staging
+from hourtally.ingest.external_sort import runs
+from hourtally.ingest.ndjson import duckdb_reader, parser
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
-from hourtally.staleness import stale_hours
+from hourtally.store import durable
+from hourtally.store.layout import Home
 
 NOW_MS = 1_900_000_000_000
 # What is looked up where, and the stage that it is.
 INGEST = {
-    (storage, "sha256_of"): "hash the file (and its slices)",
-    (intake, "read_blocks"): "read the file in blocks",
-    (parsing, "lines_between"): "blocks to lines",
-    (fast_lines.FastReader, "read_plain"): "lines to events: plain ones",
-    (parsing, "matching"): "lines to events: patterns of the others",
-    (fast_lines.FastReader, "read_matching"): "lines to events: those that match",
-    (intake, "slices_of"): "events to slices",
+    (durable, "sha256_of"): "hash the file (and its slices)",
+    (staging, "read_blocks"): "read the file in blocks",
+    (parser, "lines_between"): "blocks to lines",
+    (duckdb_reader.FastReader, "read_plain"): "lines to events: plain ones",
+    (parser, "matching"): "lines to events: patterns of the others",
+    (duckdb_reader.FastReader, "read_matching"): "lines to events: those that match",
+    (staging, "slices_of"): "events to slices",
     (runs.Runs, "add"): "slices to runs",
-    (intake, "_together"): "put portions together",
-    (slices_file.SlicesWriter, "write"): "encode Parquet",
-    (storage, "fsync_file"): "fsync",
+    (staging, "_together"): "put portions together",
+    (slices_writer.SlicesWriter, "write"): "encode Parquet",
+    (durable, "fsync_file"): "fsync",
 }
 BUILD = {
-    (build, "check_slices"): "hash the slices",
-    (revision_files, "meter"): "metering: identities, usage",
-    (revision_files, "rate"): "rating",
-    (revision_files, "roll_up"): "rollup",
-    (revision_files, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",
-    (revision_files, "_write_documents"): "documents: text and digests, written",
-    (revision_files, "_finish_file"): "fsync and hash files",
+    (publish, "check_slices"): "hash the slices",
+    (pipeline, "meter"): "metering: identities, usage",
+    (pipeline, "rate"): "rating",
+    (pipeline, "roll_up"): "rollup",
+    (pipeline, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",
+    (pipeline, "_write_documents"): "documents: text and digests, written",
+    (pipeline, "_finish_file"): "fsync and hash files",
 }
 
 
@@ -121,7 +115,7 @@ def main() -> None:
     card = load_rate_card(home.rates)
     found = {
         "ingest": seconds_by_stage(
-            INGEST, lambda: ingests.ingest_paths(home, [file], NOW_MS, settings)
+            INGEST, lambda: files.ingest_paths(home, [file], NOW_MS, settings)
         )
     }
     stale = stale_hours(home, card, NOW_MS, settings.settle_ms)

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from hourtally.hours import Hour, hours_between
+from hourtally.model.hours import Hour, hours_between
 from hourtally.ratecard import RatesInForce, parse_rate_card
-from tests.card_texts import card_text, problems_of, rate_text
+from tests.support.card_texts import card_text, problems_of, rate_text
 
 pytestmark = pytest.mark.bench
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from hourtally.storage import to_sealed_json
+from hourtally.store.durable import to_sealed_json
 from tests.torture.disk_model import Tree
 
 _MANIFEST: Final = re.compile(r"hours/([^/]+)/\d{6}\.json")

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hourtally.export import export_hours
-from hourtally.home import Home
-from hourtally.jobs import FAILED
+from hourtally.cli.jobs import FAILED
+from hourtally.published.export import export_hours
+from hourtally.store.layout import Home
 from hourtally.verify import verify_hours
-from tests.command_line import NOW, hourtally
+from tests.support.command_line import NOW, hourtally
 from tests.torture.scenario import (
     HOURS,
     RANGE,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.command_line import environment
+from tests.support.command_line import environment
 
 # What a defect may take of a machine before it is ended: address space, of which engines reserve
 # more than they use.
@@ -45,7 +45,7 @@ def tell_and_leave(code):
     report.write_text(status.read_text())
     leave(code)
 os._exit = tell_and_leave
-from hourtally.cli import main
+from hourtally.cli.app import main
 main()
 """
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from tests.card_texts import RIGHT, card_text, rate_text
-from tests.quarantine_values import CASES
-from tests.twisted_lines import INSTANTS, NUMBERS, OTHERS, TEXTS
+from tests.support.card_texts import RIGHT, card_text, rate_text
+from tests.support.quarantine_values import CASES
+from tests.support.twisted_lines import INSTANTS, NUMBERS, OTHERS, TEXTS
 
 _LONGEST_SEED = 4_096
 EVENT_SEEDS = [case.line for case in CASES if len(case.line) <= _LONGEST_SEED]

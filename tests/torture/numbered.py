@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from unittest.mock import patch
 
-from hourtally.cli import main
+from hourtally.cli.app import main
 
 _numbers = itertools.count(1)
 

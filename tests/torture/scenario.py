@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally import reading
-from hourtally.builds import Builder
-from hourtally.home import Home
-from hourtally.hours import Hour, parse_instant_ms
-from hourtally.ingests import ingest_inbox
+from hourtally.build.builder import Builder
+from hourtally.build.staleness import stale_hours
+from hourtally.ingest.files import ingest_inbox
+from hourtally.model.hours import Hour, parse_instant_ms
+from hourtally.published import reader
+from hourtally.published.reader import find_document
 from hourtally.ratecard import RateCard, load_rate_card
-from hourtally.reading import find_document
 from hourtally.settings import Settings
-from hourtally.staleness import stale_hours
-from tests.command_line import NOW
-from tests.golden_hour import RATES
+from hourtally.store.layout import Home
+from tests.support.command_line import NOW
+from tests.support.golden_hour import RATES
 
 Json = dict[str, Any]
 
@@ -110,7 +110,7 @@ def copy_home(home: Home, folder: Path) -> Home:
 
 def forget_what_was_read() -> None:
     """Read as a process does that has just begun."""
-    reading._read_customers.cache_clear()
+    reader._read_customers.cache_clear()
 
 
 def answers(home: Home, hour: Hour) -> dict[str, bytes] | None:

@@ -11,14 +11,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from hourtally import rating
-from hourtally.cli import call
-from hourtally.events import MAX_INTERVAL_MS, MAX_QUANTITY
-from hourtally.hours import HOUR_MS, Hour
-from hourtally.money import MAX_NANOCENTS, MAX_NUMERATOR
+from hourtally.cli.app import call
+from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY
+from hourtally.model.hours import HOUR_MS, Hour
+from hourtally.model.money import MAX_NANOCENTS, MAX_NUMERATOR
+from hourtally.model.schemas import USAGE
 from hourtally.ratecard import Rate
-from hourtally.schemas import USAGE
-from tests.quarantine_lines import Case, cluster, resource
+from hourtally.stages import rating
+from tests.support.quarantine_lines import Case, cluster, resource
 
 HOUR = Hour.parse("2026-11-22T13")
 NOW = "2026-11-22T15:00:00Z"

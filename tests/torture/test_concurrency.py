@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hourtally.home import Home
-from hourtally.revisions import read_manifest, revisions_of
+from hourtally.store.layout import Home
+from hourtally.store.manifests import read_manifest, revisions_of
 from hourtally.verify import verify_hours
-from tests.command_line import environment
+from tests.support.command_line import environment
 from tests.torture.scenario import (
     FIRST,
     HOURS,

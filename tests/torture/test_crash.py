@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import NOW, hourtally
+from tests.support.command_line import NOW, hourtally
 from tests.torture.jobs import JOBS, Trial, sampled, telling
 from tests.torture.scenario import HOURS
 from tests.torture.tracing import OPENING, WRITING, effected, why_not

@@ -16,20 +16,20 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from hourtally.builds import Builder
-from hourtally.changes import changes_between
+from hourtally.build.builder import Builder
+from hourtally.build.staleness import FORCED, StaleHour
+from hourtally.build.status import batches_of, hour_statuses
 from hourtally.errors import HourtallyError
-from hourtally.explain import explain
-from hourtally.home import Home
-from hourtally.hours import Hour
-from hourtally.listing import list_totals
-from hourtally.reading import find_document
-from hourtally.revisions import current_manifest, read_manifest
-from hourtally.staleness import FORCED, StaleHour
-from hourtally.status import batches_of, hour_statuses
+from hourtally.model.hours import Hour
+from hourtally.published.diff import changes_between
+from hourtally.published.explain import explain
+from hourtally.published.reader import find_document
+from hourtally.published.totals import list_totals
+from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest, read_manifest
 from hourtally.verify import verify_hours
-from tests.command_line import NOW, hourtally
-from tests.small_homes import many_small_builds
+from tests.support.command_line import NOW, hourtally
+from tests.support.small_homes import many_small_builds
 from tests.torture.scenario import (
     CUSTOMERS,
     HOURS,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import command, environment
+from tests.support.command_line import command, environment
 from tests.torture.jobs import JOBS, Trial
 
 log = logging.getLogger(__name__)

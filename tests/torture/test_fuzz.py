@@ -22,15 +22,15 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import RateCardError
-from hourtally.events import MAX_INTERVAL_MS, MAX_QUANTITY, RULES, check_line
-from hourtally.hours import Hour
-from hourtally.jsonlines import Rejection
-from hourtally.parsing import LineParser
+from hourtally.events.strict_json import Rejection
+from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY, RULES, check_line
+from hourtally.ingest.ndjson.parser import LineParser
+from hourtally.model.hours import Hour
 from hourtally.ratecard import RatesInForce, load_rate_card, parse_rate_card
-from tests import strategies
-from tests.command_line import ROOT
-from tests.quarantine_lines import NOW_MS
-from tests.test_layouts import ENGINE, assert_parsed_as_judged
+from tests.ingest.ndjson.test_line_shapes import ENGINE, assert_parsed_as_judged
+from tests.support import strategies
+from tests.support.command_line import ROOT
+from tests.support.quarantine_lines import NOW_MS
 from tests.torture.mutating import (
     CARD_SEEDS,
     CARD_TOKENS,

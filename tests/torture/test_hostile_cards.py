@@ -8,7 +8,7 @@ import pytest
 
 from hourtally.errors import RateCardError
 from hourtally.ratecard import RateCard, load_rate_card, parse_rate_card
-from tests.card_texts import RIGHT, card_text, problems_of, rate_text
+from tests.support.card_texts import RIGHT, card_text, problems_of, rate_text
 from tests.torture.measured import measured
 
 # All that a card may not say of an instant or a price; what the sentence about it has in it.

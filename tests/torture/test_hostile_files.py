@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from hourtally.cli import call
-from hourtally.jsonlines import MAX_LINE_BYTES
-from hourtally.sources import MAX_KEPT_LINE_BYTES, MIN_EXPANDED_BYTES
-from tests.quarantine_lines import PLAIN, resource
+from hourtally.cli.app import call
+from hourtally.events.strict_json import MAX_LINE_BYTES
+from hourtally.ingest.ndjson.blocks import MAX_KEPT_LINE_BYTES, MIN_EXPANDED_BYTES
+from tests.support.quarantine_lines import PLAIN, resource
 from tests.torture.measured import Measured, measured
 
 MIB = 1 << 20

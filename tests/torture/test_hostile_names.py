@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hourtally import progress
-from hourtally.cli import call
-from hourtally.export_tree import folder_name
-from tests.command_line import ROOT
-from tests.quarantine_lines import PLAIN, resource
+from hourtally.cli.app import call
+from hourtally.cli.output import progress_bar
+from hourtally.published.export_tree import folder_name
+from tests.support.command_line import ROOT
+from tests.support.quarantine_lines import PLAIN, resource
 
 NOW = ("--now", "2026-11-22T15:00:00Z")
 # Escape, a line break with a line of its own, C1's CSI, a right-to-left override, a NEL.
@@ -86,7 +86,7 @@ def test_a_file_of_an_evil_name_is_told_visibly_and_recorded_exactly(
 def test_progress_shows_the_name_of_a_file_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress.shown("ingesting", "bytes") as advance:
+    with progress_bar.shown("ingesting", "bytes") as advance:
         assert advance is not None
         advance(1, 2, "\x1b]0;owned\x07\u202e[bold]")
     assert "\x1b]0;" not in terminal.getvalue()

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
-from hourtally import parquet_columns
 from hourtally.errors import FileRefused
-from hourtally.parquet_source import read_parquet
-from tests.command_line import environment
-from tests.quarantine_lines import NOW_MS
-from tests.test_parquet_source import END_MS, START_MS, UTC_MS, cluster, event
+from hourtally.ingest.parquet import columns as parquet_columns
+from hourtally.ingest.parquet.reader import read_parquet
+from tests.ingest.parquet.test_reader import END_MS, START_MS, UTC_MS, cluster, event
+from tests.support.command_line import environment
+from tests.support.quarantine_lines import NOW_MS
 from tests.torture.measured import Measured, measured
 
 MOST_MIB = 700
@@ -196,7 +196,7 @@ _READS_ANY = """
 import random, sys
 from pathlib import Path
 from hourtally.errors import FileRefused
-from hourtally.parquet_source import read_parquet
+from hourtally.ingest.parquet.reader import read_parquet
 from tests.torture.mutating import mutated
 seed, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
 read = 0

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from hourtally.home import Home
-from hourtally.hours import Hour
-from hourtally.tokens import add_token
-from tests.published import document, publish
-from tests.serving import WAIT_SECONDS, Served, received, serving
+from hourtally.model.hours import Hour
+from hourtally.server.tokens import add_token
+from hourtally.store.layout import Home
+from tests.support.published import document, publish
+from tests.support.serving import WAIT_SECONDS, Served, received, serving
 from tests.torture.measured import needs_proc
 from tests.torture.mutating import mutated
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from hourtally.events import check_line
-from hourtally.jsonlines import Rejection
-from hourtally.parsing import LineParser
-from hourtally.sources import Block
-from tests.quarantine_lines import NOW_MS, PLAIN
-from tests.test_layouts import ENGINE
+from hourtally.events.strict_json import Rejection
+from hourtally.events.validation import check_line
+from hourtally.ingest.ndjson.blocks import Block
+from hourtally.ingest.ndjson.parser import LineParser
+from tests.ingest.ndjson.test_line_shapes import ENGINE
+from tests.support.quarantine_lines import NOW_MS, PLAIN
 from tests.torture.json_texts import (
     ACCEPTED,
     DECIDED_ACCEPTED,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hourtally.cli import call
-from tests.command_line import NOW, ROOT
-from tests.quarantine_lines import PLAIN
+from hourtally.cli.app import call
+from tests.support.command_line import NOW, ROOT
+from tests.support.quarantine_lines import PLAIN
 
 FIRST = "2026-11-02T09"
 BATCH = "ddf63842213b6287"

@@ -13,13 +13,13 @@ from typing import Final
 
 import pytest
 
-from hourtally.builds import Builder
+from hourtally.build.builder import Builder
+from hourtally.build.staleness import stale_hours
 from hourtally.errors import StorageFault
-from hourtally.export import export_hours
-from hourtally.home import Home
-from hourtally.staleness import stale_hours
+from hourtally.published.export import export_hours
+from hourtally.store.layout import Home
 from hourtally.verify import verify_hours
-from tests.small_homes import many_small_builds
+from tests.support.small_homes import many_small_builds
 from tests.torture.committed import broken
 from tests.torture.disk_model import Disk, Fsync, Mark, Rename, Step, Tree
 from tests.torture.recording import Recorder, recording

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.command_line import environment
+from tests.support.command_line import environment
 
 WRITING: Final = frozenset(
     {"write", "pwrite64", "writev", "ftruncate", "fallocate", "fsync", "fdatasync", "sync"}

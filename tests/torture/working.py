@@ -12,10 +12,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from hourtally.home import Home
-from hourtally.hours import Hour
-from hourtally.reading import read_documents
-from hourtally.revisions import Manifest, current_manifest
+from hourtally.model.hours import Hour
+from hourtally.published.reader import read_documents
+from hourtally.store.layout import Home
+from hourtally.store.manifests import Manifest, current_manifest
 from tests.torture.scenario import HOURS, run
 
 

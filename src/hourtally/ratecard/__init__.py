@@ -15,7 +15,7 @@ from hourtally.ratecard.card import (
 )
 from hourtally.ratecard.parsing import load_rate_card, parse_rate_card
 from hourtally.ratecard.selection import RatesInForce, select
-from hourtally.ratecard.statement import keep_statement, read_statement
+from hourtally.ratecard.snapshot import keep_statement, read_statement
 
 __all__ = [
     "METERS",

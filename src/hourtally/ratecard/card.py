@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from hourtally.hours import HOUR_MS, Hour, format_instant
-from hourtally.money import NANOCENTS_PER_CENT
+from hourtally.model.hours import HOUR_MS, Hour, format_instant
+from hourtally.model.money import NANOCENTS_PER_CENT
 
 # Of each meter: the noun of its units ("vcpu" gives vcpu-hour and vcpu-month), and how many
 # of the quantity that events carry (millicores, MiB, gpuMilli, clusters) make one of it.

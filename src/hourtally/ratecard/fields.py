@@ -9,7 +9,7 @@ from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
-from hourtally.hours import parse_instant_ms
+from hourtally.model.hours import parse_instant_ms
 from hourtally.ratecard.card import SELECTORS
 
 DEFAULT_MONTH_HOURS = 720

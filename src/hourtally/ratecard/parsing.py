@@ -14,9 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally.components import RESOURCE_TYPES
 from hourtally.errors import RateCardError
-from hourtally.hours import format_instant
+from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.hours import format_instant
 from hourtally.ratecard.card import METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, shown
 

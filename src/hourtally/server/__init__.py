@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from hourtally.errors import HourtallyError
-from hourtally.home import Home
+from hourtally.store.layout import Home
 
 
 def serve(home: Home, *, host: str, port: int, customer: str | None, tokens: Path | None) -> int:
     """Serve published hours until told to stop; the exit status. See `running.run`."""
     try:
-        from hourtally.server.running import run
+        from hourtally.server.process import run
     except ModuleNotFoundError as error:
         if error.name not in {"uvicorn", "h11"}:
             raise

@@ -15,9 +15,10 @@ from importlib.resources import files
 from typing import Any
 
 from hourtally.errors import Damaged, HourtallyError, TokensError
+from hourtally.model.printable import escaped
 from hourtally.server import requests
-from hourtally.server.answers import Answer, Header, document, refused, unless_known
 from hourtally.server.requests import Refusal, ViewRequest
+from hourtally.server.responses import Answer, Header, document, refused, unless_known
 from hourtally.server.usage import Usage
 
 Scope = MutableMapping[str, Any]
@@ -80,7 +81,7 @@ class App:
         assert asked is not None
         answer: Answer | None
         if isinstance(asked, ViewRequest):
-            answer = self._usage.kept_view(customer, asked)
+            answer = self._usage.cached_view(customer, asked)
             if answer is None:
                 answer = await asyncio.to_thread(self._usage.view, customer, asked)
         else:
@@ -96,24 +97,17 @@ def log_request(
     log.info(
         "method=%s path=%s status=%d bytes=%d ms=%.2f customer=%s",
         method,
-        visible(raw_path.decode("ascii", "backslashreplace")),
+        escaped(raw_path.decode("ascii", "backslashreplace")),
         status,
         sent,
         (time.perf_counter() - started) * 1_000,
-        "-" if customer is None else visible(json.dumps(customer, ensure_ascii=False)),
+        "-" if customer is None else escaped(json.dumps(customer, ensure_ascii=False)),
     )
-
-
-def visible(text: str) -> str:
-    """Text without a character that ends a line, or that a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
 def _description(*, asks_for_token: bool) -> bytes:
     """The OpenAPI description of what this server answers."""
-    text = files("hourtally").joinpath("server/openapi.json").read_bytes()
+    text = files("hourtally.server").joinpath("openapi.json").read_bytes()
     if asks_for_token:
         return text
     described = json.loads(text)
@@ -178,7 +172,7 @@ def _headers_of(refusal: Refusal) -> list[Header]:
 def _hidden(fault: Exception) -> Refusal:
     """What a client is told of a fault that is not its own; the log is told all of it."""
     if isinstance(fault, HourtallyError):
-        log.error("%s", visible(str(fault)))
+        log.error("%s", escaped(str(fault)))
     else:
         log.error("a request failed", exc_info=fault)
     if isinstance(fault, TokensError):

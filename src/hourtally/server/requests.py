@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from hourtally.components import RESOURCE_TYPES
 from hourtally.errors import WrongUse
-from hourtally.hours import Hour, check_year
+from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.hours import Hour, check_year
 
 MAX_TARGET_BYTES = 8_192
 DEFAULT_PER_PAGE = 50

@@ -8,35 +8,40 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from threading import Lock
+from typing import NamedTuple, TypeVar
 
 # What reading imports when it comes to it: here, so that the first request need not wait 0.1 s.
 import pyarrow.parquet  # noqa: F401
+from cachetools import LRUCache
 
 from hourtally import __version__
 from hourtally.errors import WrongUse
-from hourtally.home import Home
-from hourtally.hours import Hour, format_instant
-from hourtally.reading import read_customers, read_document
-from hourtally.revisions import Manifest, current_manifest
-from hourtally.server.answers import Answer, etag_of, found
-from hourtally.server.kept import Kept
+from hourtally.model.hours import Hour, format_instant
+from hourtally.published.reader import read_customers, read_document
+from hourtally.published.views import view, zero_document
 from hourtally.server.requests import Filters, ListRequest, Refusal, ViewRequest, cursor_after
-from hourtally.storage import storage_faults
-from hourtally.views import view, zero_document
+from hourtally.server.responses import Answer, etag_of, found
+from hourtally.store.durable import storage_faults
+from hourtally.store.layout import Home
+from hourtally.store.manifests import Manifest, current_manifest
 
 # 5,000 manifests of 2 KB, views of 64 MiB together, 50,000 lines of lists of 0.5 KB.
-_KEPT_HOURS = 5_000
-_KEPT_VIEW_BYTES = 64 << 20
-_KEPT_LINES = 50_000
+_CACHED_HOURS = 5_000
+_CACHED_VIEW_BYTES = 64 << 20
+_CACHED_LINES = 50_000
 # What an answer takes beside its body.
 _ANSWER_BYTES = 1_024
 
 _PAAS = b',"paasUsage":{"price":'
 _BYOC = b',"byocUsage":'
+
+
+Value = TypeVar("Value")
 
 
 class _Newest(NamedTuple):
@@ -53,16 +58,18 @@ class Usage:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._newest: Kept[_Newest] = Kept(_KEPT_HOURS)
-        self._views: Kept[Answer] = Kept(_KEPT_VIEW_BYTES)
-        self._lines: Kept[bytes] = Kept(_KEPT_LINES)
+        self._newest: LRUCache[Hashable, _Newest] = LRUCache(_CACHED_HOURS)
+        self._views: LRUCache[Hashable, Answer] = LRUCache(_CACHED_VIEW_BYTES, _answer_bytes)
+        self._lines: LRUCache[Hashable, bytes] = LRUCache(_CACHED_LINES)
+        # The caches of cachetools are not safe to share between threads by themselves.
+        self._lock = Lock()
 
-    def kept_view(self, customer: str, asked: ViewRequest) -> Answer | None:
+    def cached_view(self, customer: str, asked: ViewRequest) -> Answer | None:
         """The view, if it takes no time: it was asked for before, of the same revision."""
-        newest = self._newest.get(asked.timestamp)
+        newest = self._cached(self._newest, asked.timestamp)
         if newest is None or _names(newest.folder) != newest.names:
             return None
-        return self._views.get((newest.key, customer, asked.filters))
+        return self._cached(self._views, (newest.key, customer, asked.filters))
 
     def view(self, customer: str, asked: ViewRequest) -> Answer:
         """The canonical bytes of a customer's view of an hour.
@@ -84,7 +91,7 @@ class Usage:
         etag = etag_of(__version__.encode(), digest, json.dumps(asked.filters).encode())
         answer = found(body, etag)
         key = (newest.key, customer, asked.filters)
-        self._views.put(key, answer, len(body) + _ANSWER_BYTES)
+        self._cache(self._views, key, answer)
         return answer
 
     def list(self, customer: str, asked: ListRequest) -> Answer:
@@ -127,19 +134,19 @@ class Usage:
 
     def _line(self, newest: _Newest, customer: str, filters: Filters) -> bytes:
         key = (newest.key, customer, filters)
-        line = self._lines.get(key)
+        line = self._cached(self._lines, key)
         if line is None:
             shown = _view(newest.manifest, customer, filters)
             start = shown.index(_PAAS)
             price = shown[start : shown.index(b"}", start) + 1]
             byoc = shown[shown.rindex(_BYOC) : -len(b"}}")]
             line = b'{"timestamp":%d%b}%b}' % (newest.manifest.hour.timestamp, price, byoc)
-            self._lines.put(key, line)
+            self._cache(self._lines, key, line)
         return line
 
     def _find(self, timestamp: int) -> _Newest | None:
         """The newest revision of an hour; None where there is no such hour or none of it."""
-        newest = self._newest.get(timestamp)
+        newest = self._cached(self._newest, timestamp)
         if newest is None:
             try:
                 hour = Hour(timestamp)
@@ -159,8 +166,22 @@ class Usage:
         # The rest of a manifest may be a thousand conflicts.
         record = {name: manifest.record[name] for name in ("folder", "files")}
         newest = _Newest(folder, names, replace(manifest, record=record), str(manifest.folder))
-        self._newest.put(timestamp, newest)
+        self._cache(self._newest, timestamp, newest)
         return newest
+
+    def _cached(self, cache: LRUCache[Hashable, Value], key: Hashable) -> Value | None:
+        with self._lock:
+            return cache.get(key)
+
+    def _cache(self, cache: LRUCache[Hashable, Value], key: Hashable, value: Value) -> None:
+        # A value larger than the whole cache is not cached.
+        with self._lock, suppress(ValueError):
+            cache[key] = value
+
+
+def _answer_bytes(answer: Answer) -> int:
+    """The room that an answer takes in the cache."""
+    return len(answer.body) + _ANSWER_BYTES
 
 
 def _names(folder: str) -> list[str]:

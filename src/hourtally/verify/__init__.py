@@ -7,7 +7,7 @@ resources and the JSON written by hand (`derive`). What a build has stored is re
 as it passes (`stored`), customer by customer, so memory is bounded by the largest one.
 """
 
-from hourtally.verify.check import verify_hours
 from hourtally.verify.findings import MOST_NAMED, Difference, Findings
+from hourtally.verify.runner import verify_hours
 
 __all__ = ["MOST_NAMED", "Difference", "Findings", "verify_hours"]

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
-from hourtally.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
+from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
 from hourtally.verify.pricing import Pricing
 from hourtally.verify.slices import Usage
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
-from hourtally.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
-from hourtally.hours import HOUR_MS, Hour, format_instant
+from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
+from hourtally.model.hours import HOUR_MS, Hour, format_instant
 from hourtally.ratecard import Rate, RateCard
 from hourtally.verify.slices import Usage
 

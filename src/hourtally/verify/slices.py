@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 import duckdb
 import polars as pl
 
-from hourtally.hours import Hour
-from hourtally.schemas import SLICES
+from hourtally.model.hours import Hour
+from hourtally.model.schemas import SLICES
 
 _ROWS_A_FETCH: Final = 10_000
 _COUNTED: Final = (
@@ -98,7 +98,7 @@ class Slices:
 
 
 def _sql(name: str) -> str:
-    return files("hourtally").joinpath(f"sql/verify_{name}.sql").read_text()
+    return files("hourtally.verify").joinpath(f"sql/{name}.sql").read_text()
 
 
 def _one_file(path: Path) -> str:

@@ -1,0 +1,36 @@
+"""Which hours are built together: small ones, whose queries take longer to begin than to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hourtally.store import durable
+from hourtally.store.batches import slices_bytes
+from hourtally.store.layout import Home
+from hourtally.build.staleness import StaleHour
+
+# Of slices files; what a build needs for so many is a small part of what an hour may need.
+_MOST_BYTES: Final = 16 << 20
+# Few enough that an interrupt, which finishes or abandons them together, is soon obeyed.
+_MOST_HOURS: Final = 24
+
+
+def together(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]]:
+    """The hours, in their order, in groups: none has too many hours, nor too many of their bytes.
+
+    Raises:
+        StorageFault: the system refused to tell the size of a file.
+    """
+    group: list[StaleHour] = []
+    size = 0
+    for one in stale:
+        with durable.storage_faults(home.events, f"looking at the slices of hour {one.hour}"):
+            of_hour = slices_bytes(home, one.hour)
+        if group and (len(group) == _MOST_HOURS or size + of_hour > _MOST_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += of_hour
+    if group:
+        yield group

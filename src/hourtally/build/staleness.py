@@ -1,0 +1,136 @@
+"""Which hours are to be built, and why: inputs on disk against inputs in the newest manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hourtally import BUILD_VERSION
+from hourtally.store import durable
+from hourtally.errors import Damaged
+from hourtally.store.layout import Home
+from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
+from hourtally.ratecard import RateCard
+from hourtally.store.manifests import Manifest, current_manifest, is_built
+
+NEVER_BUILT: Final = "never built"
+NEW_BATCH: Final = "new batch"
+BATCH_REMOVED: Final = "batch removed"
+RATES_CHANGED: Final = "rates changed"
+NEW_BUILD_VERSION: Final = "build version"
+DAMAGED_MANIFEST: Final = "damaged manifest"
+FORCED: Final = "forced"
+
+_HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class StaleHour:
+    """An hour to be built. reasons: why, at least one."""
+
+    hour: Hour
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """The closed hours of a range in which none is stale, by number."""
+
+    current: int
+    without_events: int
+
+
+def inputs_of(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
+    """All that a build of the hour depends on, as its manifest has it."""
+    return {"batches": batches, "rates": card.digest(hour), "build": BUILD_VERSION}
+
+
+def reasons_of(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, ...]:
+    """Why an hour with these inputs is stale; none if it is current."""
+    if manifest is None:
+        return (NEVER_BUILT,)
+    built = manifest.inputs
+    if built == inputs:
+        return ()
+    have, had = set(inputs["batches"]), set(built["batches"])
+    reasons = {
+        NEW_BATCH: have - had,
+        BATCH_REMOVED: had - have,
+        RATES_CHANGED: inputs["rates"] != built["rates"],
+        NEW_BUILD_VERSION: inputs["build"] != built["build"],
+    }
+    return tuple(reason for reason, applies in reasons.items() if applies)
+
+
+def known_hours(home: Home) -> list[Hour]:
+    """Every hour that has slices or revisions, in order."""
+    names = {
+        match[1]
+        for folder in (home.events, home.hours)
+        for name in durable.list_names(folder)
+        if (match := _HOUR_NAME.fullmatch(name))
+    }
+    # Names sort as their hours do, and faster.
+    return [Hour.parse(name) for name in sorted(names)]
+
+
+def batches_by_hour(home: Home, hours: list[Hour]) -> Iterator[tuple[Hour, list[str]]]:
+    """The committed batches that touch each hour; one look at the records for all of them."""
+    committed = {path.stem for path in durable.list_folder(home.batches) if path.suffix == ".json"}
+    for hour in hours:
+        yield hour, [batch for batch in home.batches_with_slices(hour) if batch in committed]
+
+
+def stale_hours(
+    home: Home,
+    card: RateCard,
+    now_ms: int,
+    settle_ms: int,
+    first: Hour | None = None,
+    end: Hour | None = None,
+    *,
+    force: bool = False,
+) -> list[StaleHour]:
+    """The closed hours of `[first, end)` that are to be built, in order.
+
+    An hour without events and without a revision is not among them: that nothing was metered
+    may be an outage. With `force`, every closed hour is, and then such an hour is published
+    as one in which nothing was used; both bounds are needed for that. An hour with a damaged
+    manifest is among them: to build it fails with what is wrong, and the others go on.
+    """
+    hours = [
+        hour
+        for hour in (hours_between(first, end) if force and first and end else known_hours(home))
+        if (first is None or hour >= first)
+        and (end is None or hour < end)
+        and hour.is_closed(now_ms, settle_ms)
+    ]
+    stale = []
+    for hour, batches in batches_by_hour(home, hours):
+        try:
+            manifest = current_manifest(home, hour)
+        except Damaged:
+            stale.append(StaleHour(hour, (DAMAGED_MANIFEST,)))
+            continue
+        if manifest is None and not batches and not force:
+            continue
+        reasons = reasons_of(manifest, inputs_of(card, hour, batches))
+        if reasons or force:
+            stale.append(StaleHour(hour, reasons or (FORCED,)))
+    return stale
+
+
+def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> AtRest:
+    """What the closed hours of `[first, end)` are, none of which is stale.
+
+    Only hours that were built are looked at: a range may have a year of others.
+    """
+    end = min(end, Hour.containing(now_ms - settle_ms))
+    closed = max(0, end.timestamp - first.timestamp) // HOUR_SECONDS
+    # Names sort as their hours do, so none is parsed.
+    built = [name for name in durable.list_names(home.hours) if _HOUR_NAME.fullmatch(name)]
+    within = [name for name in built if first.name <= name < end.name]
+    current = sum(is_built(home, name) for name in within)
+    return AtRest(current, closed - current)

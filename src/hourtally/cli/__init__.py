@@ -1,0 +1,1 @@
+"""The command line: `app` parses, `commands` call one function each, `output` prints."""

@@ -1,0 +1,122 @@
+"""The changes between two revisions as a person reads them: why, then level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Final
+
+import polars as pl
+
+from hourtally.cli.output.text_table import (
+    console,
+    lines_of,
+    print_lines,
+    print_text,
+    texts,
+    to_the_right,
+)
+from hourtally.model.money import format_cents
+from hourtally.published.diff import LEVELS, Causes, Changes
+from hourtally.ratecard import Rate, format_price
+from hourtally.store.manifests import Manifest
+
+MOST_SHOWN: Final = 1_000
+MOST_RATES_SHOWN: Final = 20
+
+
+def print_changes(
+    changes: Changes, before: Manifest, after: Manifest, files: Mapping[str, str]
+) -> None:
+    """What changed at every level, the largest change first.
+
+    Args:
+        changes: between the two.
+        before: the earlier of them.
+        after: the later one.
+        files: by batch the event file that it is of.
+    """
+    out = console()
+    heading = (
+        f"hour {after.hour} (UTC): revision {before.revision} of "
+        f"{before.record['published_at']} → revision {after.revision} of "
+        f"{after.record['published_at']}; cents, {after.record['currency']}"
+    )
+    print_text(out, heading, style="bold")
+    if before.revision != after.revision:
+        for line in _why(changes.causes, files):
+            print_text(out, line)
+    old, new = changes.total
+    print_text(out, f"total {format_cents(old)} → {format_cents(new)}, {_signed(new - old)}")
+    if changes.is_empty:
+        out.print("Nothing changed: every charge, name and usage is the same.")
+        return
+    for level, rows in changes.levels.items():
+        if len(rows):
+            out.print()
+            print_text(out, f"{level}: {len(rows)} changed", style="bold")
+            print_lines(out, _lines(level, rows.head(MOST_SHOWN), out.width))
+            if len(rows) > MOST_SHOWN:
+                print_text(out, f"… and {len(rows) - MOST_SHOWN} smaller changes")
+
+
+def print_never_restated(manifest: Manifest) -> None:
+    """There is nothing to compare the newest revision with."""
+    only = f"hour {manifest.hour} (UTC) has revision {manifest.revision} alone"
+    print_text(console(), f"{only}: it was never restated, so nothing changed.")
+
+
+def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
+    for word, batches in (("added", causes.batches_added), ("removed", causes.batches_removed)):
+        for batch in batches:
+            yield f"why: batch {word}: {batch} {files.get(batch, '(its record is gone)')}"
+    for number, (id_, old, new) in enumerate(causes.rates):
+        if number == MOST_RATES_SHOWN:
+            yield f"why: … and {len(causes.rates) - number} more rates"
+            break
+        yield f"why: {_rate_change(id_, old, new)}"
+    if causes.build[0] != causes.build[1]:
+        yield f"why: build version {causes.build[0]} → {causes.build[1]}"
+    if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
+        yield "why: built anew by request (--force); the inputs are the same"
+
+
+def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
+    prices = [f"{format_price(r.price_cents)} per {r.per}" for r in (old, new) if r is not None]
+    if old is None or new is None:
+        return f"rate {'added' if old is None else 'removed'}: {id_}, {prices[0]}"
+    if prices[0] != prices[1]:
+        return f"rate changed: {id_}, {prices[0]} → {prices[1]}"
+    differing = [
+        field.name.removesuffix("_ms").replace("per_hours", "month_hours")
+        for field in fields(Rate)
+        if getattr(old, field.name) != getattr(new, field.name)
+    ]
+    return f"rate changed: {id_}, its {', '.join(differing)}"
+
+
+def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
+    _, _, key, name = LEVELS[level]
+    labels = []
+    for row in rows.iter_rows(named=True):
+        label = "/".join(row[column] for column in key)
+        is_named = name is not None and row["name"] != row[key[-1]]
+        labels.append(f"{label} ({row['name']})" if is_named else label)
+    columns = [
+        _cents("before", rows["before"].to_list()),
+        _cents("after", rows["after"].to_list()),
+        to_the_right("delta", [_signed(delta) for delta in rows["delta"]]),
+        texts("what", [", ".join(words) for words in rows["what"]]),
+    ]
+    return lines_of(["", *labels], columns, width)
+
+
+def _cents(heading: str, nanocents: Sequence[int | None]) -> list[str]:
+    """A column of totals; `none` where a revision has no such row."""
+    return to_the_right(
+        heading, ["none" if one is None else format_cents(one) for one in nanocents]
+    )
+
+
+def _signed(nanocents: int) -> str:
+    return f"+{format_cents(nanocents)}" if nanocents > 0 else format_cents(nanocents)

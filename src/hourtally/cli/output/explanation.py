@@ -1,0 +1,173 @@
+"""An explanation as a person reads it: slices, then each component's pieces, sum and rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+from hourtally.cli.output.text_table import (
+    console,
+    counts,
+    lines_of,
+    print_lines,
+    print_text,
+    texts,
+)
+from hourtally.model.hours import HOUR_MS, format_instant
+from hourtally.model.money import NANOCENTS_PER_CENT, format_cents
+from hourtally.published.explain import Component, Explanation, Piece
+from hourtally.ratecard import METERS, format_price
+from hourtally.store.manifests import Manifest
+
+_UNITS: Final = {
+    "cpu_millicores": "millicores",
+    "memory_mib": "MiB",
+    "storage_mib": "MiB",
+    "gpu_milli": "gpuMilli",
+    "vcpu_millicores": "millicores",
+    "gpu_memory_mib": "MiB",
+    "cluster_count": "clusters",
+}
+_DECIMALS: Final = 24
+
+
+def print_explanations(
+    explanations: Sequence[Explanation], manifest: Manifest, files: Mapping[str, str]
+) -> None:
+    """Everything that an id has in an hour; each ends with its published charge.
+
+    Args:
+        files: by batch the event file that it is of.
+    """
+    out = console()
+    currency = manifest.record["currency"]
+    customer = explanations[0].charge["customer_id"]
+    heading = (
+        f"{customer}, hour {manifest.hour} (UTC), revision {manifest.revision}; cents, {currency}"
+    )
+    print_text(out, heading, style="bold")
+    for explanation in explanations:
+        out.print()
+        print_text(out, _title(explanation), style="bold")
+        out.print()
+        print_lines(out, _slices(explanation))
+        for batch in sorted({batch for one in explanation.slices for batch in one.batches}):
+            print_text(out, f"batch {batch} is of {files.get(batch, '(its record is gone)')}")
+        for line in _left_out(explanation, files):
+            print_text(out, line)
+        for component in explanation.components:
+            if any(piece.quantity for piece in component.pieces):
+                out.print()
+                _print_component(component)
+        out.print()
+        parts = " + ".join(
+            f"{component.name} {format_cents(component.charge)}"
+            for component in explanation.components
+        )
+        print_text(out, f"total {format_cents(explanation.total)} = {parts}")
+        out.print("= the published charge")
+
+
+def _title(explanation: Explanation) -> str:
+    charge = explanation.charge
+    if explanation.is_cluster:
+        return f"BYOC cluster {_named(charge['cluster_name'], charge['cluster_id'])}"
+    return (
+        f"{charge['resource_type']} {_named(charge['resource_name'], charge['resource_id'])}, "
+        f"project {charge['project_id']}, team {charge['team_id']}"
+    )
+
+
+def _named(name: str, own_id: str) -> str:
+    return own_id if name == own_id else f"{name} ({own_id})"
+
+
+def _slices(explanation: Explanation) -> list[str]:
+    """The table of the slices that count."""
+    slices = explanation.slices
+    rows = [one.row for one in slices]
+    columns = [
+        texts("source", [row["event_source"] for row in rows]),
+        texts("id", [row["event_id"] for row in rows]),
+        texts("from", [_clock(row["slice_start_ms"]) for row in rows]),
+        texts("until", [_clock(row["slice_end_ms"]) for row in rows]),
+        counts("ms", [row["slice_end_ms"] - row["slice_start_ms"] for row in rows]),
+    ]
+    columns += [
+        texts(heading, [row[name] or "" for row in rows])
+        for name, heading in (("region", "region"), ("gpu_model", "gpu model"))
+        if any(row[name] for row in rows)
+    ]
+    columns.append(texts("batch", [", ".join(one.batches) for one in slices]))
+    return lines_of(["slice", *(str(one.number) for one in slices)], columns, None)
+
+
+def _clock(instant_ms: int) -> str:
+    """The time of day of an instant in the hour that the heading names."""
+    return format_instant(instant_ms)[11:].removesuffix("Z")
+
+
+def _left_out(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
+    """A line for each slice that lost to another content of its identity."""
+    for one in explanation.left_out:
+        row, winner = one.row, one.winner
+        yield (
+            f"not counted: {row['event_source']} {row['event_id']} from "
+            f"{format_instant(row['slice_start_ms'])} until {format_instant(row['slice_end_ms'])} "
+            f"of batch {one.batch} ({files.get(one.batch, '')}): it conflicts with the content of "
+            f"the same identity that counts, {_said(winner)}, for {winner['resource_id']}"
+        )
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    time_us = row["event_time_us"]
+    return "which has no time" if time_us is None else f"of {format_instant(time_us // 1_000)}"
+
+
+def _print_component(component: Component) -> None:
+    out = console()
+    unit = _UNITS[component.quantity]
+    divisor = METERS[component.meter][1]
+    print_text(out, f"{component.name}: {component.meter}, {unit} × ms × price / divisor")
+    pieces = [piece for piece in component.pieces if piece.quantity]
+    columns = [
+        texts("from", [_clock(piece.start_ms) for piece in pieces]),
+        counts("ms", [piece.end_ms - piece.start_ms for piece in pieces]),
+        counts(unit, [piece.quantity for piece in pieces]),
+        texts("rate", [piece.rate.id if piece.rate else "-" for piece in pieces]),
+        texts("price", [_price(piece) for piece in pieces]),
+        texts("divisor", [_divisor(piece, divisor) for piece in pieces]),
+        texts("exact cents", [str(piece.exact / NANOCENTS_PER_CENT) for piece in pieces]),
+    ]
+    print_lines(out, lines_of(["slice", *(str(p.slice_number) for p in pieces)], columns, None))
+    exact = component.exact / NANOCENTS_PER_CENT
+    fraction = f"{exact} = " if exact.denominator > 1 else ""
+    print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
+    print_text(
+        out,
+        f"rounded  {format_cents(component.charge)} cents, half to even, to whole nanocents",
+    )
+
+
+def _price(piece: Piece) -> str:
+    if piece.rate is None:
+        return "no rate"
+    return f"{format_price(piece.rate.price_cents)} per {piece.rate.per}"
+
+
+def _divisor(piece: Piece, unit: int) -> str:
+    if piece.rate is None:
+        return "-"
+    return f"{unit} × {piece.rate.per_hours} × {HOUR_MS}"
+
+
+def decimal_of(exact: Fraction) -> str:
+    """A fraction that is not negative as a decimal: whole, or its first digits and `…`."""
+    scaled, rest = divmod(exact.numerator * 10**_DECIMALS, exact.denominator)
+    whole, digits = divmod(scaled, 10**_DECIMALS)
+    shown = f"{digits:0{_DECIMALS}d}"
+    if rest:
+        return f"{whole}.{shown}…"
+    shown = shown.rstrip("0")
+    return f"{whole}.{shown}" if shown else str(whole)

@@ -1,0 +1,174 @@
+"""What jobs have done, as tables on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hourtally.build.builder import BuildReport
+from hourtally.build.estimate import Estimate
+from hourtally.build.staleness import AtRest, StaleHour
+from hourtally.cli.output.text_table import (
+    console,
+    counted,
+    counts,
+    lines_of,
+    prices,
+    print_lines,
+    print_text,
+    texts,
+)
+from hourtally.ingest.files import IngestReport
+from hourtally.jobs.report import JobReport
+from hourtally.model.money import format_cents
+
+if TYPE_CHECKING:
+    from hourtally.ingest.batch import IngestReceipt
+    from hourtally.published.export import ExportReport
+    from hourtally.verify import Findings
+
+AFTER_DIFFERENCES = (
+    "what is published or stored is not what it must be. Of files that have changed restore a "
+    "copy; where only a revision is wrong, `hourtally backfill --force` over its hour publishes "
+    "it anew, and the wrong revision stays for `hourtally diff`."
+)
+
+
+def print_ingest(report: IngestReport) -> None:
+    """One row a file: its batch and what became of its lines."""
+    if not report.files:
+        return
+    columns = [
+        texts("batch", [receipt.batch for receipt in report.files]),
+        counts("lines", [receipt.lines for receipt in report.files]),
+        counts("accepted", [receipt.accepted for receipt in report.files]),
+        counts("duplicates", [receipt.duplicates for receipt in report.files]),
+        counts("quarantined", [receipt.quarantined for receipt in report.files]),
+    ]
+    notes = [_note(receipt) for receipt in report.files]
+    if any(notes):
+        columns.append(texts("note", notes))
+    out = console()
+    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, out.width))
+
+
+def _note(receipt: IngestReceipt) -> str:
+    if receipt.skipped:
+        return "ingested before, skipped"
+    return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
+
+
+def print_built(report: BuildReport, rest: AtRest | None = None) -> None:
+    """One row a published revision, and a line of sums; `rest` is told where none was due."""
+    if not report.built:
+        if not report.failed and not report.undone:
+            print_nothing_due(rest, "nothing was written")
+        return
+    columns = [
+        counts("revision", [receipt.revision for receipt in report.built]),
+        texts("why", [", ".join(receipt.reasons) for receipt in report.built]),
+        counts("customers", [receipt.customers for receipt in report.built]),
+        counts("resources", [receipt.resources for receipt in report.built]),
+        prices("cents", [receipt.total_nanocents for receipt in report.built]),
+    ]
+    print_lines(console(), lines_of(["hour", *(one.hour for one in report.built)], columns, None))
+    total = format_cents(sum(receipt.total_nanocents for receipt in report.built))
+    restated = sum(receipt.revision > 1 for receipt in report.built)
+    conflicts = sum(receipt.conflicts for receipt in report.built)
+    duplicates = sum(receipt.duplicates for receipt in report.built)
+    console().print(
+        f"{counted(len(report.built), 'hour')} built, {restated} of them restated, {total} cents "
+        f"together; {counted(duplicates, 'duplicate slice')} left out, "
+        f"{counted(conflicts, 'conflict')} decided."
+    )
+
+
+def interrupted(report: JobReport) -> str:
+    """How far a job came that was asked to stop."""
+    built = report.built
+    left = [
+        counted(number, what)
+        for number, what in ((built.undone, "hour"), (report.ingested.undone, "file"))
+        if number
+    ]
+    total = len(built.built) + len(built.failed) + built.undone
+    last = f", {built.built[-1].hour} the last of them" if built.built else ""
+    return (
+        f"interrupted: {len(built.built)} of {counted(total, 'hour')} built{last}; "
+        f"{' and '.join(left)} left. Run the same command again to go on from there."
+    )
+
+
+def print_nothing_due(rest: AtRest | None, so: str) -> None:
+    """Why nothing is to be built, of a range if there is one; and `so` what was, or would be."""
+    console().print(_nothing_due(rest, so), soft_wrap=True)
+
+
+def _nothing_due(rest: AtRest | None, so: str) -> str:
+    if rest is None:
+        return f"Every closed hour is current; {so}."
+    if not rest.without_events:
+        if not rest.current:
+            return f"No hour of the range is closed yet; {so}."
+        return f"Every closed hour of the range is current; {so}."
+    return (
+        f"Closed hours of the range: {rest.current} current, {rest.without_events} without "
+        f"events; {so}. `--force` publishes hours without events as zero."
+    )
+
+
+def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
+    """What a backfill would build, why, and how long it would take."""
+    columns = [texts("why", [", ".join(one.reasons) for one in stale])]
+    print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
+    pace = (
+        "how long it would take is not known before the first build"
+        if expected is None
+        else f"in about {_duration(expected.seconds)} at the pace of the last "
+        f"{counted(expected.builds, 'build')}"
+    )
+    console().print(f"{counted(len(stale), 'hour')} would be built, {pace}.", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("hours", 3_600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def print_export(report: ExportReport, directory: Path) -> None:
+    """How many files were brought into step."""
+    print_text(
+        console(),
+        f"{counted(report.written, 'file')} written to {directory}, {report.removed} removed; "
+        f"{counted(report.hours, 'hour')} exported, {report.current} in step before.",
+    )
+
+
+def print_verified(findings: Findings) -> None:
+    """What was verified, the first differences, and the hours that could not be re-derived."""
+    from hourtally.verify import MOST_NAMED
+
+    out = console()
+    for difference in findings.named:
+        print_text(out, str(difference))
+    if findings.differences > len(findings.named):
+        out.print(f"… and {findings.differences - len(findings.named)} more")
+    for hour, reasons in findings.digests_only[:MOST_NAMED]:
+        out.print(f"{hour}: stale: {reasons}; digests checked only")
+    if len(findings.digests_only) > MOST_NAMED:
+        out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
+    found = findings.differences
+    digests_only = (
+        f" ({len(findings.digests_only)} of them only by digests, because stale)"
+        if findings.digests_only
+        else ""
+    )
+    out.print(
+        f"{counted(findings.hours, 'hour')} verified{digests_only}, "
+        f"{counted(findings.documents, 'document')} and {counted(findings.charges, 'charge')} "
+        f"re-derived: {counted(found, 'difference') if found else 'no differences'}.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,173 @@
+"""What is asked for, as tables that a person reads: rich on a terminal, plain when piped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hourtally.cli.output.text_table import (
+    cell_len,
+    console,
+    counts,
+    lines_of,
+    prices,
+    print_lines,
+    print_text,
+    shares,
+    texts,
+    to_the_right,
+    width_of,
+)
+from hourtally.model.hours import Hour
+from hourtally.model.money import format_cents, parse_cents
+
+if TYPE_CHECKING:
+    from hourtally.published.totals import PeriodTotals
+    from hourtally.ratecard import RateRow
+    from hourtally.server.tokens import Token
+
+# Of a label beside its components; a shorter one would be cut beyond recognition.
+_LABEL_WIDTH: Final = 32
+
+
+def print_view(
+    view: bytes, hour: Hour, customer: str, currency: str, filters: Mapping[str, str | None]
+) -> None:
+    """A view: its levels indented, prices in cents, each with its share of the PaaS total."""
+    said = "".join(f", {name} {value}" for name, value in filters.items() if value is not None)
+    out = console()
+    print_text(out, f"{customer}, hour {hour} (UTC){said}; cents, {currency}", style="bold")
+    for number, lines in enumerate(view_tables(view, out.width)):
+        if number:
+            out.print()
+        print_lines(out, lines)
+    if b'"teams":[]' in view:
+        if any(value is not None for value in filters.values()):
+            out.print("No resource is left under these filters.")
+        elif number == 0:
+            out.print("It has nothing in this hour. Ids are taken exactly as events have them.")
+
+
+def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
+    """A customer's totals by period, in the order given."""
+    out = console()
+    if not totals:
+        print_text(out, "No hour of the range is published.")
+        return
+    currencies = sorted({one.currency for one in totals})
+    print_text(
+        out, f"{customer}, published hours (UTC); cents, {', '.join(currencies)}", style="bold"
+    )
+    labels = [one.period or f"{one.first} to {one.last}" for one in totals]
+    of_hours = all(one.period == one.first.name for one in totals)
+    if len(currencies) > 1:
+        labels = [f"{label} {one.currency}" for label, one in zip(labels, totals, strict=True)]
+    columns = [
+        prices("PaaS", [one.paas_nanocents for one in totals]),
+        prices("BYOC", [one.byoc_nanocents for one in totals]),
+        prices("total", [one.total_nanocents for one in totals]),
+    ]
+    if of_hours:
+        columns.append(texts("", ["" if one.used_hours else "no events" for one in totals]))
+    else:
+        columns[:0] = [
+            counts("hours", [one.hours for one in totals]),
+            counts("with events", [one.used_hours for one in totals]),
+        ]
+    print_lines(out, lines_of(["", *labels], columns, out.width))
+    if not any(one.used_hours for one in totals):
+        out.print("It had no events in any of them. Ids are taken exactly as events have them.")
+
+
+def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
+    """The rates of a card that are in force."""
+    out = console()
+    out.print(f"The card is right. In force at {now}, prices in cents, {currency}:", style="bold")
+    columns = [
+        texts("meter", [row.meter for row in rows]),
+        to_the_right("price", [row.price for row in rows]),
+        texts("selectors", [row.selectors for row in rows]),
+        texts("from", [row.active_from for row in rows]),
+        texts("until", [row.active_until for row in rows]),
+    ]
+    print_lines(out, lines_of(["id", *(row.id for row in rows)], columns, out.width))
+
+
+def print_tokens(tokens: Sequence[Token]) -> None:
+    """Tokens by the start of their digest, which is what they are taken back by."""
+    out = console()
+    if not tokens:
+        print_text(out, "No token lets anybody in; `hourtally tokens add` makes one.")
+        return
+    columns = [
+        texts("created", [token.created for token in tokens]),
+        texts("customer", [token.customer for token in tokens]),
+    ]
+    print_lines(out, lines_of(["sha256", *(token.sha256[:12] for token in tokens)], columns, None))
+
+
+class _Priced(NamedTuple):
+    """A row of a view. prices: nanocents by component, `total` first."""
+
+    label: str
+    prices: dict[str, int]
+
+
+def view_tables(view: bytes, width: int | None) -> list[list[str]]:
+    """The lines of a view's tables: PaaS and, where there is any of it, BYOC and the sum.
+
+    Where a row is wider than `width`, its label is cut in the middle; where less than 32 cells
+    would be left of it, the components go from columns to rows of the whole first. A price is
+    never cut.
+    """
+    data = json.loads(view, parse_float=_nanocents, parse_int=_nanocents)["data"]
+    paas, byoc = data["paasUsage"], data["byocUsage"]["price"]
+    levels = [_Priced("PaaS", paas["price"]), *_levels(paas["teams"], 1)]
+    tables = [_priced_lines(levels, width)]
+    if byoc["total"]:
+        together = paas["price"]["total"] + byoc["total"]
+        tables.append(_priced_lines([_Priced("BYOC clusters", byoc)], width))
+        tables.append([f"PaaS and BYOC together {format_cents(together)}"])
+    return tables
+
+
+def _nanocents(number: str) -> int:
+    return parse_cents(number.encode())
+
+
+def _levels(items: Sequence[dict[str, Any]], depth: int) -> Iterator[_Priced]:
+    """Every item of a level and of those inside it."""
+    for item in items:
+        label = item.get("resourceType") or item["name"]
+        if item.get("id") not in (None, label):
+            label = f"{label} ({item['id']})"
+        yield _Priced("  " * depth + label, item["price"])
+        for inner in ("projects", "resourceTypes", "resources"):
+            yield from _levels(item.get(inner, ()), depth + 1)
+
+
+def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
+    """Rows with their total, its share of the first row's, and their components."""
+    components = [name for name in rows[0].prices if name != "total"]
+    headings = {"gpuMemory": "gpu memory"}
+    columns = _total_columns(rows) + [
+        prices(headings.get(name, name), [row.prices[name] for row in rows]) for name in components
+    ]
+    labels = ["", *(row.label for row in rows)]
+    lines = lines_of(labels, columns, None)
+    if width is None or max(map(cell_len, lines)) <= width:
+        return lines
+    if width - width_of(columns) >= _LABEL_WIDTH:
+        return lines_of(labels, columns, width)
+    parts = [
+        _Priced(f"  of it {headings.get(name, name)}", {"total": rows[0].prices[name]})
+        for name in components
+    ]
+    narrow = [rows[0], *parts, *rows[1:]]
+    return lines_of(["", *(row.label for row in narrow)], _total_columns(narrow), width)
+
+
+def _total_columns(rows: list[_Priced]) -> list[list[str]]:
+    totals = [row.prices["total"] for row in rows]
+    return [prices("total", totals), shares(totals)]

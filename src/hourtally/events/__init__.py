@@ -1,0 +1,1 @@
+"""One event, judged strictly: the rules that decide what is accepted (contract, section 2)."""

@@ -1,0 +1,1 @@
+"""Sorting slices by hour and resource in bounded memory, spilling to disk."""

@@ -1,0 +1,1 @@
+"""Parquet files: columns checked against the schema, rows as events."""

@@ -1,0 +1,1 @@
+"""Hours, money, table schemas: the vocabulary that every other package uses."""

@@ -1,0 +1,1 @@
+"""What reads published revisions: documents, views, totals, diffs, explanations, exports."""

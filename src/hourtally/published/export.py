@@ -1,0 +1,123 @@
+"""One JSON file a customer and hour, for other servers: `<customer>/<timestamp>.json`.
+
+The tree is kept in step with the hours. A marker an hour, `@hourtally/<hour>.json`, names the
+documents that its files are of. It is taken away before the first file of the hour is touched
+and written again after the last, so an hour without the right marker, whatever interrupted an
+export before, is done anew: every file is written, and those of customers that are not in the
+hour are looked for and removed. No customer's folder begins with `@`, which percent-encoding
+never leaves as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hourtally.errors import Damaged
+from hourtally.model.hours import Hour
+from hourtally.published.export_tree import ExportTree, folder_name, open_tree
+from hourtally.published.reader import (
+    DOCUMENTS_FILE,
+    read_customers,
+    read_document,
+    read_documents,
+    recorded,
+)
+from hourtally.runtime.progress import Progress
+from hourtally.store import durable
+from hourtally.store.layout import Home
+from hourtally.store.manifests import Manifest, current_manifest
+
+
+@dataclass
+class ExportReport:
+    """Files written and removed; hours brought into step, and hours that were."""
+
+    written: int = 0
+    removed: int = 0
+    hours: int = 0
+    current: int = 0
+
+
+def export_hours(
+    home: Home,
+    directory: Path,
+    hours: Sequence[Hour],
+    customer: str | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Bring the files of published hours into step with their newest revisions.
+
+    A customer has a file for the hours in which it had events. With a customer, only its files
+    are looked at, and no hour is marked as being in step.
+
+    Raises:
+        Damaged: a revision's file is not what its manifest says; the other hours are exported.
+        StorageFault: the system refused a write, or a symbolic link lies in the tree.
+    """
+    report = ExportReport()
+    damaged: list[tuple[Hour, Damaged]] = []
+    with (
+        durable.storage_faults(directory, "exporting", "another folder"),
+        open_tree(directory) as tree,
+    ):
+        for number, hour in enumerate(hours, 1):
+            try:
+                manifest = current_manifest(home, hour)
+                if manifest is not None and customer is not None:
+                    _export_customer(tree, manifest, customer, report)
+                elif manifest is not None:
+                    _export_hour(tree, home, manifest, report)
+            except Damaged as damage:
+                damaged.append((hour, damage))
+            if progress:
+                progress(number, len(hours), hour.name)
+        tree.write_markers()
+    if damaged:
+        first = damaged[0][1]
+        names = ", ".join(hour.name for hour, _ in damaged)
+        raise Damaged(first.path, f"{first.reason}. Not exported: {names}") from first
+    return report
+
+
+def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: ExportReport) -> None:
+    documents = recorded(manifest, DOCUMENTS_FILE)
+    if tree.is_in_step(manifest.hour, documents):
+        report.current += 1
+        return
+    # Its builder may have been killed before it was durable; and were it lost, the marker that it
+    # had before would be right again, and the files not.
+    durable.fsync_folder(home.hour(manifest.hour))
+    tree.remove_marker(manifest.hour)
+    name = _file_name(manifest.hour)
+    folders = set()
+    for customer, document in read_documents(manifest):
+        folder = folder_name(customer)
+        tree.write(folder, name, document)
+        folders.add(folder)
+    report.written += len(folders)
+    # Folders made by this export hold what it wrote. So the first export of a year does not
+    # look for every customer in every hour.
+    report.removed += sum(tree.remove(folder, name) for folder in tree.found - folders)
+    report.hours += 1
+    tree.mark(manifest.hour, documents, len(folders))
+
+
+def _export_customer(
+    tree: ExportTree, manifest: Manifest, customer: str, report: ExportReport
+) -> None:
+    """Bring one customer's file of an hour into step, and leave no marker that it belies."""
+    hour, name, folder = manifest.hour, _file_name(manifest.hour), folder_name(customer)
+    if not tree.is_in_step(hour, recorded(manifest, DOCUMENTS_FILE)):
+        tree.remove_marker(hour)
+    if read_customers(manifest).find(customer) is not None:
+        tree.write(folder, name, read_document(manifest, customer))
+        report.written += 1
+    elif folder in tree.found:
+        report.removed += tree.remove(folder, name)
+    report.hours += 1
+
+
+def _file_name(hour: Hour) -> str:
+    return f"{hour.timestamp}.json"

@@ -1,0 +1,178 @@
+"""A customer's totals by hour, day or month, from the index of each hour's documents.
+
+Every `customers.parquet` is read once and checked before a number of it is used. Of a year's
+8,760 small files checking takes 0.6 s, which is Python's work and one core's, and finding the
+customer in them 0.6 s in Polars (1.2 s in DuckDB, as in pyarrow; 1.0 s in Polars where it opens
+the files itself): so while some hours are searched, the next are checked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, Literal, NamedTuple
+
+from hourtally.model.hours import Hour
+from hourtally.published.reader import CUSTOMERS_FILE, published_hours, read_checked, recorded
+from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest
+
+Granularity = Literal["hour", "day", "month", "total"]
+
+# How much of an hour's name, 2026-11-22T13, names the period that it lies in.
+_NAME_LENGTHS: Final = {"hour": 13, "day": 10, "month": 7, "total": 0}
+# An hour of 100 customers has 11 KB, one of 20,000 has 2 MB; two chunks are held at a time.
+_BYTES_A_CHUNK: Final = 2 << 20
+
+
+class _Checked(NamedTuple):
+    """A published hour; content: its `customers.parquet`, of so many customers."""
+
+    hour: Hour
+    currency: str
+    customers: int
+    content: bytes
+
+
+class HourTotals(NamedTuple):
+    """A customer's totals in a published hour; used: whether it had events there."""
+
+    hour: Hour
+    currency: str
+    paas_nanocents: int
+    byoc_nanocents: int
+    used: bool
+
+
+@dataclass(frozen=True)
+class PeriodTotals:
+    """A customer's totals in the published hours of one period that have one currency.
+
+    Attributes:
+        period: `2026-11-22T13`, `2026-11-22`, `2026-11`, or "" for all of them; UTC.
+        currency: theirs; hours of different currencies are never added up.
+        first: the earliest of the hours.
+        last: the latest of the hours.
+        hours: how many they are; fewer than the period has where some are not published.
+        used_hours: in how many of them the customer had events.
+    """
+
+    period: str
+    currency: str
+    first: Hour
+    last: Hour
+    hours: int
+    used_hours: int
+    paas_nanocents: int
+    byoc_nanocents: int
+
+    @property
+    def total_nanocents(self) -> int:
+        """All charges together."""
+        return self.paas_nanocents + self.byoc_nanocents
+
+
+def list_totals(
+    home: Home,
+    customer: str,
+    granularity: Granularity,
+    first: Hour | None = None,
+    end: Hour | None = None,
+) -> list[PeriodTotals]:
+    """A customer's totals in the published hours of `[first, end)`, newest period first.
+
+    Raises:
+        Damaged: an hour's manifest or `customers.parquet` is not what it was.
+    """
+    length = _NAME_LENGTHS[granularity]
+    periods: defaultdict[tuple[str, str], list[HourTotals]] = defaultdict(list)
+    for one in hour_totals(home, customer, published_hours(home, first, end)):
+        periods[one.hour.name[:length], one.currency].append(one)
+    totals = [_sum(*period, hours) for period, hours in periods.items()]
+    return sorted(totals, key=lambda one: (one.period, one.last), reverse=True)
+
+
+def hour_totals(home: Home, customer: str, hours: Sequence[Hour]) -> Iterator[HourTotals]:
+    """A customer's totals in those of the hours that are published, in their order.
+
+    Raises:
+        Damaged: as `list_totals`.
+    """
+    chunks = _checked(home, hours)
+    with ThreadPoolExecutor(1) as checker:
+        following = checker.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = checker.submit(next, chunks, None)
+            yield from _totals(customer, chunk)
+
+
+def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
+    """The newest revisions of those that are published, some at a time."""
+    chunk: list[_Checked] = []
+    size = 0
+    for hour in hours:
+        manifest = current_manifest(home, hour)
+        if manifest is not None:
+            content = read_checked(
+                manifest.folder / CUSTOMERS_FILE, recorded(manifest, CUSTOMERS_FILE)
+            )
+            record = manifest.record
+            chunk.append(
+                _Checked(hour, str(record["currency"]), record["rows"]["customers"], content)
+            )
+            size += len(content)
+        if size >= _BYTES_A_CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:
+    # A surrogate, from a command line in Latin-1, is in no id; Polars takes it for U+FFFD thrice.
+    is_text = customer.encode("utf-8", "ignore").decode() == customer
+    found = _find(customer, chunk) if is_text else {}
+    for index, one in enumerate(chunk):
+        paas, byoc = found.get(index, (0, 0))
+        yield HourTotals(one.hour, one.currency, paas, byoc, index in found)
+
+
+def _find(customer: str, chunk: Sequence[_Checked]) -> dict[int, tuple[int, int]]:
+    """PaaS and BYOC totals in nanocents, by the index of each hour that has the customer."""
+    # Here, not on top: 0.16 s, which the checks of the first hours do not wait for.
+    import polars as pl
+
+    from hourtally.model.schemas import CUSTOMERS
+
+    # Whose row it is, its number among those of all the files says.
+    ends = list(accumulate(one.customers for one in chunk))
+    rows = (
+        pl.scan_parquet(
+            [one.content for one in chunk],
+            glob=False,
+            schema=CUSTOMERS,
+            use_statistics=False,
+            row_index_name="row",
+        )
+        .filter(pl.col("customer_id") == customer)
+        .select("row", "paas_total_nanocents", "byoc_total_nanocents")
+        .collect()
+    )
+    return {bisect_right(ends, row): (paas, byoc) for row, paas, byoc in rows.iter_rows()}
+
+
+def _sum(period: str, currency: str, hours: Sequence[HourTotals]) -> PeriodTotals:
+    return PeriodTotals(
+        period=period,
+        currency=currency,
+        first=hours[0].hour,
+        last=hours[-1].hour,
+        hours=len(hours),
+        used_hours=sum(one.used for one in hours),
+        paas_nanocents=sum(one.paas_nanocents for one in hours),
+        byoc_nanocents=sum(one.byoc_nanocents for one in hours),
+    )

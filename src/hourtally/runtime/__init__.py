@@ -1,0 +1,1 @@
+"""The process: interrupts, threads, worker processes, memory."""

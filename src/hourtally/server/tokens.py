@@ -1,0 +1,227 @@
+"""The tokens file: who a bearer token lets in as which customer.
+
+One JSON object a line, one line a token:
+
+    {"customer": "acme", "sha256": "5e88…", "created": "2026-11-22T13:00:00Z"}
+
+Only the SHA-256 of a token is there, so whoever reads the file can use none of them. Tokens
+have 256 bits of chance, which is why a plain digest is enough: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from hourtally.errors import NotFound, TokensError, WrongUse
+from hourtally.model.hours import format_instant
+from hourtally.store.durable import replace_file, storage_faults
+from hourtally.store.locking import locked_folder
+
+_FILE_MODE = 0o600
+_RANDOM_BYTES = 32
+# Recognised by whoever looks for secrets that were published by mistake.
+_PREFIX = "hourtally_"
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# No control character, and no half of a surrogate pair, which is what an argument that is not
+# UTF-8 comes as.
+_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_MAX_CUSTOMER_BYTES = 256
+_INDEXED_DIGITS = 16
+
+
+class Token(NamedTuple):
+    """A token that counts: whose, its SHA-256 in hex, when it was made ("" if not said)."""
+
+    customer: str
+    sha256: str
+    created: str
+
+
+class TokensFile:
+    """The tokens that count now: the file is read again whenever it has changed.
+
+    While it cannot be read, nobody is let in: a token that was taken back must not live on
+    because of a slip in the line above it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state: tuple[int, ...] | None = None
+        self._problem: str | None = None
+        self._by_start: dict[str, list[Token]] = {}
+
+    def customer_of(self, token: bytes) -> str | None:
+        """The customer that a token lets in; None where it lets in nobody.
+
+        Raises:
+            TokensError: the file cannot be read or a line of it is wrong.
+        """
+        self._follow()
+        if self._problem is not None:
+            raise TokensError(self._problem)
+        digest = hashlib.sha256(token).hexdigest()
+        # Nobody can steer the digest of what they present, so what the search takes tells them
+        # nothing; that two digests are the same is found in a time that depends on neither.
+        for known in self._by_start.get(digest[:_INDEXED_DIGITS], ()):
+            if hmac.compare_digest(known.sha256, digest):
+                return known.customer
+        return None
+
+    def _follow(self) -> None:
+        """Read the file if it is not the one read last."""
+        state: tuple[int, ...] = ()
+        with suppress(OSError):
+            status = self._path.stat()
+            state = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if state == self._state:
+            return
+        tokens: list[Token] = []
+        self._problem = None
+        try:
+            tokens = read_tokens(self._path)
+        except TokensError as error:
+            self._problem = str(error)
+        self._by_start = {}
+        for token in tokens:
+            self._by_start.setdefault(token.sha256[:_INDEXED_DIGITS], []).append(token)
+        self._state = state
+
+
+def read_tokens(path: Path) -> list[Token]:
+    """The tokens of a file, in its order.
+
+    Raises:
+        TokensError: it cannot be read, or a line is not of its form; names the line.
+    """
+    return [token for _, token in _parsed(path, _read_lines(path))]
+
+
+def add_token(path: Path, customer: str, now_ms: int) -> str:
+    """Make a token for a customer; only its digest is kept, in the file, made if need be.
+
+    Returns:
+        The token, which nobody can find out again.
+
+    Raises:
+        WrongUse: there is no such customer id.
+        TokensError: the file is wrong as it is.
+    """
+    check_customer(customer)
+    token = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    record = {"customer": customer, "sha256": digest, "created": format_instant(now_ms)}
+    line = json.dumps(record, ensure_ascii=False)
+    _edit(path, lambda lines: [*lines, line], may_be_new=True)
+    return token
+
+
+def remove_token(path: Path, sha256_start: str) -> Token:
+    """Take a token back.
+
+    Args:
+        path: of the tokens file.
+        sha256_start: enough of its digest to tell it from the others.
+
+    Raises:
+        WrongUse: the digests of several tokens begin so.
+        NotFound: the digest of none begins so.
+        TokensError: the file is wrong as it is.
+    """
+    removed: list[Token] = []
+
+    def without(lines: list[str]) -> list[str]:
+        found = [(i, t) for i, t in _parsed(path, lines) if t.sha256.startswith(sha256_start)]
+        if not found:
+            message = f"{path}: no token has a digest that begins with {sha256_start!r}"
+            raise NotFound(message)
+        if len(found) > 1 or not sha256_start:
+            message = f"{len(found)} tokens have a digest that begins with {sha256_start!r}"
+            raise WrongUse(message)
+        [(index, token)] = found
+        removed.append(token)
+        return lines[:index] + lines[index + 1 :]
+
+    _edit(path, without, may_be_new=False)
+    return removed[0]
+
+
+def check_customer(customer: str) -> None:
+    """Refuse what cannot be the id of a customer (contract, section 2).
+
+    Raises:
+        WrongUse: it is not 1 to 256 bytes of UTF-8, or has control characters.
+    """
+    if not _ID.fullmatch(customer) or len(customer.encode()) > _MAX_CUSTOMER_BYTES:
+        message = (
+            f"{customer!r} is no id of a customer: 1 to {_MAX_CUSTOMER_BYTES} bytes of UTF-8 "
+            "without control characters"
+        )
+        raise WrongUse(message)
+
+
+def _edit(path: Path, change: Callable[[list[str]], list[str]], *, may_be_new: bool) -> None:
+    """Replace the lines of the file by others; one process at a time."""
+    with (
+        storage_faults(path, "writing the tokens file", "another file"),
+        locked_folder(path.absolute().parent),
+    ):
+        lines = [] if may_be_new and not path.exists() else _read_lines(path)
+        _parsed(path, lines)
+        content = "".join(f"{line}\n" for line in change(lines))
+        replace_file(path, content.encode(), mode=_FILE_MODE)
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        message = f"{path}: there is no such tokens file; `hourtally tokens add` makes it"
+        raise TokensError(message) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        message = f"{path}: the tokens file cannot be read: {reason}"
+        raise TokensError(message) from error
+
+
+def _parsed(path: Path, lines: list[str]) -> list[tuple[int, Token]]:
+    """The tokens with the indices of their lines."""
+    found: dict[str, tuple[int, Token]] = {}
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        token = _parse(line)
+        if token is None or token.sha256 in found:
+            fault = "is not of the form" if token is None else "has the digest of an earlier line"
+            message = (
+                f"{path}: line {index + 1} {fault}: it must be "
+                '{"customer": "<id>", "sha256": "<64 hex digits of a token>", "created": "<when>"} '
+                "with a digest of its own; nobody is let in until it is"
+            )
+            raise TokensError(message)
+        found[token.sha256] = (index, token)
+    return list(found.values())
+
+
+def _parse(line: str) -> Token | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        return None
+    customer, digest, created = (record.get(n, "") for n in ("customer", "sha256", "created"))
+    if not (isinstance(customer, str) and isinstance(digest, str) and isinstance(created, str)):
+        return None
+    try:
+        check_customer(customer)
+    except WrongUse:
+        return None
+    return Token(customer, digest, created) if _DIGEST.fullmatch(digest) else None

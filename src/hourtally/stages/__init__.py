@@ -1,0 +1,1 @@
+"""The pure functions from slices to documents: no clock, no path, no setting."""

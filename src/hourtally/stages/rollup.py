@@ -1,0 +1,115 @@
+"""Charges summed at every level: the exact sum of the level below, by integer addition.
+
+Every sum is of numbers that are not negative, so if the largest sums, those of customers,
+fit 64 bits, all do. They are taken in 128 bits and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import polars as pl
+
+from hourtally.errors import BoundExceeded
+from hourtally.model.components import BYOC_PRICES, PAAS_PRICES
+from hourtally.model.money import MAX_NANOCENTS
+from hourtally.model.schemas import (
+    CUSTOMER_KEY,
+    HOUR,
+    PROJECTS,
+    RESOURCE_KEY,
+    TEAMS,
+    TYPES,
+    Schema,
+    conform,
+    hourly,
+)
+from hourtally.stages.display_names import latest_names
+
+# Level, how much of the resource's key it keeps, the name it carries and the id behind it.
+_LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
+    ("types", 4, None, "resource_type", TYPES),
+    ("projects", 3, "project_name", "project_id", PROJECTS),
+    ("teams", 2, "team_name", "team_id", TEAMS),
+)
+PAAS_COLUMNS: Final = tuple(f"{price}_nanocents" for price in PAAS_PRICES)
+BYOC_COLUMNS: Final = tuple(f"{price}_nanocents" for price in BYOC_PRICES)
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """The levels above resources, each sorted, by hour first.
+
+    types, projects, teams: their schemas, hourly. customers: `schemas.CUSTOMERS`, hourly, but for
+    where the document lies; every customer with PaaS or BYOC usage.
+    """
+
+    types: pl.DataFrame
+    projects: pl.DataFrame
+    teams: pl.DataFrame
+    customers: pl.DataFrame
+
+
+def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) -> Rollup:
+    """Sum charges upward; names come from the usage. All of them are sorted.
+
+    Raises:
+        BoundExceeded: a customer's sum does not fit its column.
+    """
+    customers = _customers(charges, clusters)
+    levels: dict[str, pl.DataFrame] = {}
+    below = charges
+    # Every resource has its charge, so what is above them has the same numbers in both.
+    resources = usage.filter(pl.col("team_id").is_not_null())
+    for level, depth, name, id_column, schema in _LEVELS:
+        key = (HOUR, *RESOURCE_KEY[:depth])
+        summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(
+            pl.col(key).first(), pl.col(PAAS_COLUMNS).sum()
+        )
+        if name is not None:
+            numbers = parent_numbers(resources, key)
+            summed = summed.with_columns(latest_names(resources, numbers, name, id_column))
+        below = conform(summed.select(HOUR, *schema), hourly(schema))
+        levels[level] = below
+    return Rollup(customers=customers, **levels)
+
+
+def parent_numbers(rows: pl.DataFrame, key: Sequence[str]) -> pl.Series:
+    """The number of the parent of each row, from 0, in `parent`; the rows are sorted by `key`.
+
+    Whole numbers group in a third of the time that their texts would take.
+    """
+    return rows.select(_parent_number(tuple(key))).to_series()
+
+
+@cache
+def _parent_number(key: tuple[str, ...]) -> pl.Expr:
+    changes = pl.any_horizontal(pl.col(column) != pl.col(column).shift() for column in key)
+    return changes.fill_null(value=False).cum_sum().alias("parent")
+
+
+def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    paas = _per_customer(charges, PAAS_COLUMNS, "paas_")
+    byoc = _per_customer(clusters, BYOC_COLUMNS, "byoc_")
+    joined = paas.join(byoc, on=CUSTOMER_KEY, how="full", coalesce=True, validate="1:1")
+    prices = pl.exclude(CUSTOMER_KEY)
+    largest = joined.select(prices.max()).max_horizontal().item()
+    if int(str(largest or 0)) > MAX_NANOCENTS:
+        message = (
+            f"a customer's sum passes {MAX_NANOCENTS} nanocents, which is all that fits: nothing "
+            "of the hour is published. Look for a wrong price or quantity."
+        )
+        raise BoundExceeded(message)
+    return joined.with_columns(prices.fill_null(0).cast(pl.Int64)).sort(CUSTOMER_KEY)
+
+
+def _per_customer(rows: pl.DataFrame, columns: tuple[str, ...], prefix: str) -> pl.DataFrame:
+    return rows.group_by(CUSTOMER_KEY).agg(_sums(columns, prefix))
+
+
+@cache
+def _sums(columns: tuple[str, ...], prefix: str) -> tuple[pl.Expr, ...]:
+    return tuple(pl.col(column).cast(pl.Int128).sum().alias(prefix + column) for column in columns)

@@ -1,0 +1,226 @@
+"""The commands themselves: help, exit statuses, no tracebacks. What they do is tested elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from hourtally.cli.app import app, call
+from tests.support.command_line import NOW, ROOT, hourtally
+
+COMMANDS = [
+    [name]
+    for name in app.resolved_commands()
+    if not name.startswith("-") and name not in {"rates", "tokens"}
+] + [["rates", "check"], *(["tokens", name] for name in ("add", "list", "remove"))]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example_and_a_word_to_each_parameter(
+    command: list[str],
+) -> None:
+    done = hourtally(*command, "--help")
+    assert done.returncode == 0
+    assert f"Example: hourtally {' '.join(command)}" in done.stdout
+    boxed = [line.strip("│ *") for line in done.stdout.splitlines() if line.startswith("│")]
+    parameters = [line for line in boxed if re.match("--[a-z]|[A-Z]{3}", line)]
+    assert parameters
+    # Its name, what it takes, and after at least two blanks a sentence.
+    unsaid = [one for one in parameters if not re.fullmatch(r"\S+( [A-Z]+)?  +[A-Z].*", one)]
+    assert unsaid == []
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_readme(command: list[str]) -> None:
+    assert f"`hourtally {' '.join(command)}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing-of-the-kind"],
+        ["ingest"],
+        ["backfill", "--from", "2026-11-02T09"],
+        ["backfill", "--from", "yesterday", "--to", "2026-11-02T09"],
+        ["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T09"],
+        ["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T10", "--workers", "0"],
+        ["run", "--now", "noon"],
+        ["run", "--settle", "-1"],
+        # There is no Prefect server named here.
+        ["schedule"],
+        ["show", "1793610001", "--customer", "acme"],
+        ["show", "2026-11-02T09"],
+        ["show", "2026-11-02T09", "--customer", "acme", "--unknown"],
+        ["show", "2026-11-02T09", "--customer", "acme", "--type", "server"],
+        ["diff", "2026-11-02T09", "1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: list[str]) -> None:
+    home = [] if arguments[0] == "nothing-of-the-kind" else ["--home", str(tmp_path)]
+    done = hourtally(*arguments, *home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hourtally: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "helped"),
+    [
+        (["show", "2026-11-02T09"], "--customer is missing.", "show "),
+        (["show", "--customer", "acme"], "TIMESTAMP is missing.", "show "),
+        (["show", "2026-11-02T09", "--customer"], "--customer needs a value.", "show "),
+        (
+            ["show", "2026-11-02T09", "--custmer", "acme"],
+            "--customer is missing. Did you mean --customer instead of --custmer?",
+            "show ",
+        ),
+        (["tokens", "add"], "--customer is missing.", "tokens add "),
+        (["rates", "nix"], 'Unknown command "nix". Available commands: check.', "rates "),
+        (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
+    arguments: list[str], said: str, helped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"hourtally: {said}")
+    assert lines[1:] == [f"  See hourtally {helped}--help."]
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("ingest", "[OPTIONS] FILES..."), ("diff", "[OPTIONS] HOUR [FIRST SECOND]")],
+)
+def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usage: str) -> None:
+    help_lines = hourtally(command, "--help").stdout.splitlines()
+    assert help_lines[0] == f"Usage: hourtally {command} {usage}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "rates.toml"),
+        (["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T10"], "rates.toml"),
+        (["ingest", "/no/such/file.ndjson"], "no such file"),
+        (["ingest", str(ROOT / "README.md")], "its name ends in none of"),
+        (["show", "2026-11-02T09", "--customer", "acme"], "was never built"),
+        (["show", "2026-11-22T01", "--customer", "acme"], "in the future"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = hourtally(*arguments, "--home", tmp_path, "--now", NOW)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "2026-11-02T09", "--customer", "acme"],
+        ["list", "--customer", "acme"],
+        ["export", "{tree}"],
+        ["explain", "2026-11-02T09", "--customer", "acme", "--resource", "api"],
+        ["diff", "2026-11-02T09"],
+        ["status"],
+        ["verify"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    tree, nowhere = tmp_path / "tree", tmp_path / "nowhere"
+    done = hourtally(*(a.format(tree=tree) for a in arguments), "--home", nowhere)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"hourtally: {nowhere}: there is no such home folder; give --home or set HOURTALLY_HOME\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(
+        'currency = "USD"\n'
+        '[[rate]]\nid = "a"\nmeter = "paas.cpu"\nprice_cents = 1.5\nper = "vcpu-hour"\n'
+        "active_from = 2026-01-01T00:00:00Z\n"
+        '[[rate]]\nid = "b"\nmeter = "paas.cpus"\nprice_cents = "1"\nper = "vcpu-hour"\n'
+        "active_from = 2026-01-01T00:00:00Z\n"
+    )
+    done = hourtally("rates", "check", wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "2 problems" in done.stderr
+    assert "a" in done.stderr
+    assert "paas.cpus" in done.stderr
+
+
+def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none.toml"
+    why = f"hourtally: {none}: the rate card cannot be read: No such file or directory"
+    checked = hourtally("rates", "check", none)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == f"{why}; put a card there, or name another FILE\n"
+    run = hourtally("run", "--home", tmp_path, "--rates", none)
+    assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
+
+
+def test_a_right_card_is_printed() -> None:
+    done = hourtally("rates", "check", ROOT / "data" / "rates.toml", "--now", NOW)
+    assert done.returncode == 0
+    assert "paas-cpu-2025" in done.stdout
+    assert "1200 cents per vcpu-month" in done.stdout
+
+
+def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
+    inbox = ROOT / "data" / "sample" / "inbox"
+    first = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
+    assert first.returncode == 3
+    assert "see quarantine/ddf63842213b6287.ndjson" in first.stdout
+    again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
+    assert again.returncode == 0
+    assert again.stdout.count("ingested before, skipped") == 7
+
+
+def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:
+    empty, other = tmp_path / "empty", tmp_path / "other"
+    empty.mkdir()
+    other.mkdir()
+    (other / "events.csv").touch()
+    done = hourtally("ingest", empty, other, "--home", tmp_path / "home", "--now", NOW)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "".join(
+        f"hourtally: {folder}: no event files in this folder: their names end in .ndjson, .jsonl "
+        "(also with .gz or .zst), .parquet\n"
+        for folder in (empty, other)
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_home_that_must_not_be_written_is_told_with_what_helps(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    def refused(folder: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    inbox = str(ROOT / "data" / "sample" / "inbox")
+    home = tmp_path / "home"
+    assert call(["ingest", inbox, "--home", str(home), "--now", NOW]) == 1
+    assert capsys.readouterr().err == (
+        f"hourtally: {home}: ingesting failed: {os.strerror(number)}. What was published before is "
+        "whole; let this user do that, or name another --home, then run the same command again.\n"
+    )

@@ -1,0 +1,69 @@
+"""What the command says, and its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from hourtally.cli.app import call
+from hourtally.store.layout import Home
+from tests.support.damaging import golden_home, rewrite_table
+from tests.support.golden_hour import HOUR, RATES
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return golden_home(tmp_path)
+
+
+def test_the_first_twenty_differences_are_named_and_the_others_counted(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite_table(home, "charges", lambda rows: rows.with_columns(pl.col("^.*_nanocents$") + 1))
+    status = call(["verify", "--home", str(home.root)])
+
+    said = capsys.readouterr()
+    assert status == 1
+    # 5 prices of each of 6 resources.
+    assert said.out.splitlines()[20:] == [
+        "… and 10 more",
+        "1 hour verified, 2 documents and 8 charges re-derived: 30 differences.",
+    ]
+    assert said.out.count("charges.parquet: ") == 20
+    assert "hourtally backfill --force" in said.err
+
+
+def test_the_command_says_what_was_verified(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    status = call(["verify", "--home", str(home.root), "--from", HOUR])
+
+    assert (status, capsys.readouterr().out) == (
+        0,
+        "1 hour verified, 2 documents and 8 charges re-derived: no differences.\n",
+    )
+
+
+def test_the_command_says_why_only_digests_were_checked(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.rates.write_text(RATES.replace('"1440"', '"1441"'))
+    status = call(["verify", "--home", str(home.root)])
+
+    assert (status, capsys.readouterr().out.splitlines()) == (
+        0,
+        [
+            f"{HOUR}: stale: rates changed; digests checked only",
+            "1 hour verified (1 of them only by digests, because stale), "
+            "0 documents and 0 charges re-derived: no differences.",
+        ],
+    )
+
+
+def test_to_have_verified_nothing_is_no_success(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = call(["verify", "--home", str(home.root), "--from", "2026-11-22T14"])
+
+    assert status == 1
+    assert "no hour of the range is published, so nothing was verified" in capsys.readouterr().err

@@ -1,0 +1,304 @@
+"""The fast reader takes a line only where the strict judge accepts it, with the same values."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hourtally.events.event_types import KINDS, Event, EventKind
+from hourtally.events.strict_json import JsonObject, Rejection, parse_line
+from hourtally.events.validation import check_line, check_object
+from hourtally.ingest.ndjson import duckdb_reader
+from hourtally.ingest.ndjson import parser as parsing
+from hourtally.ingest.ndjson.blocks import Block
+from hourtally.ingest.ndjson.duckdb_reader import FastReader
+from hourtally.ingest.ndjson.line_shapes import layout_of, matching
+from hourtally.ingest.ndjson.parser import LineParser
+from hourtally.ingest.parsed import events_frame
+from hourtally.model.components import CLUSTER_EVENT
+from tests.support.event_files import as_cloud_event, written_line
+from tests.support.statements import statement
+from tests.support.strategies import NOW_MS, Json, event_sets, fresh_events
+from tests.support.twisted_lines import raw_of, twisted
+
+GOOD = json.dumps(
+    {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/s",
+        "type": "metering.resource.v1",
+        "time": "2026-11-22T13:05:00.123456789Z",
+        "traceparent": "00-ab",
+        "data": {
+            "customerId": "c",
+            "teamId": "t",
+            "projectId": "p",
+            "projectName": 'é "q" \\',
+            "resourceId": "r",
+            "resourceType": "service",
+            "start": "2026-11-22T13:00:00.5Z",
+            "end": "2026-11-22T13:05:00+00:00",
+            "cpuMillicores": 500,
+            "labels": {"env": "prod", "n": 1.5},
+            "gpuMilli": 0,
+            "gpuModel": None,
+        },
+    }
+).encode()
+
+# What is replaced by what in the good line; the judge refuses some of these and takes others.
+CHANGES = [
+    (b'"cpuMillicores": 500', b'"cpuMillicores": "500"'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 500.0'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 5e2'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 0500'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": -0'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 10000000001'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 10000000000'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 99999999999999999999'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": true'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": null'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 500, "cpuMillicores": 1'),
+    (b'"id": "1"', b'"id": "1", "id": "2"'),
+    (b'"id": "1"', b'"id": ""'),
+    (b'"id": "1"', b'"id": 1'),
+    (b'"id": "1"', b'"id": "' + b"x" * 513 + b'"'),
+    (b'"customerId": "c"', b'"customerId": "' + "é".encode() * 129 + b'"'),
+    (b'"customerId": "c"', b'"customerId": "c\\n"'),
+    (b'"customerId": "c"', b'"customerId": "c\\u0001"'),
+    (b'"customerId": "c"', b'"customerId": "\xc2\x85"'),
+    (b'"customerId": "c"', b'"customerId": "\\ud800"'),
+    (b'"customerId": "c", ', b""),
+    (b'"prod"', b'"\\ud83d\\ude00"'),
+    (b'"prod"', b'"\\ud800"'),
+    (b'"prod"', b"NaN"),
+    (b'"prod"', b"1e999"),
+    (b'"prod"', b'"prod",'),
+    (b'"prod"', b'[1, {"deep": [2]}]'),
+    (b"13:00:00.5Z", b"13:00:00.5000Z"),
+    (b"13:00:00.5Z", b"13:00:60Z"),
+    (b"13:00:00.5Z", b"24:00:00Z"),
+    (b"13:00:00.5Z", b"13:00:00"),
+    (b"13:00:00.5Z", b"15:00:00+02:00"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-02-30T13:00:00Z"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:04:59.999Z"),
+    (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:05:00Z"),
+    (b"2026-11-22T13:05:00+", b"2026-11-22T13:00:00.5+"),
+    (b'"gpuMilli": 0', b'"gpuMilli": 1'),
+    (b'"gpuModel": null', b'"gpuModel": "l4"'),
+    (b'"specversion": "1.0"', b'"specversion": "1.1"'),
+    (b'"resourceType": "service"', b'"resourceType": "Service"'),
+    (b".123456789Z", b".123456789123Z"),
+    (b"}}", b"}}}"),
+    (b"}}", b"},}"),
+    (b"}}", b"}} x"),
+    (b"}}", b"}}\r"),
+    (b'": ', b'"\t:  '),
+]
+
+
+# Spares hundreds of parsers a DuckDB each.
+ENGINE = threading.local()
+# From how many lines on a query is planned anew: any number, or more than a test has.
+MANY = (0, duckdb_reader.MANY_LINES)
+
+
+def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
+    """What the strict judge says of every line: the events, and the refused lines' rules."""
+    events, rules = [], {}
+    for number, line in enumerate(lines, 1):
+        try:
+            events.append(check_line(line, NOW_MS))
+        except Rejection as rejection:
+            rules[number] = rejection.rule
+    return events, rules
+
+
+def assert_parsed_as_judged(
+    parser: LineParser, lines: list[bytes], many: int = duckdb_reader.MANY_LINES
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb_reader, "MANY_LINES", many)
+        parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
+    events, rules = judged(lines)
+    assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
+    assert {refusal.line: refusal.rule for refusal in parsed.refusals} == rules
+    assert parsed.lines == len(lines)
+    by_line = {refusal.line: refusal.raw for refusal in parsed.refusals}
+    assert all(raw == lines[number - 1] for number, raw in by_line.items())
+
+
+def taken_fast(line: bytes) -> bool:
+    """Whether the layout of the good line takes a line."""
+    layout = layout_of(parse_line(GOOD), GOOD.decode())
+    assert layout is not None
+    return bool(matching(pl.Series([line.decode()]), layout)[0])
+
+
+def test_a_layout_takes_the_line_that_it_was_made_from() -> None:
+    assert taken_fast(GOOD)
+
+
+def test_a_layout_takes_lines_without_its_optional_keys_and_no_others() -> None:
+    assert taken_fast(GOOD.replace(b'"traceparent": "00-ab", ', b""))
+    assert taken_fast(GOOD.replace(b'"cpuMillicores": 500, ', b""))
+    assert not taken_fast(GOOD.replace(b'"teamId": "t", ', b""))
+    assert not taken_fast(GOOD.replace(b'"id": "1"', b'"id": "1", "more": 1'))
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES, ids=range(len(CHANGES)))
+def test_a_changed_line_comes_to_what_the_judge_says(old: bytes, new: bytes) -> None:
+    assert old in GOOD
+    # The good line comes first, so its layout is known when the changed one is read.
+    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
+
+
+# What the query that reads lines calls its own columns, and fields that count in other cases.
+_NEARLY = [
+    *("row", "line", "identity", "event_time", "event_source", "event_id", "event_type", "is_form"),
+    *("event_time_us", "start_ms", "end_ms", "is_plain", "customer_id", "parsed", "timed", "lines"),
+    *(
+        spelt
+        for kind in KINDS.values()
+        for key in ("time", *kind.ids, *kind.names, *kind.selectors, *kind.quantities)
+        for spelt in (key, key.lower(), key.upper(), key.capitalize())
+    ),
+]
+
+
+@pytest.mark.parametrize("level", ["event", "data"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_ignored_field_named_nearly_like_another_is_ignored(kind: EventKind, level: str) -> None:
+    required: Json = {**dict.fromkeys(kind.ids, "x"), "resourceType": "job"}
+    required |= {"start": "2026-11-22T13:00:00Z", "end": "2026-11-22T13:00:01Z"}
+    optional = dict.fromkeys([*kind.names, *kind.selectors], "right") | dict.fromkeys(
+        kind.quantities, 5
+    )
+    for key in dict.fromkeys(_NEARLY):
+        lines = []
+        for number, (value, more) in enumerate(
+            (value, more) for value in ("WRONG", "7", 7) for more in ({}, optional)
+        ):
+            data = required | more
+            event: Json = {"specversion": "1.0", "id": f"{number}", "source": "/m"}
+            event["type"] = kind.type
+            where = event if level == "event" else data
+            if key not in where:
+                where[key] = value
+            event["data"] = data
+            lines.append(json.dumps(event, separators=(",", ":")).encode())
+        # Each of them is once the first, from which the layout is told.
+        for first in range(0, len(lines), 2):
+            assert_parsed_as_judged(
+                LineParser(NOW_MS, _local=ENGINE), [*lines[first:], *lines[:first]]
+            )
+
+
+def test_blank_lines_count_for_nothing() -> None:
+    parsed = LineParser(NOW_MS, _local=ENGINE).parse(
+        Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0)
+    )
+    assert (parsed.lines, len(parsed.events), parsed.refusals) == (2, 2, [])
+
+
+@pytest.mark.parametrize(
+    "first", [("specversion", "type"), ("type", "id"), ("id", "type"), ("data", "source", "type")]
+)
+def test_plain_lines_of_two_types_are_read_as_such_wherever_they_name_it(
+    first: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_ones: list[object] = []
+
+    def counted(event: JsonObject, now_ms: int) -> Event:
+        judged_ones.append(event)
+        return check_object(event, now_ms)
+
+    events = [
+        as_cloud_event(event)
+        for number in range(50)
+        for event in (
+            statement(number, cpuMillicores=5),
+            statement(number + 50, CLUSTER_EVENT, vcpuMillicores=7),
+        )
+    ]
+    lines = [
+        json.dumps({name: event[name] for name in (*first, *event)}).encode() for event in events
+    ]
+    monkeypatch.setattr(parsing, "check_object", counted)
+    monkeypatch.delattr(FastReader, "read_matching")
+    assert_parsed_as_judged(LineParser(NOW_MS), lines)
+    # Of each type the line that its layout is told from, and no other.
+    assert len(judged_ones) == 2
+
+
+@st.composite
+def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
+    """Lines of any events, most of them as they are, some with a byte changed."""
+    chance = random.Random(draw(st.integers(0, 2**16)))
+    events: list[Json] = draw(event_sets())
+    lines = [written_line(event, chance) for event in events]
+    lines += [json.dumps(as_cloud_event(event)).encode() for event in events]
+    for number in range(len(lines)):
+        if chance.random() < 0.3:
+            line = bytearray(lines[number])
+            place = chance.randrange(len(line))
+            line[place : place + chance.randrange(2)] = chance.choice(
+                [b'"', b",", b"\\", b"0", b"}", b":", b"\xff", b"\x00", b" ", b"e", b"-", b"."]
+            )
+            lines[number] = bytes(line).replace(b"\n", b"")
+    return [line for line in lines if line.strip()]
+
+
+@settings(max_examples=300)
+@given(_mutated_lines(), st.sampled_from(MANY))
+def test_any_lines_come_to_what_the_judge_says(lines: list[bytes], many: int) -> None:
+    if lines:
+        # Twice: the second time the layouts are known.
+        parser = LineParser(NOW_MS, _local=ENGINE)
+        assert_parsed_as_judged(parser, lines, many)
+        assert_parsed_as_judged(parser, lines, many)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32), st.sampled_from(MANY)
+)
+def test_twisted_lines_of_a_known_layout_come_to_what_the_judge_says(
+    events: list[Json], seed: int, many: int
+) -> None:
+    chance = random.Random(seed)
+    plain = [raw_of(event, chance) for event in events]
+    lines = [raw.line() for raw in plain]
+    lines += [twisted(chance.choice(plain), chance) for _ in range(40)]
+    # The plain lines come first, so their layouts are known when the twisted ones are read.
+    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), lines, many)
+
+
+def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Were none of them, the test above would compare the judge with itself.
+    fast: list[int] = []
+
+    def counting(read: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
+        def counted(*arguments: Any, **options: Any) -> pl.DataFrame:
+            taken = read(*arguments, **options)
+            fast.append(len(taken))
+            return taken
+
+        return counted
+
+    for name in ("read_plain", "read_matching"):
+        monkeypatch.setattr(FastReader, name, counting(getattr(FastReader, name)))
+    chance = random.Random(0)
+    event = statement(0, cpuMillicores=5, teamName="Blue")
+    raw = raw_of(event, chance)
+    lines = [raw.line(), *(twisted(raw, chance) for _ in range(1_000))]
+    accepted = len(LineParser(NOW_MS).parse(Block(1, b"\n".join(lines), 0)).events)
+    assert 100 < sum(fast) < accepted < len(lines)

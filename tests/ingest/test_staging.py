@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from hourtally.errors import FileRefused
+from hourtally.ingest import staging
+from hourtally.ingest.files import ingest_paths
+from hourtally.ingest.ndjson import blocks as sources
+from hourtally.settings import Settings
+from hourtally.store.layout import Home
+from tests.support.event_files import as_cloud_event
+from tests.support.ingesting import ingest, written
+from tests.support.statements import statement
+from tests.support.strategies import NOW_MS
+
+EVENTS = [{**statement(n % 7), "id": f"{n % 150}"} for n in range(160)]
+LINES = b"".join(json.dumps(as_cloud_event(event)).encode() + b"\n" for event in EVENTS)
+
+
+@pytest.fixture
+def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of many blocks, the first ones of which are read while the file is hashed."""
+    monkeypatch.setattr(staging, "_LARGE_BYTES", 0)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 4_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("events.ndjson", LINES + b"no JSON\n"),
+        ("events.ndjson.gz", gzip.compress(b"no JSON\n" + LINES, mtime=0)),
+        ("events.ndjson", b""),
+    ],
+)
+def test_a_file_read_beside_its_hash_is_ingested_as_any_other(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str, content: bytes
+) -> None:
+    file = written(tmp_path, content, name)
+    [expected] = ingest(Home(tmp_path / "one"), [file])
+    request.getfixturevalue("_all_are_large")
+
+    [found] = ingest(Home(tmp_path / "two"), [file])
+
+    assert found.record == expected.record
+    assert found.quarantine == expected.quarantine
+    assert found.slices.equals(expected.slices)
+
+
+@pytest.mark.usefixtures("_all_are_large")
+def test_a_file_that_is_there_already_is_read_no_further(tmp_path: Path) -> None:
+    file = written(tmp_path, LINES)
+    home = Home(tmp_path / "home")
+    ingest(home, [file])
+
+    report = ingest_paths(home, [file], NOW_MS, Settings(threads=2))
+
+    assert [receipt.skipped for receipt in report.files] == [True]
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.usefixtures("_all_are_large")
+@pytest.mark.parametrize("kept", [12, 0.9])
+def test_a_file_that_ends_early_is_refused_wherever_that_is_found(
+    tmp_path: Path, kept: float
+) -> None:
+    whole = gzip.compress(LINES)
+    file = written(
+        tmp_path, whole[: int(kept if kept > 1 else kept * len(whole))], "events.ndjson.gz"
+    )
+    home = Home(tmp_path / "home")
+
+    report = ingest_paths(home, [file], NOW_MS, Settings(threads=2))
+
+    [refusal] = report.refused
+    assert isinstance(refusal, FileRefused)
+    assert str(file) in str(refusal)
+    assert not home.batches.exists()
+    assert not [path for path in home.root.rglob("*") if path.is_file()]

@@ -1,0 +1,305 @@
+"""What the main job promises, through its commands: safe to run twice, late, killed, at once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import (
+    NOW,
+    ROOT,
+    command,
+    documents,
+    environment,
+    everything,
+    hourtally,
+)
+
+SAMPLE = ROOT / "data" / "sample"
+FROM_TO = ("--from", "2026-11-02T09", "--to", "2026-11-02T12", "--now", NOW)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The sample, in a home of its own; nothing is ingested or built yet."""
+    shutil.copytree(SAMPLE, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The sample's documents when nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "home"
+    shutil.copytree(SAMPLE, folder)
+    assert hourtally("run", "--home", folder, "--now", NOW).returncode == 3
+    return documents(folder)
+
+
+def test_a_rerun_leaves_every_published_file_untouched(home: Path) -> None:
+    first = hourtally("run", "--home", home, "--now", NOW)
+    # One line of the sample is for quarantine.
+    assert first.returncode == 3
+    assert "3 hours built, 0 of them restated" in first.stdout
+    before = everything(home / "hours")
+    again = hourtally("run", "--home", home, "--now", NOW)
+    assert again.returncode == 0
+    assert "nothing was written" in again.stdout
+    assert everything(home / "hours") == before
+    backfill = hourtally("backfill", "--home", home, *FROM_TO)
+    assert backfill.returncode == 0
+    assert everything(home / "hours") == before
+
+
+def test_a_late_file_restates_exactly_its_hours(home: Path, undisturbed: dict[str, bytes]) -> None:
+    # late.ndjson holds one event, of 09:45 to 10:00.
+    (home / "inbox" / "late.ndjson").rename(home / "late.ndjson")
+    hourtally("run", "--home", home, "--now", NOW)
+    before = everything(home / "hours")
+    shutil.move(home / "late.ndjson", home / "inbox")
+    late = hourtally("run", "--home", home, "--now", NOW)
+    assert "1 hour built, 1 of them restated" in late.stdout
+    after = everything(home / "hours")
+    new = {name for name in after if name not in before}
+    assert {Path(name).relative_to(home / "hours").parts[0] for name in new} == {"2026-11-02T09"}
+    assert {name: after[name] for name in before} == before
+    manifest = json.loads((home / "hours/2026-11-02T09/000002.json").read_bytes())
+    assert (manifest["parent"], manifest["reasons"]) == (1, ["new batch"])
+    assert documents(home) == undisturbed
+
+
+def test_a_corrected_rate_restates_and_one_of_next_month_does_not(home: Path) -> None:
+    hourtally("run", "--home", home, "--now", NOW)
+    card = (home / "rates.toml").read_text()
+    later = card.replace(
+        "[[rate]]",
+        '[[rate]]\nid = "later"\nmeter = "byoc.cluster"\nprice_cents = "9"\nper = "cluster-hour"\n'
+        'active_from = 2026-12-01T00:00:00Z\nregion = "nowhere"\n\n[[rate]]',
+        1,
+    )
+    (home / "rates.toml").write_text(later)
+    assert "nothing was written" in hourtally("run", "--home", home, "--now", NOW).stdout
+    (home / "rates.toml").write_text(card.replace('"1200"', '"1300"'))
+    dry = hourtally("backfill", "--home", home, *FROM_TO, "--dry-run")
+    assert dry.stdout.count("rates changed") == 3
+    restated = hourtally("backfill", "--home", home, *FROM_TO)
+    assert "3 hours built, 3 of them restated" in restated.stdout
+
+
+def test_two_backfills_at_once_end_with_one_chain_and_the_right_documents(
+    home: Path, undisturbed: dict[str, bytes]
+) -> None:
+    hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
+    both = [
+        subprocess.Popen(
+            command("backfill", "--home", home, *FROM_TO),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    for hour in (home / "hours").iterdir():
+        assert sorted(path.name for path in hour.glob("*.json")) == ["000001.json"]
+        assert len(list(hour.glob("rev-*"))) == 1
+    assert documents(home) == undisturbed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_no_byte(home: Path, undisturbed: dict[str, bytes], workers: int) -> None:
+    hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
+    done = hourtally("backfill", "--home", home, *FROM_TO, "--workers", str(workers))
+    assert done.returncode == 0
+    assert documents(home) == undisturbed
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_killed_run_is_completed_by_the_same_command(
+    home: Path, undisturbed: dict[str, bytes], seed: int
+) -> None:
+    # Three kills at moments of a run that takes about a second, then one to the end.
+    chance = random.Random(seed)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command("run", "--home", home, "--now", NOW),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.2, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert hourtally("run", "--home", home, "--now", NOW).returncode in {0, 3}
+    assert documents(home) == undisturbed
+    # Nothing unfinished is left: as many revision folders as manifests, nothing staged.
+    for hour in (home / "hours").iterdir():
+        assert len(list(hour.glob("rev-*"))) == len(list(hour.glob("*.json")))
+
+
+def test_a_full_disk_is_a_sentence_and_no_half_an_hour(
+    home: Path, undisturbed: dict[str, bytes]
+) -> None:
+    hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
+    full = subprocess.run(
+        command("backfill", "--home", home, *FROM_TO),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        # No file may grow past 2,000 bytes, which a revision's documents do.
+        preexec_fn=_files_of_two_thousand_bytes,
+        check=False,
+    )
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert "File too large" in full.stderr
+    assert "run the same command again" in full.stderr
+    assert not list((home / "hours").glob("*/*.json"))
+    assert hourtally("backfill", "--home", home, *FROM_TO).returncode == 0
+    assert documents(home) == undisturbed
+
+
+def _files_of_two_thousand_bytes() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+
+def test_a_truncated_file_is_refused_whole_and_the_others_go_on(tmp_path: Path) -> None:
+    line = (SAMPLE / "inbox" / "late.ndjson").read_bytes()
+    packed = gzip.compress(line)
+    for cut in range(len(packed)):
+        (tmp_path / "cut.ndjson.gz").write_bytes(packed[:cut])
+        if cut % 40:
+            continue
+        (tmp_path / "good.ndjson").write_bytes(line)
+        home = tmp_path / f"home-{cut}"
+        done = hourtally(
+            "ingest",
+            tmp_path / "cut.ndjson.gz",
+            tmp_path / "good.ndjson",
+            "--home",
+            home,
+            "--now",
+            NOW,
+        )
+        assert done.returncode == 1
+        assert "refused whole" in done.stderr
+        assert len(list((home / "batches").iterdir())) == 1
+
+
+def test_an_hour_without_a_rate_is_not_published_and_the_others_are(home: Path) -> None:
+    card = (home / "rates.toml").read_text()
+    # Storage has a rate only from 10:00 on.
+    head, storage = card.split('meter = "paas.storage"')
+    storage = storage.replace("2025-01-01T00:00:00Z", "2026-11-02T10:00:00Z", 1)
+    (home / "rates.toml").write_text(head + 'meter = "paas.storage"' + storage)
+    done = hourtally("run", "--home", home, "--now", NOW)
+    assert done.returncode == 1
+    assert "hour 2026-11-02T09: usage without a rate in force" in done.stderr
+    assert (
+        "meter 'paas.storage' (resource_type = 'addon', region = 'eu-west') from "
+        "2026-11-02T09:00:00Z until 2026-11-02T10:00:00Z: 1 resource(s), for example of customer "
+        "'acme'"
+    ) in done.stderr
+    assert set(documents_published(home)) == {"2026-11-02T10", "2026-11-02T11"}
+
+
+def documents_published(home: Path) -> list[str]:
+    return [path.parent.name for path in sorted((home / "hours").glob("*/000001.json"))]
+
+
+def test_an_open_hour_waits_for_the_settle_time(home: Path) -> None:
+    hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
+    # 11:09:59.999 is one millisecond before 10:00 has been over for ten minutes.
+    early = hourtally("run", "--home", home, "--now", "2026-11-02T11:09:59.999Z")
+    assert "1 hour built" in early.stdout
+    assert documents_published(home) == ["2026-11-02T09"]
+    hourtally("run", "--home", home, "--now", "2026-11-02T11:10:00Z")
+    assert documents_published(home) == ["2026-11-02T09", "2026-11-02T10"]
+
+
+def test_an_hour_of_nothing_is_published_only_by_force(home: Path) -> None:
+    empty = ("--from", "2026-11-03T00", "--to", "2026-11-03T01", "--now", NOW, "--home", home)
+    shown = ("show", "2026-11-03T00", "--customer", "acme", "--json", "--home", home)
+    assert "nothing was written" in hourtally("backfill", *empty).stdout
+    unpublished = hourtally(*shown)
+    assert (unpublished.returncode, unpublished.stdout) == (1, "")
+    assert "never built" in unpublished.stderr
+    assert hourtally("backfill", *empty, "--force").returncode == 0
+    assert hourtally(*shown).stdout == (
+        '{"data":{"timestamp":1793664000,"paasUsage":{"price":{"total":0,"cpu":0,"memory":0,'
+        '"storage":0,"gpu":0},"teams":[]},"byocUsage":{"price":{"total":0,"vcpu":0,"memory":0,'
+        '"gpuMemory":0,"cluster":0}}}}\n'
+    )
+
+
+def test_a_backfill_that_has_nothing_to_do_tells_current_hours_from_hours_without_events(
+    home: Path,
+) -> None:
+    def said(first: str, end: str, *more: str) -> str:
+        range_ = ("--from", first, "--to", end, "--home", home, "--now", NOW)
+        done = hourtally("backfill", *range_, *more)
+        assert done.returncode == 0
+        return done.stdout
+
+    hourtally("run", "--home", home, "--now", NOW)
+    # 09, 10 and 11 have events; two hours before them and a year after them have none.
+    mixed = "Closed hours of the range: 3 current, {} without events; {}. " + (
+        "`--force` publishes hours without events as zero.\n"
+    )
+    around = ("2026-11-02T07", "2026-11-02T12")
+    assert said(*around) == mixed.format(2, "nothing was written")
+    assert said(*around, "--dry-run") == mixed.format(2, "nothing would be built")
+    # It is 2026-11-22T00:00, so 22:00 on the 21st is the last that has been over for 10 minutes.
+    closed_without_events = 7 + 12 + 18 * 24 + 23
+    assert said("2026-11-02T02", "2027-11-02T02") == mixed.format(
+        closed_without_events, "nothing was written"
+    )
+    whole = "Every closed hour of the range is current; nothing was written.\n"
+    assert said("2026-11-02T09", "2026-11-02T12") == whole
+    assert said("2026-12-01T00", "2026-12-02T00") == (
+        "No hour of the range is closed yet; nothing was written.\n"
+    )
+    # Published as zero, they are current.
+    said(*around, "--force")
+    assert said(*around) == whole
+
+
+def test_the_export_keeps_in_step_with_restatements(home: Path, tmp_path: Path) -> None:
+    (home / "inbox" / "late.ndjson").rename(home / "late.ndjson")
+    tree = tmp_path / "tree"
+    run = ("run", "--home", home, "--now", NOW, "--export", tree)
+    hourtally(*run)
+    files = {str(path.relative_to(tree)) for path in tree.glob("[!@]*/*.json")}
+    customers = ("acme", "globex", "initech")
+    # 2026-11-02T09 is 1793610000.
+    hours = (1793610000, 1793613600, 1793617200)
+    assert files == {f"{customer}/{hour}.json" for customer in customers for hour in hours}
+    before = everything(tree)
+    shutil.move(home / "late.ndjson", home / "inbox")
+    hourtally(*run)
+    after = everything(tree)
+    changed = {str(Path(name).relative_to(tree)) for name in after if after[name] != before[name]}
+    assert "acme/1793610000.json" in changed
+    assert not any("1793613600" in name or "1793617200" in name for name in changed)
+    shown = hourtally("show", "1793610000", "--customer", "acme", "--json", "--home", home)
+    assert shown.returncode == 0
+    exported = json.loads((tree / "acme" / "1793610000.json").read_bytes())
+    assert (
+        exported["data"]["paasUsage"]["price"]
+        == (json.loads(shown.stdout)["data"]["paasUsage"]["price"])
+    )
+
+
+def test_the_pipeline_never_imports_prefect() -> None:
+    code = "import hourtally.cli.jobs, sys; sys.exit('prefect' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    assert done.returncode == 0

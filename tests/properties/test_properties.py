@@ -1,0 +1,164 @@
+"""What holds of any events and any rate card, however the events came."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.card_strategies import rate_cards
+from tests.support.event_files import arrangements, as_cloud_event
+from tests.support.oracle import OracleHour, oracle
+from tests.support.oracle_events import affected_hours
+from tests.support.small_homes import (
+    Built,
+    build,
+    built,
+    fresh_home,
+    ingest,
+    many_small_builds,
+    stale,
+)
+from tests.support.strategies import HOUR, Json, event_sets, fresh_events, variants
+
+PRICES = {
+    "paas": ("cpu", "memory", "storage", "gpu"),
+    "byoc": ("vcpu", "memory", "gpu_memory", "cluster"),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quickly() -> Iterator[None]:
+    with many_small_builds():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("properties")
+
+
+def identity_of(event: Json) -> tuple[str, str]:
+    return event["source"], event["id"]
+
+
+def hours_of(events: Sequence[Json]) -> set[int]:
+    """The hours that any of the events touches."""
+    return {hour for event in events for hour in affected_hours(as_cloud_event(event))}
+
+
+def summed(table: pl.DataFrame, keys: Sequence[str], names: Sequence[str]) -> list[Any]:
+    """Prices of a table summed by keys in Python's integers, in the order of the keys' bytes."""
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for row in table.iter_rows(named=True):
+        prices = [row[f"{name}_nanocents"] for name in names]
+        so_far = sums.setdefault(tuple(row[key] for key in keys), [0] * len(names))
+        so_far[:] = [a + b for a, b in zip(so_far, prices, strict=True)]
+    return sorted(sums.items())
+
+
+def assert_parents_are_sums(hour: Built) -> None:
+    """Every price at every level is the sum of those below it, and each total of its parts."""
+    paas, byoc = ("total", *PRICES["paas"]), ("total", *PRICES["byoc"])
+    keys = ["customer_id", "team_id", "project_id", "resource_type"]
+    levels = ("charges", "types", "projects", "teams")
+    for depth, (child, parent) in enumerate(itertools.pairwise(levels)):
+        key = keys[: len(keys) - depth]
+        assert summed(hour.tables[parent], key, paas) == summed(hour.tables[child], key, paas)
+    customers = hour.tables["customers"]
+    for below, kind, names in (("teams", "paas", paas), ("clusters", "byoc", byoc)):
+        own = [f"{kind}_{name}" for name in names]
+        zero = [((c,), [0] * len(names)) for c in customers["customer_id"]]
+        sums = dict(zero) | dict(summed(hour.tables[below], ["customer_id"], names))
+        assert dict(summed(customers, ["customer_id"], own)) == sums
+        totals = hour.manifest["totals"][kind]
+        assert list(totals.values()) == [sum(column) for column in zip(*sums.values(), strict=True)]
+    for name, table in hour.tables.items():
+        for kind, prefix in (("paas", ""), ("byoc", ""), ("paas", "paas_"), ("byoc", "byoc_")):
+            parts = [f"{prefix}{part}_nanocents" for part in PRICES[kind]]
+            if set(parts) <= set(table.columns):
+                assert table[f"{prefix}total_nanocents"].to_list() == [
+                    sum(row) for row in table.select(parts).iter_rows()
+                ], name
+
+
+def rows_of(table: pl.DataFrame) -> list[tuple[Any, ...]]:
+    """The rows, decimals as the integers that they are."""
+    return [
+        tuple(int(v) if isinstance(v, Decimal) else v for v in row) for row in table.iter_rows()
+    ]
+
+
+def expected_rows(hour: OracleHour, kind: str) -> list[tuple[Any, ...]]:
+    """The rows of charges (`paas`) or clusters (`byoc`), sorted by key in UTF-8 byte order."""
+    level, charges = ("resource", hour.charges) if kind == "paas" else ("cluster", hour.clusters)
+    rows = []
+    for key in sorted(charges, key=lambda ids: [id_.encode() for id_ in ids]):
+        prices = charges[key].values()
+        name = hour.names.get((level, *key), key[-1])
+        rows.append((*key, name, sum(prices), *prices, *hour.usage[key].values()))
+    return rows
+
+
+def assert_is_what_the_oracle_says(hour: Built, files: list[list[Json]], rates: str) -> None:
+    """Documents, charges, usage, totals, conflicts and duplicates of an hour that was built."""
+    expected = oracle(files, rates, HOUR)
+    assert list(hour.documents.items()) == list(expected.documents.items())
+    assert rows_of(hour.tables["charges"]) == expected_rows(expected, "paas")
+    assert rows_of(hour.tables["clusters"]) == expected_rows(expected, "byoc")
+    assert hour.manifest["totals"] == expected.totals
+    assert hour.manifest["duplicates"] == expected.duplicates
+    conflicts = hour.manifest["conflicts"]
+    assert conflicts["count"] == len(expected.conflicts)
+    listed = [(one["event_source"], one["event_id"]) for one in conflicts["listed"]]
+    assert sorted(listed) == expected.conflicts
+
+
+def assert_only_the_touched_changed(
+    before: Built, after: Built, events: Sequence[Json], another: Json
+) -> None:
+    """Documents of other customers are the same bytes after another event as before."""
+    # An event that contradicts others may take the place of theirs.
+    rivals = [event for event in events if identity_of(event) == identity_of(another)]
+    touched = {event["data"]["customerId"] for event in [another, *rivals]}
+    for customer in before.documents.keys() | after.documents.keys():
+        if customer not in touched or HOUR not in hours_of([another]):
+            assert after.documents[customer] == before.documents[customer]
+
+
+# Builds cost a twentieth of a second each, so one example serves every property: the oracle is
+# told nothing of order, form and threads, and of files only for the count of duplicates, so what
+# it says holds of every permutation, repetition, grouping and form of the same events.
+@settings(max_examples=300)
+@given(st.data(), event_sets(), rate_cards(), st.sampled_from([1, 2]))
+def test_an_hour_is_what_the_oracle_says_and_another_event_changes_only_what_it_touches(
+    folder: Path, data: st.DataObject, events: list[Json], rates: str, threads: int
+) -> None:
+    home = fresh_home(folder)
+    files = ingest(home, events, data.draw(arrangements(len(events))), threads)
+    assert build(home, rates, threads) == {HOUR} & hours_of(events)
+    before = built(home)
+    if HOUR in hours_of(events):
+        assert_is_what_the_oracle_says(before, files, rates)
+        assert_parents_are_sums(before)
+
+    another = data.draw(fresh_events() | st.sampled_from(events).flatmap(variants))
+    # No file where it is one of the earlier ones once more, which changes nothing.
+    late = ingest(home, [another], data.draw(arrangements(1)), threads)
+    hours = hours_of([another]) if late else set()
+    # Of the hours only the middle one was ever built.
+    assert stale(home, rates) == hours_of(events) - {HOUR} | hours
+    assert build(home, rates, threads) == {HOUR} & hours
+    after = built(home)
+    if HOUR in hours:
+        assert_is_what_the_oracle_says(after, [*files, *late], rates)
+    else:
+        assert after.manifest == before.manifest
+    assert_only_the_touched_changed(before, after, events, another)

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hourtally.errors import Damaged, StorageFault
+from hourtally.model.hours import Hour
+from hourtally.published.export import ExportReport, export_hours
+from hourtally.published.export_tree import ExportTree, folder_name
+from hourtally.store.layout import Home
+from tests.support.published import document, flip_byte, publish
+
+NINE = Hour(1793610000)  # 2026-11-02T09
+TEN = Hour(1793613600)
+ACME = document(1793610000, cpu="12.5")
+ZEBRA = document(1793610000, cpu="0.000000001", cluster="3")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return tmp_path / "tree"
+
+
+def files_of(tree: Path) -> dict[str, bytes]:
+    """Every file of the tree but the markers."""
+    return {
+        str(path.relative_to(tree)): path.read_bytes()
+        for path in tree.rglob("*")
+        if path.is_file() and path.parent.name != "@hourtally"
+    }
+
+
+def marker(tree: Path, hour: Hour) -> Path:
+    return tree / "@hourtally" / f"{hour.name}.json"
+
+
+def export_until(home: Home, tree: Path, writes: int) -> None:
+    """An export of the hour that is killed, as it were, after so many files."""
+    write, left = ExportTree.write, writes
+
+    def write_or_die(self: ExportTree, folder: str, name: str, document: bytes) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        write(self, folder, name, document)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExportTree, "write", write_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            export_hours(home, tree, [NINE])
+
+
+@pytest.mark.parametrize(
+    ("customer", "folder"),
+    [
+        ("acme", "acme"),
+        ("AZaz09-_.~", "AZaz09-_.~"),
+        ("a/b", "a%2Fb"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("...", "..."),
+        ("a b+c@d%e,f", "a%20b%2Bc%40d%25e%2Cf"),
+        ("é\U0001f600", "%C3%A9%F0%9F%98%80"),
+        ("a" * 255, "a" * 255),
+        (
+            "a" * 256,
+            # printf %0256d | tr 0 a | sha256sum
+            "a" * 180 + ",02d7160d77e18c6447be80c2e355c7ed4388545271702c50253b0914c65ce5fe",
+        ),
+    ],
+)
+def test_a_customers_folder_is_its_id_percent_encoded(customer: str, folder: str) -> None:
+    assert folder_name(customer) == folder
+
+
+def test_long_ids_that_begin_alike_have_folders_of_their_own() -> None:
+    # 86 × 3 = 258 encoded bytes; the last character differs.
+    ids = ["/" * 85 + last for last in "/:"] + ["/" * 128]
+    names = {folder_name(id_) for id_ in ids}
+
+    assert len(names) == 3
+    assert all(len(name) <= 255 for name in names)
+
+
+def test_each_customer_and_hour_has_a_file_of_the_canonical_bytes(home: Home, tree: Path) -> None:
+    later = document(1793613600, cpu="1")
+    publish(home, NINE, {"acme": ACME, "a/../z": ZEBRA})
+    publish(home, TEN, {"acme": later})
+
+    assert export_hours(home, tree, [NINE, TEN]) == ExportReport(written=3, hours=2)
+    assert files_of(tree) == {
+        "acme/1793610000.json": ACME,
+        "a%2F..%2Fz/1793610000.json": ZEBRA,
+        "acme/1793613600.json": later,
+    }
+
+
+def test_an_hour_in_step_is_not_touched(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+
+    def written() -> dict[Path, tuple[int, int, int]]:
+        # Not the instant of the last look, which an export may change.
+        return {
+            p: (p.stat().st_ino, p.stat().st_size, p.stat().st_mtime_ns) for p in tree.rglob("*")
+        }
+
+    before = written()
+
+    assert export_hours(home, tree, [NINE]) == ExportReport(current=1)
+    assert written() == before
+
+
+def test_a_restatement_rewrites_its_files_and_removes_those_of_customers_that_are_gone(
+    home: Home, tree: Path
+) -> None:
+    later = document(1793613600, cpu="1")
+    publish(home, NINE, {"acme": ACME, "gone": ZEBRA, "moved": ZEBRA})
+    publish(home, TEN, {"moved": later})
+    export_hours(home, tree, [NINE, TEN])
+    restated = document(1793610000, cpu="13")
+    publish(home, NINE, {"acme": restated}, revision=2)
+
+    report = export_hours(home, tree, [NINE, TEN])
+
+    assert report == ExportReport(written=1, removed=2, hours=1, current=1)
+    assert files_of(tree) == {"acme/1793610000.json": restated, "moved/1793613600.json": later}
+    assert not (tree / "gone").exists()
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_an_interrupted_export_is_completed_by_the_next(
+    home: Home, tree: Path, writes: int
+) -> None:
+    publish(home, NINE, {"acme": ACME, "bee": ACME, "zebra": ZEBRA})
+    export_until(home, tree, writes)
+    assert len(files_of(tree)) == writes
+    # Meanwhile the hour is restated, and acme, who may have a file by now, is not in it.
+    publish(home, NINE, {"bee": ACME, "zebra": ACME}, revision=2)
+    export_hours(home, tree, [NINE])
+
+    assert files_of(tree) == {"bee/1793610000.json": ACME, "zebra/1793610000.json": ACME}
+
+
+def test_an_interrupted_export_of_a_revision_that_is_taken_back_is_repaired(
+    home: Home, tree: Path
+) -> None:
+    publish(home, NINE, {"acme": ACME, "zebra": ZEBRA})
+    export_hours(home, tree, [NINE])
+    publish(home, NINE, {"acme": ZEBRA, "zebra": ACME}, revision=2)
+    export_until(home, tree, 1)
+    assert files_of(tree)["acme/1793610000.json"] == ZEBRA
+    publish(home, NINE, {"acme": ACME, "zebra": ZEBRA}, revision=3)
+    export_hours(home, tree, [NINE])
+
+    assert files_of(tree) == {"acme/1793610000.json": ACME, "zebra/1793610000.json": ZEBRA}
+
+
+def test_an_hour_is_marked_when_its_files_are_on_the_disk(
+    home: Home, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    at_sync = []
+
+    def look() -> None:
+        at_sync.append((sorted(files_of(tree)), marker(tree, NINE).exists()))
+
+    monkeypatch.setattr(os, "sync", look)
+    export_hours(home, tree, [NINE])
+
+    assert at_sync == [(["acme/1793610000.json"], False)]
+    assert marker(tree, NINE).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"documents":1}', "\0"])
+def test_a_damaged_marker_marks_nothing(home: Home, tree: Path, content: str) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    marker(tree, NINE).write_text(content)
+
+    assert export_hours(home, tree, [NINE]) == ExportReport(written=1, hours=1)
+
+
+def test_what_an_interrupted_write_left_is_replaced_or_removed(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    for customer in ("acme", "gone"):
+        (tree / customer).mkdir(parents=True)
+        (tree / customer / ".1793610000.json.tmp").write_bytes(b"half")
+    export_hours(home, tree, [NINE])
+
+    assert files_of(tree) == {"acme/1793610000.json": ACME}
+
+
+def test_files_of_others_stay(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    for name in ("robots.txt", "gone/1793613600.json", "acme/notes.txt"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(b"mine")
+    export_hours(home, tree, [NINE])
+
+    assert files_of(tree) == {
+        "robots.txt": b"mine",
+        "gone/1793613600.json": b"mine",
+        "acme/notes.txt": b"mine",
+        "acme/1793610000.json": ACME,
+    }
+
+
+def test_an_export_of_one_customer_writes_its_files_and_marks_no_hour(
+    home: Home, tree: Path
+) -> None:
+    publish(home, NINE, {"acme": ACME, "zebra": ZEBRA})
+    publish(home, TEN, {"zebra": ZEBRA})
+
+    report = export_hours(home, tree, [NINE, TEN], "acme")
+
+    assert report == ExportReport(written=1, hours=2)
+    assert files_of(tree) == {"acme/1793610000.json": ACME}
+    assert list((tree / "@hourtally").iterdir()) == []
+    # So the next export of all takes the hour up.
+    assert export_hours(home, tree, [NINE]) == ExportReport(written=2, hours=1)
+
+
+def test_an_export_of_one_customer_leaves_no_marker_that_is_wrong(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME, "zebra": ZEBRA})
+    export_hours(home, tree, [NINE])
+    export_hours(home, tree, [NINE], "acme")
+    assert marker(tree, NINE).exists()
+    publish(home, NINE, {"acme": ZEBRA, "zebra": ZEBRA}, revision=2)
+    export_hours(home, tree, [NINE], "acme")
+    # Taken back: the first export's marker would have been right again, were it still there.
+    publish(home, NINE, {"acme": ACME, "zebra": ZEBRA}, revision=3)
+    export_hours(home, tree, [NINE])
+
+    assert files_of(tree) == {"acme/1793610000.json": ACME, "zebra/1793610000.json": ZEBRA}
+
+
+@pytest.mark.parametrize("customer", ["gone", "", "..", "nobody", "\udcff"])
+def test_an_export_of_a_customer_without_events_leaves_it_without_a_file(
+    home: Home, tree: Path, customer: str
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    (tree / "gone").mkdir(parents=True)
+    if customer == "gone":
+        (tree / "gone" / "1793610000.json").write_bytes(b"old")
+
+    report = export_hours(home, tree, [NINE], customer)
+
+    assert report == ExportReport(removed=1 if customer == "gone" else 0, hours=1)
+    assert files_of(tree) == {}
+
+
+def test_a_damaged_hour_is_named_and_the_others_are_exported(home: Home, tree: Path) -> None:
+    manifest = publish(home, NINE, {"acme": ACME, "zebra": ZEBRA})
+    path = manifest.folder / "documents.ndjson"
+    flip_byte(path, path.read_bytes().index(b"12.5"))
+    later = document(1793613600, cpu="1")
+    publish(home, TEN, {"acme": later})
+
+    with pytest.raises(Damaged, match=r"'acme'.*Not exported: 2026-11-02T09$") as caught:
+        export_hours(home, tree, [NINE, TEN])
+    assert caught.value.path == path
+    assert files_of(tree) == {"acme/1793613600.json": later}
+    assert not marker(tree, NINE).exists()
+    assert marker(tree, TEN).exists()
+
+
+def test_hours_that_are_not_published_are_passed_over(home: Home, tree: Path) -> None:
+    said: list[tuple[int, int, str]] = []
+    publish(home, NINE, {"acme": ACME})
+    report = export_hours(
+        home, tree, [NINE, TEN], progress=lambda done, of, hour: said.append((done, of, hour))
+    )
+
+    assert report == ExportReport(written=1, hours=1)
+    assert said == [(1, 2, "2026-11-02T09"), (2, 2, "2026-11-02T10")]
+
+
+@pytest.mark.parametrize("planted", ["acme", "acme/1793610000.json", "@hourtally"])
+@pytest.mark.parametrize("customer", [None, "acme"])
+def test_a_symbolic_link_in_the_tree_is_refused_and_not_followed(
+    home: Home, tree: Path, tmp_path: Path, planted: str, customer: str | None
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    outside = tmp_path / "outside"
+    if planted.endswith(".json"):
+        outside.write_bytes(b"mine")
+    else:
+        outside.mkdir()
+    (tree / planted).parent.mkdir(parents=True, exist_ok=True)
+    (tree / planted).symlink_to(outside)
+
+    with pytest.raises(StorageFault, match=f"{planted}: a symbolic link"):
+        export_hours(home, tree, [NINE], customer)
+    assert outside.read_bytes() == b"mine" if outside.is_file() else not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("make", ["symlink_to", "hardlink_to"])
+def test_a_link_in_place_of_the_temporary_file_is_not_written_through(
+    home: Home, tree: Path, tmp_path: Path, make: str
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    (tree / "acme").mkdir(parents=True)
+    getattr(tree / "acme" / ".1793610000.json.tmp", make)(outside)
+    export_hours(home, tree, [NINE])
+
+    assert outside.read_bytes() == b"mine"
+    assert files_of(tree) == {"acme/1793610000.json": ACME}
+
+
+def test_files_are_not_removed_through_a_symbolic_link(
+    home: Home, tree: Path, tmp_path: Path
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "1793610000.json").write_bytes(b"mine")
+    tree.mkdir()
+    (tree / "gone").symlink_to(outside)
+    export_hours(home, tree, [NINE])
+    export_hours(home, tree, [NINE], "gone")
+
+    assert (outside / "1793610000.json").read_bytes() == b"mine"
+
+
+def test_what_the_system_refuses_names_the_file(
+    home: Home, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "1793610000.json")
+
+    monkeypatch.setattr(os, "rename", full)
+
+    refused = "tree/acme/1793610000.json: exporting failed: No space left"
+    with pytest.raises(StorageFault, match=refused):
+        export_hours(home, tree, [NINE])
+    assert files_of(tree) == {}
+
+
+def test_a_marker_that_cannot_be_opened_is_named_whole(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    marker(tree, NINE).unlink()
+    marker(tree, NINE).symlink_to("nowhere")
+
+    with pytest.raises(StorageFault, match=f"^{marker(tree, NINE)}: exporting failed: "):
+        export_hours(home, tree, [NINE])

@@ -1,0 +1,173 @@
+"""The server as a process: where it listens, what it logs, how it stops."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hourtally.model.hours import Hour
+from hourtally.server.tokens import add_token
+from hourtally.store.layout import Home
+from tests.support.command_line import hourtally
+from tests.support.published import document, publish
+from tests.support.serving import WAIT_SECONDS, received, serving
+
+HOUR = 1795352400  # 2026-11-22T13
+VIEW = f"/v1/billing/usage/{HOUR}"
+# Gives time for a signal while an answer is being made: it is made only when the file is there.
+HELD = (
+    "import pathlib, time",
+    "import hourtally.server.usage as usage",
+    "whole = usage._view",
+    "def held(*arguments):",
+    "    pathlib.Path({begun!r}).touch()",
+    "    while not pathlib.Path({go!r}).exists(): time.sleep(0.01)",
+    "    return whole(*arguments)",
+    "usage._view = held",
+)
+
+
+def wait_for(path: Path) -> None:
+    ends = time.monotonic() + WAIT_SECONDS
+    while not path.exists():
+        assert time.monotonic() < ends, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_that_has_begun_is_answered_before_the_server_stops(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    publish(Home(tmp_path / "home"), Hour(HOUR), {"acme": document(HOUR, cpu="3")})
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    held = [text.format(begun=str(begun), go=str(go)) for text in HELD]
+    with serving(
+        tmp_path / "home", "--customer", "acme", log=tmp_path / "log", program=held
+    ) as served:
+        with (
+            socket.create_connection(served.address, timeout=WAIT_SECONDS) as client,
+            socket.create_connection(served.address, timeout=WAIT_SECONDS) as idle,
+        ):
+            client.sendall(f"GET {VIEW} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            wait_for(begun)
+
+            served.process.send_signal(number)
+
+            # It has heard: a connection without a request is closed.
+            assert received(idle) == b""
+            assert served.process.poll() is None
+            go.touch()
+            answer = received(client)
+        status = served.process.wait(WAIT_SECONDS)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n" + document(HOUR, cpu="3"))
+    assert status == 0
+
+
+def test_a_line_a_request_is_logged_without_its_query_and_its_token(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    publish(home, Hour(HOUR), {"acme": document(HOUR, cpu="3")})
+    token = add_token(home.tokens, "acme", 0)
+    with serving(home.root, log=tmp_path / "log") as served:
+        body = served.get(f"{VIEW}?teamId=secret", token).content
+        served.get("/v1/billing/usage/1", token)
+        served.get(VIEW, "wrong")
+        httpx.head(served.url + VIEW, headers={"Authorization": f"Bearer {token}"})
+
+    lines = (tmp_path / "log").read_text().splitlines()
+    instant = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    sizes = [rf"200 bytes={len(body)}", r"404 bytes=\d+", r"401 bytes=\d+", "200 bytes=0"]
+    methods = ["GET", "GET", "GET", "HEAD"]
+    customers = ['"acme"', '"acme"', "-", '"acme"']
+    paths = [VIEW, "/v1/billing/usage/1", VIEW, VIEW]
+    assert len(lines) == 4
+    for text, method, path, size, customer in zip(
+        lines, methods, paths, sizes, customers, strict=True
+    ):
+        form = (
+            rf"{instant} method={method} path={path} status={size} ms=\d+\.\d\d customer={customer}"
+        )
+        assert re.fullmatch(form, text), text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ((), 2, "give either --tokens FILE"),
+        (("--customer", "acme", "--tokens", "{tokens}"), 2, "give either --tokens FILE"),
+        (("--customer", "acme", "--host", "0.0.0.0"), 2, "can be reached from other machines"),
+        (("--customer", "acme", "--host", "::"), 2, "can be reached from other machines"),
+        (("--customer", ""), 2, "is no id of a customer"),
+        (("--customer", "acme", "--host", "no such host"), 2, "is no address of this machine"),
+        (("--customer", "acme", "--port", "65536"), 2, "--port 65536 is not 0 to 65535"),
+        (("--tokens", "{home}/none"), 1, "there is no such tokens file"),
+        (("--customer", "acme", "--port", "{taken}"), 1, "Address already in use"),
+    ],
+)
+def test_a_server_that_must_not_or_cannot_listen_says_why(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    add_token(tmp_path / "tokens", "acme", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {
+            "tokens": tmp_path / "tokens",
+            "home": tmp_path,
+            "taken": taken.getsockname()[1],
+        }
+        done = hourtally("serve", "--home", tmp_path, *(a.format(**names) for a in arguments))
+
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+
+
+def test_a_tokens_file_of_the_home_is_not_set_aside_by_naming_a_customer(tmp_path: Path) -> None:
+    tokens = Home(tmp_path).tokens
+    add_token(tokens, "acme", 0)
+    # Port 65536 would be refused next: a server that did start would never end.
+    arguments = ("serve", "--home", tmp_path, "--customer", "acme", "--port", "65536")
+    done = hourtally(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tokens}: this tokens file says who may see what" in done.stderr
+    assert "leave out --customer, or move that file away" in done.stderr
+    # A link to where nothing is mounted at present is no leave to let everybody in either.
+    tokens.rename(tmp_path / "elsewhere")
+    tokens.symlink_to(tmp_path / "not-mounted")
+    assert hourtally(*arguments).stderr == done.stderr
+    tokens.unlink()
+    assert "--port 65536 is not 0 to 65535" in hourtally(*arguments).stderr
+
+
+def test_with_tokens_a_server_may_listen_on_every_address(tmp_path: Path) -> None:
+    add_token(tmp_path / "tokens", "acme", 0)
+    arguments = ("--host", "0.0.0.0", "--tokens", tmp_path / "tokens")
+    with serving(tmp_path, *arguments, log=tmp_path / "log") as served:
+        port = served.address[1]
+        assert httpx.get(f"http://127.0.0.1:{port}/openapi.json").status_code == 200
+
+
+def test_a_token_is_let_in_as_soon_as_it_is_added_and_not_after_it_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path / "home")
+    publish(home, Hour(HOUR), {"acme": document(HOUR, cpu="3")})
+    add_token(home.tokens, "globex", 0)
+    with serving(home.root, log=tmp_path / "log") as served:
+        token = hourtally("tokens", "add", "--customer", "acme", "--home", home.root).stdout.strip()
+        assert served.get(VIEW, token).content == document(HOUR, cpu="3")
+        listed = hourtally("tokens", "list", "--home", home.root).stdout.splitlines()
+        [start] = [one.split()[0] for one in listed if one.endswith("acme")]
+        hourtally("tokens", "remove", start, "--home", home.root)
+        assert served.get(VIEW, token).status_code == 401
+
+        home.tokens.write_text("not a token\n")
+        answer = served.get(VIEW, token)
+
+    assert (answer.status_code, answer.json()["error"]["id"]) == (503, "tokens_unreadable")

@@ -1,0 +1,179 @@
+"""What the server refuses, with which status and id; every error is JSON of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from hourtally.model.hours import Hour
+from hourtally.server.tokens import add_token
+from hourtally.store.layout import Home
+from tests.support.published import document, publish
+from tests.support.serving import Served, serving
+
+HOUR = 1795352400  # 2026-11-22T13
+VIEW = f"/v1/billing/usage/{HOUR}"
+LIST = "/v1/billing/usage"
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return add_token(tmp_path_factory.getbasetemp() / "tokens", "acme", 0)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, token: str) -> Iterator[Served]:
+    assert token
+    folder = tmp_path_factory.mktemp("refusals")
+    publish(Home(folder), Hour(HOUR), {"acme": document(HOUR, cpu="3")})
+    tokens = tmp_path_factory.getbasetemp() / "tokens"
+    with serving(folder, "--tokens", tokens, log=folder / "log") as served:
+        yield served
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Status and id of an error, whose shape is checked."""
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["status", "message", "id"]
+    assert body["error"]["status"] == answer.status_code
+    assert body["error"]["message"]
+    return answer.status_code, body["error"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "id"),
+    [
+        ("/v1/billing/usage/2026-11-22T13", 400, "bad_timestamp"),
+        ("/v1/billing/usage/1795352400.0", 400, "bad_timestamp"),
+        ("/v1/billing/usage/%D9%A1", 400, "bad_timestamp"),  # an Arabic 1
+        ("/v1/billing/usage/+1795352400", 400, "bad_timestamp"),
+        ("/v1/billing/usage/%201795352400", 400, "bad_timestamp"),
+        ("/v1/billing/usage/1795352400%00", 400, "bad_timestamp"),
+        ("/v1/billing/usage/%FF", 400, "bad_parameter"),
+        (f"/v1/teams/%FF/billing/usage/{HOUR}", 400, "bad_parameter"),
+        (f"{VIEW}?resourceType=server", 400, "unknown_resource_type"),
+        (f"{VIEW}?resourceType=", 400, "unknown_resource_type"),
+        (f"{VIEW}?teamId=", 400, "bad_parameter"),
+        (f"{VIEW}?projectId=", 400, "bad_parameter"),
+        (f"{VIEW}?teamId=a&teamId=a", 400, "bad_parameter"),
+        (f"{VIEW}?teamId=%FF", 400, "bad_parameter"),
+        (f"{VIEW}?" + "&".join(f"p{n}=1" for n in range(33)), 400, "bad_parameter"),
+        (f"/v1/teams/a/billing/usage/{HOUR}?teamId=b", 400, "team_contradiction"),
+        ("/v1/teams/a/billing/usage?teamId=b", 400, "team_contradiction"),
+        (f"{LIST}?endTime={HOUR}", 400, "bad_parameter"),
+        (f"{LIST}?startTime=noon", 400, "bad_timestamp"),
+        (f"{LIST}?startTime=", 400, "bad_timestamp"),
+        (f"{LIST}?startTime={HOUR}&endTime=x", 400, "bad_timestamp"),
+        (f"{LIST}?startTime=253402300800", 400, "bad_timestamp"),  # the year 10000
+        (f"{LIST}?startTime={'9' * 5000}", 400, "bad_timestamp"),
+        (f"{LIST}?per_page=0", 400, "bad_parameter"),
+        (f"{LIST}?per_page=101", 400, "bad_parameter"),
+        (f"{LIST}?perPage=ten", 400, "bad_parameter"),
+        (f"{LIST}?per_page=", 400, "bad_parameter"),
+        (f"{LIST}?per_page=5&perPage=5", 400, "bad_parameter"),
+        (f"{LIST}?cursor=", 400, "bad_parameter"),
+        (f"{LIST}?cursor=MTc5NTM1MjQwMQ", 400, "bad_parameter"),  # 1795352401, on no hour
+        (f"{LIST}?cursor=IDE3OTUzNTI0MDA", 400, "bad_parameter"),  # a space before the digits
+        (f"{LIST}?cursor=OTk5OTk5OTk5OTYwMA", 400, "bad_parameter"),  # beyond the year 9999
+        (f"{LIST}?cursor=%C3%A9", 400, "bad_parameter"),
+        (f"/v1/billing/usage/{HOUR + 1}", 404, "hour_not_found"),
+        (f"/v1/billing/usage/{HOUR + 3600}", 404, "hour_not_found"),
+        (f"/v1/billing/usage/-{HOUR}", 404, "hour_not_found"),
+        ("/v1/billing/usage/253402300800", 404, "hour_not_found"),
+        ("/v1/billing/usage/-62135600400", 404, "hour_not_found"),
+        (f"/v1/billing/usage/{'9' * 5000}", 404, "hour_not_found"),
+        ("/", 404, "not_found"),
+        ("/v1/billing/usage/", 404, "not_found"),
+        ("/v1/billing", 404, "not_found"),
+        (f"/v1/teams//billing/usage/{HOUR}", 404, "not_found"),
+        (f"/v1/teams/a/b/billing/usage/{HOUR}", 404, "not_found"),
+        ("/V1/billing/usage", 404, "not_found"),
+        ("/v1/billing%2Fusage", 404, "not_found"),
+        (f"{VIEW}?x={'a' * 8192}", 414, "target_too_long"),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else None,
+)
+def test_a_wrong_request_has_a_status_and_an_id(
+    served: Served, token: str, path: str, status: int, id: str
+) -> None:
+    assert error_of(served.get(path, token)) == (status, id)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/v1/billing/usage/../usage/{HOUR}",
+        "/v1/billing/usage/../..",
+        f"/v1/teams/a/../b/billing/usage/{HOUR}",
+        "/v1/billing/usage/../../../../etc/passwd",
+        f"//v1/billing/usage/{HOUR}",
+        "/v1/billing/usage/1795352400/000001.json",
+        "*",
+    ],
+)
+def test_a_path_is_taken_as_it_comes(served: Served, token: str, target: str) -> None:
+    assert served.status_of(target, token) == 404
+
+
+@pytest.mark.parametrize("target", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "..", "%2F", "%00"])
+def test_no_file_is_named_by_a_timestamp(served: Served, token: str, target: str) -> None:
+    assert served.status_of(f"/v1/billing/usage/{target}", token) == 400
+
+
+def test_a_parameter_that_nobody_knows_is_ignored_and_one_with_a_plus_is_decoded(
+    served: Served, token: str
+) -> None:
+    plain = served.get(VIEW, token)
+
+    assert served.get(f"{VIEW}?per_page=1000&startTime=x&debug", token).content == plain.content
+    assert served.get(f"{VIEW}?teamId=a+b", token).json()["data"]["paasUsage"]["teams"] == []
+
+
+def test_an_integer_with_zeros_before_it_is_that_integer(served: Served, token: str) -> None:
+    assert served.get(f"/v1/billing/usage/00{HOUR}", token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}", "Bearer {token}x"],
+)
+def test_without_a_token_that_counts_nothing_is_shown(
+    served: Served, token: str, authorization: str
+) -> None:
+    for path in (VIEW, LIST, "/v1/billing/usage/abc"):
+        headers = {"Authorization": authorization.format(token=token)} if authorization else {}
+        answer = httpx.get(served.url + path, headers=headers)
+        assert error_of(answer) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_of_two_tokens_none_counts(served: Served, token: str) -> None:
+    headers = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer other")]
+
+    assert error_of(httpx.get(served.url + VIEW, headers=headers)) == (401, "unauthorized")
+
+
+def test_the_scheme_of_a_token_may_be_in_any_case(served: Served, token: str) -> None:
+    answer = httpx.get(served.url + VIEW, headers={"Authorization": f"bEARER {token}"})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
+def test_only_get_and_head_are_methods(served: Served, token: str, method: str) -> None:
+    for path in (VIEW, LIST, "/openapi.json"):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.request(method, served.url + path, headers=headers, content=b"{}")
+        assert error_of(answer) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_large_headers_are_refused(served: Served, token: str) -> None:
+    answer = served.get(VIEW, token, x_large="a" * 16_384)
+
+    assert error_of(answer) == (431, "headers_too_large")

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hourtally.errors import BoundExceeded, UnratedUsage
+from hourtally.model.components import RESOURCE_EVENT
+from hourtally.model.hours import Hour
+from hourtally.model.schemas import RESOURCE_ORDER, USAGE
+from hourtally.ratecard import RateCard, parse_rate_card
+from hourtally.stages import rating
+from hourtally.stages.rating import rate
+
+HOUR = Hour(1_795_352_400)
+MIDDLE_MS = HOUR.start_ms + 1_800_000
+
+
+def card(*rates: str) -> RateCard:
+    return parse_rate_card('currency = "USD"\n' + "".join(rates), "card")
+
+
+def cpu_rate(name: str, price: str, more: str = "") -> str:
+    return (
+        f'[[rate]]\nid = "{name}"\nmeter = "paas.cpu"\nprice_cents = "{price}"\n'
+        f'per = "vcpu-hour"\nactive_from = 2026-01-01T00:00:00Z\n{more}\n'
+    )
+
+
+def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
+    """Usage of cpu: resource, period, millicores x milliseconds."""
+    blank = {column: 0 if column.endswith("_ms") else None for column in USAGE}
+    known = {
+        "timestamp": HOUR.timestamp,
+        "event_type": RESOURCE_EVENT,
+        "customer_id": "c",
+        "team_id": "t",
+        "project_id": "p",
+        "resource_type": "service",
+        "region": "eu",
+    }
+    return pl.DataFrame(
+        [
+            {**blank, **known, "resource_id": resource, "period": period, "cpu_millicores_ms": cpu}
+            for resource, period, cpu in rows
+        ],
+        schema=USAGE,
+    )
+
+
+def cpu_nanocents(table: pl.DataFrame, rates: RateCard) -> dict[str, int]:
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    assert priced["total_nanocents"].to_list() == priced["cpu_nanocents"].to_list()
+    return dict(priced.select("resource_id", "cpu_nanocents").iter_rows())
+
+
+def test_periods_are_summed_exactly_and_rounded_once() -> None:
+    # One nanocent is 3.6 millicore-ms at 1 cent a vCPU-hour: 1000 x 3,600,000 / 10^9. Usage of
+    # 2 and 2 in two periods is 1.11 nanocents: 1. Rounded apart it would be 0.56 + 0.56: 2.
+    rates = card(
+        cpu_rate("a", "1", "active_until = 2026-11-22T13:30:00Z"),
+        cpu_rate("b", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
+    )
+    assert rates.periods(HOUR) == ((HOUR.start_ms, MIDDLE_MS), (MIDDLE_MS, HOUR.end_ms))
+    assert cpu_nanocents(usage(("r", 0, 2), ("r", 1, 2)), rates) == {"r": 1}
+
+
+@pytest.mark.parametrize(
+    ("millicore_ms", "nanocents"), [(0, 0), (9, 2), (27, 8), (45, 12), (1, 0), (2, 1), (18, 5)]
+)
+def test_an_exact_half_goes_to_the_even_nanocent(millicore_ms: int, nanocents: int) -> None:
+    # 9 / 3.6 = 2.5, 27 / 3.6 = 7.5, 45 / 3.6 = 12.5; 1 / 3.6 = 0.28, 2 / 3.6 = 0.56.
+    assert cpu_nanocents(usage(("r", 0, millicore_ms)), card(cpu_rate("a", "1"))) == {
+        "r": nanocents
+    }
+
+
+def test_unbounded_integers_come_to_what_128_bits_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = card(cpu_rate("a", "7/3"), cpu_rate("b", "5/11", 'customer = "c"\nregion = "eu"'))
+    rows = usage(*((f"r{n}", 0, 10**n + n) for n in range(15)))
+    within = cpu_nanocents(rows, rates)
+    monkeypatch.setattr(rating, "MAX_NUMERATOR", 1)
+    assert cpu_nanocents(rows, rates) == within
+    # 10^14 + 14 millicore-ms at 5/11 cents: x 10^9 x 5 / (11 x 3.6 x 10^9) = 12626262626264.39
+    assert within["r14"] == 12_626_262_626_264
+
+
+def test_a_price_beyond_128_bits_is_exact_or_refused() -> None:
+    # 4 millicore-ms x 10^45 / 10^44 cents is 10 / 0.9 nanocents: 11.11.
+    rates = card(cpu_rate("a", f"{10**31}/{10**30}"))
+    assert cpu_nanocents(usage(("r", 0, 4)), rates) == {"r": 11}
+    with pytest.raises(BoundExceeded, match="nothing of the hour is published"):
+        cpu_nanocents(usage(("r", 0, 10**16)), card(cpu_rate("a", str(10**40))))
+
+
+def test_a_charge_at_the_limit_of_its_column_fits_and_one_more_does_not() -> None:
+    # At 3600 cents a vCPU-hour a millicore-ms is 1,000 nanocents.
+    rates = card(cpu_rate("a", "3600"))
+    most = (2**63 - 1) // 1_000
+    assert cpu_nanocents(usage(("r", 0, most)), rates) == {"r": most * 1_000}
+    with pytest.raises(BoundExceeded):
+        cpu_nanocents(usage(("r", 0, most + 1)), rates)
+
+
+def test_a_gap_says_all_that_the_missing_rate_must_match() -> None:
+    rates = card(cpu_rate("a", "1", 'region = "us"'))
+    with pytest.raises(UnratedUsage) as refused:
+        cpu_nanocents(usage(("r", 0, 5), ("s", 0, 5), ("idle", 0, 0)), rates)
+    [gap] = refused.value.gaps
+    assert str(gap) == (
+        "meter 'paas.cpu' (resource_type = 'service', region = 'eu') from 2026-11-22T13:00:00Z "
+        "until 2026-11-22T14:00:00Z: 2 resource(s), for example of customer 'c'"
+    )
+
+
+def test_nothing_used_needs_no_rate_and_is_listed() -> None:
+    assert cpu_nanocents(usage(("idle", 0, 0)), card()) == {"idle": 0}
+
+
+def test_usage_is_kept_exactly() -> None:
+    rates = card(cpu_rate("a", "0"))
+    table = usage(("r", 0, 2**64), ("r", 0, 1))
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    assert priced["cpu_millicores_ms"].to_list() == [Decimal(2**64 + 1)]
+
+
+def fourfold(cpu: int, memory: int, storage: int, gpu: int) -> pl.DataFrame:
+    """Usage of one resource in all four components."""
+    columns = zip(("memory_mib", "storage_mib", "gpu_milli"), (memory, storage, gpu), strict=True)
+    return usage(("r", 0, cpu)).with_columns(
+        pl.lit(amount, dtype=pl.Int128).alias(f"{quantity}_ms") for quantity, amount in columns
+    )
+
+
+def test_a_total_that_would_wrap_128_bits_is_refused() -> None:
+    # A millicore-ms or a MiB-ms is 2^60 x 10^10 nanocents = 2^93.2, so 180 x 2^25 of them, which
+    # is 2^32.5, are 2^125.7: within the bound. Four of these are 2^127.7, below zero in 128 bits.
+    price = 2**60 * 36 * 10**9
+    meters = {"paas.cpu": "vcpu", "paas.memory": "gib", "paas.storage": "gib", "paas.gpu": "gpu"}
+    rates = card(
+        *(
+            cpu_rate(meter, str(price * (1_024 if unit == "gib" else 1_000) // 1_000))
+            .replace('meter = "paas.cpu"', f'meter = "{meter}"')
+            .replace("vcpu-hour", f"{unit}-hour")
+            for meter, unit in meters.items()
+        )
+    )
+    amount = 180 * 2**25
+    with pytest.raises(BoundExceeded, match="nothing of the hour is published"):
+        cpu_nanocents(fourfold(amount, amount, amount, amount), rates)
+
+
+def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
+    rates = card(
+        cpu_rate("cpu", "36"),
+        cpu_rate("m", "36").replace("paas.cpu", "paas.memory").replace("vcpu", "gib"),
+        cpu_rate("s", "72").replace("paas.cpu", "paas.storage").replace("vcpu", "gib"),
+        cpu_rate("g", "360").replace("paas.cpu", "paas.gpu").replace("vcpu", "gpu"),
+    )
+    table = fourfold(1_000, 1_024, 1_024, 1_000)
+    by_resource = table.sort(RESOURCE_ORDER)
+    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    prices = [f"{name}_nanocents" for name in ("cpu", "memory", "storage", "gpu", "total")]
+    # One vCPU, GiB or GPU for a millisecond, at 36 cents an hour: 36 x 10^9 / 3,600,000 = 10,000.
+    assert priced.select(prices).rows() == [(10_000, 10_000, 20_000, 100_000, 140_000)]
+
+
+def test_gaps_are_told_for_every_meter_and_period_that_has_one() -> None:
+    # From 13:30 on there is a rate for cpu; there is none for memory at all.
+    rates = card(cpu_rate("late", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"))
+    table = pl.concat([usage(("r", 0, 5), ("r", 1, 5)), fourfold(0, 7, 0, 0)])
+    with pytest.raises(UnratedUsage) as refused:
+        cpu_nanocents(table, rates)
+    assert [str(gap) for gap in refused.value.gaps] == [
+        "meter 'paas.cpu' (resource_type = 'service', region = 'eu') from 2026-11-22T13:00:00Z "
+        "until 2026-11-22T13:30:00Z: 1 resource(s), for example of customer 'c'",
+        "meter 'paas.memory' (resource_type = 'service', region = 'eu') from "
+        "2026-11-22T13:00:00Z until 2026-11-22T13:30:00Z: 1 resource(s), for example of "
+        "customer 'c'",
+    ]
+    assert str(refused.value).startswith("hour 2026-11-22T13: usage without a rate in force")
+    assert "Add a [[rate]] for each line" in str(refused.value)
+
+
+def test_a_gap_names_three_customers_and_counts_every_resource() -> None:
+    tables = [
+        usage(("r1", 0, 1), ("r2", 0, 1)).with_columns(customer_id=pl.lit(f"c{n}"))
+        for n in range(5)
+    ]
+    with pytest.raises(UnratedUsage) as refused:
+        cpu_nanocents(pl.concat(tables), card())
+    [gap] = refused.value.gaps
+    assert (gap.resources, gap.customers) == (10, ("c0", "c1", "c2"))
+
+
+def test_what_must_match_is_left_out_of_a_gap_where_the_usage_has_none() -> None:
+    table = usage(("r", 0, 1)).with_columns(region=pl.lit(None, dtype=pl.String))
+    with pytest.raises(UnratedUsage) as refused:
+        cpu_nanocents(table, card())
+    assert "meter 'paas.cpu' (resource_type = 'service') from" in str(refused.value)
+
+
+def test_each_row_of_usage_has_the_rate_that_matches_it_best() -> None:
+    # At 3.6 cents a millicore-ms is a nanocent.
+    rates = card(
+        cpu_rate("all", "3.6"),
+        cpu_rate("eu", "36", 'region = "eu"'),
+        cpu_rate("d", "360", 'customer = "d"'),
+    )
+    regions = {"in-eu": "eu", "elsewhere": "us", "nowhere": None}
+    table = pl.concat(
+        usage((name, 0, 1)).with_columns(region=pl.lit(region, dtype=pl.String))
+        for name, region in regions.items()
+    )
+    assert cpu_nanocents(table, rates) == {"in-eu": 10, "elsewhere": 1, "nowhere": 1}
+    others = table.with_columns(customer_id=pl.lit("d"))
+    assert cpu_nanocents(others, rates) == {"in-eu": 100, "elsewhere": 100, "nowhere": 100}
+
+
+def test_a_resource_of_several_rates_is_rounded_once() -> None:
+    # 0.4 + 0.4 + 0.4 nanocents at 1.44 cents, and 0.1 at 0.36: 1.3.
+    rates = card(cpu_rate("all", "1.44"), cpu_rate("eu", "0.36", 'region = "eu"'))
+    regions = ("eu", "us", "ap", None)
+    table = pl.concat(
+        usage(("r", 0, 1)).with_columns(region=pl.lit(region, dtype=pl.String))
+        for region in regions
+    )
+    assert cpu_nanocents(table, rates) == {"r": 1}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("rst"), st.integers(0, 1), st.integers(0, 10**20)), min_size=1
+    ),
+    st.fractions(0, 10**6, max_denominator=10**4),
+    st.fractions(0, 10**6, max_denominator=10**4),
+)
+def test_columns_and_unbounded_integers_both_come_to_the_exact_sum(
+    rows: list[tuple[str, int, int]], before: Fraction, after: Fraction
+) -> None:
+    rates = card(
+        cpu_rate("a", str(before), "active_until = 2026-11-22T13:30:00Z"),
+        cpu_rate("b", str(after)).replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
+    )
+    exact: dict[str, Fraction] = {}
+    for resource, period, amount in rows:
+        price = after if period else before
+        # Nanocents a cent, over millicores a vCPU and milliseconds an hour.
+        charge = amount * price * 10**9 / (1_000 * 3_600_000)
+        exact[resource] = exact.get(resource, Fraction(0)) + charge
+    expected = {resource: round(charge) for resource, charge in exact.items()}
+    fits = max(expected.values()) < 2**63
+    for limit in (2**126, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rating, "MAX_NUMERATOR", limit)
+            if fits:
+                assert cpu_nanocents(usage(*rows), rates) == expected
+            else:
+                with pytest.raises(BoundExceeded):
+                    cpu_nanocents(usage(*rows), rates)

@@ -1,0 +1,48 @@
+"""Slices against their ingest records, before anything is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hourtally.build import pipeline, publish
+from hourtally.errors import Damaged
+from hourtally.published import explain
+from hourtally.runtime.interrupts import Stop
+from hourtally.store.manifests import current_manifest
+from tests.support.damaging import (
+    AFTER_MS,
+    CARD,
+    GOLDEN,
+    SETTINGS,
+    flip_middle,
+    golden_home,
+    slices_of,
+)
+
+
+def never(*_: object) -> None:
+    raise AssertionError
+
+
+def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = golden_home(tmp_path)
+    path, _ = slices_of(home, "a1")
+    flip_middle(path)
+    monkeypatch.setattr(pipeline, "meter", never)
+    monkeypatch.setattr(explain, "slices_with", never)
+    manifest = current_manifest(home, GOLDEN)
+    assert manifest is not None
+
+    for use in (
+        lambda: publish.build_together(
+            home, CARD, [GOLDEN], AFTER_MS, SETTINGS, never, Stop(), force=True
+        ),
+        lambda: explain.explain(home, manifest, "acme", "api"),
+    ):
+        with pytest.raises(Damaged) as damage:
+            use()
+        assert damage.value.path == path

@@ -1,0 +1,322 @@
+"""What `verify` finds: nothing in a whole home, and every damage by name."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hourtally import verify as verification
+from hourtally.model.schemas import USAGE_KEY
+from hourtally.ratecard import parse_rate_card
+from hourtally.runtime.interrupts import break_off
+from hourtally.stages import deduplication
+from hourtally.store.layout import Home
+from hourtally.verify import runner, verify_hours
+from tests.support.card_strategies import rate_cards
+from tests.support.command_line import everything
+from tests.support.damaging import (
+    SETTINGS,
+    build_golden,
+    flip_middle,
+    folder_of,
+    found,
+    golden_home,
+    manifest_of,
+    redigit_everywhere,
+    refit_manifest,
+    rewrite_cell,
+    rewrite_document,
+    rewrite_record,
+    rewrite_slices,
+    rewrite_table,
+    set_in,
+    slices_of,
+    verify,
+)
+from tests.support.event_files import arrangements
+from tests.support.golden_hour import HOUR
+from tests.support.small_homes import MIDDLE, build, fresh_home, ingest, many_small_builds
+from tests.support.strategies import Json, event_sets
+
+PROJECT = {"customer_id": "acme", "team_id": "web", "project_id": "shop"}
+RESOURCE = PROJECT | {"resource_type": "service", "resource_id": "api"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return golden_home(tmp_path)
+
+
+def test_a_whole_home_verifies(home: Home) -> None:
+    findings = verify(home)
+
+    assert (findings.differences, findings.named, findings.digests_only) == (0, [], [])
+    # acme and globex; api, run-1, vol-1, vol-2, api and dns, and the clusters k1 and k2.
+    assert (findings.hours, findings.documents, findings.charges) == (1, 2, 8)
+
+
+def test_an_interrupt_that_duckdb_calls_invalid_input_is_no_damage(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_what: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            break_off()
+        message = "exporting a stream from the object registered as 'rows' failed"
+        raise duckdb.InvalidInputException(message)
+
+    monkeypatch.setattr(runner, "Slices", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify(home)
+
+
+@settings(max_examples=25)
+@given(st.data(), event_sets(), rate_cards())
+def test_any_hour_that_was_built_verifies(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, events: list[Json], rates: str
+) -> None:
+    home = fresh_home(tmp_path_factory.mktemp("any"))
+    with many_small_builds():
+        ingest(home, events, data.draw(arrangements(len(events))))
+        built = build(home, rates)
+    findings = verify_hours(home, parse_rate_card(rates, "rates.toml"), [MIDDLE], SETTINGS)
+
+    assert findings.named == []
+    assert findings.digests_only == []
+    assert findings.hours == len(built)
+
+
+def spoil_table(home: Home) -> None:
+    (folder_of(home) / "types.parquet").write_bytes(b"x")
+    refit_manifest(home)
+
+
+def swap_winner(home: Home) -> None:
+    """Publish the hour with what counts of c1 being what was said later: 1 vcpu and not 3."""
+
+    def decide(shared: pl.DataFrame) -> deduplication.Decided:
+        decided = right(shared)
+        c1 = pl.col("event_id") == "c1"
+        later = shared.filter(c1).sort("event_time_us").tail(1).select(decided.slices.columns)
+        slices = pl.concat([decided.slices.filter(~c1), later])
+        return dataclasses.replace(decided, slices=slices)
+
+    right = deduplication.decide
+    shutil.rmtree(home.hours)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deduplication, "decide", decide)
+        build_golden(home)
+
+
+def share_a_key(home: Home) -> None:
+    """Publish the hour with the usage key of a2, of api, at a5, of vol-1; its record fits."""
+
+    def share(rows: pl.DataFrame) -> pl.DataFrame:
+        of_api = rows.filter(pl.col("event_id") == "a2").row(0, named=True)
+        is_volume = pl.col("event_id") == "a5"
+        return rows.with_columns(
+            pl.when(is_volume).then(pl.lit(of_api[half], pl.UInt64)).otherwise(half).alias(half)
+            for half in USAGE_KEY
+        )
+
+    rewrite_slices(home, "a5", share)
+    shutil.rmtree(home.hours)
+    build_golden(home)
+
+
+Damage = Callable[[Home], object]
+# What is done to the home, and how a difference that is found begins.
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "a charge": (
+        lambda home: rewrite_cell(home, "charges", "cpu_nanocents", 2_666_666_668, **RESOURCE),
+        "rev/charges.parquet: cpu_nanocents of acme/web/shop/service/api: "
+        "expected 2666666667, got 2666666668",
+    ),
+    # api: 2,000 millicores for 45 minutes of 60,000 ms each.
+    "usage": (
+        lambda home: rewrite_cell(home, "charges", "cpu_millicores_ms", 1, **RESOURCE),
+        "rev/charges.parquet: cpu_millicores_ms of acme/web/shop/service/api: "
+        "expected 5400000000, got 1",
+    ),
+    "a cluster's charge": (
+        lambda home: rewrite_cell(home, "clusters", "cluster_nanocents", 2_777, cluster_id="k2"),
+        "rev/clusters.parquet: cluster_nanocents of globex/k2: expected 2778, got 2777",
+    ),
+    "a name": (
+        lambda home: rewrite_cell(home, "charges", "resource_name", "zebra", **RESOURCE),
+        "rev/charges.parquet: resource_name of acme/web/shop/service/api: "
+        "expected 'api', got 'zebra'",
+    ),
+    "a type's sum": (
+        lambda home: rewrite_cell(home, "types", "gpu_nanocents", 0, resource_type="job"),
+        "rev/types.parquet: gpu_nanocents of acme/ml/train/job: expected 205555555556, got 0",
+    ),
+    "a project's sum": (
+        lambda home: rewrite_cell(home, "projects", "storage_nanocents", 3, **PROJECT),
+        "rev/projects.parquet: storage_nanocents of acme/web/shop: expected 2, got 3",
+    ),
+    "a team's sum": (
+        lambda home: rewrite_cell(
+            home, "teams", "total_nanocents", 1, customer_id="acme", team_id="web"
+        ),
+        "rev/teams.parquet: total_nanocents of acme/web: expected 3416666669, got 1",
+    ),
+    "a customer's sum": (
+        lambda home: rewrite_cell(home, "customers", "byoc_vcpu_nanocents", 1, customer_id="acme"),
+        "rev/customers.parquet: byoc_vcpu_nanocents of acme: expected 0, got 1",
+    ),
+    "a row left out": (
+        lambda home: rewrite_table(home, "charges", lambda rows: rows[1:]),
+        "rev/charges.parquet: the row of acme/ml/train/job/run-1: expected a row, got none",
+    ),
+    "a row too many": (
+        lambda home: rewrite_table(home, "teams", lambda rows: rows[[0, 0, *range(1, len(rows))]]),
+        "rev/teams.parquet: the row of acme/ml: expected none in this place, got a row",
+    ),
+    "a last row too many": (
+        lambda home: rewrite_table(home, "teams", lambda rows: rows[[*range(len(rows)), -1]]),
+        "rev/teams.parquet: the row of globex/web: expected none in this place, got a row",
+    ),
+    "rows out of order": (
+        lambda home: rewrite_table(home, "types", lambda rows: rows[::-1]),
+        "rev/types.parquet: the row of acme/ml/train/job: expected a row, got none",
+    ),
+    "charges as floats": (
+        lambda home: rewrite_table(
+            home, "charges", lambda rows: rows.cast({"cpu_nanocents": pl.Float64})
+        ),
+        "rev/charges.parquet: its schema: expected ",
+    ),
+    "a table that is none": (
+        lambda home: spoil_table(home),
+        "rev/types.parquet: its rows: expected Parquet that can be read, got ",
+    ),
+    "a document's digit": (
+        lambda home: rewrite_document(home, b"211.638888892", b"211.638888893"),
+        "rev/documents.ndjson: its SHA-256: expected ",
+    ),
+    "a document's digit and the manifest": (
+        redigit_everywhere,
+        # Before the document lie the 32 bytes {"customerId":"acme","document":
+        "rev/documents.ndjson: the SHA-256 of the document at byte 32, ",
+    ),
+    "a document's digit, beside the derived one": (
+        redigit_everywhere,
+        'rev/documents.ndjson: line of acme: expected …{"price":{"total":211.638888892,"cpu":',
+    ),
+    "a document's customer": (
+        lambda home: rewrite_document(home, b'{"customerId":"acme"', b'{"customerid":"acme"'),
+        "rev/documents.ndjson: line 1: expected one that begins with a customer's id, got none",
+    ),
+    "an offset of the index": (
+        lambda home: rewrite_cell(home, "customers", "offset", 33, customer_id="acme"),
+        "rev/customers.parquet: offset of acme: expected 32, got 33",
+    ),
+    "a length of the index": (
+        lambda home: rewrite_cell(home, "customers", "length", 1, customer_id="acme"),
+        "rev/documents.ndjson: the SHA-256 of the document at byte 32, 1 long, where "
+        "customers.parquet has that of acme: expected ",
+    ),
+    "a total": (
+        lambda home: set_in(manifest_of(home), "totals", "paas", "cpu", value=1),
+        # acme's 5333333334 and globex's 3 × 10^9.
+        "000001.json: totals.paas.cpu: expected 8333333334, got 1",
+    ),
+    "a total of everything": (
+        lambda home: set_in(manifest_of(home), "totals", "total", value=1),
+        # 211638888892 + 3500000000 + 17200002778
+        "000001.json: totals.total: expected 232338891670, got 1",
+    ),
+    "a count of rows": (
+        lambda home: set_in(manifest_of(home), "rows", "slices", value=11),
+        # a1, a2, a3, a4, a5, a6, c1, g2, k1 and k2
+        "000001.json: rows.slices: expected 10, got 11",
+    ),
+    "the duplicates": (
+        lambda home: set_in(manifest_of(home), "duplicates", value=0),
+        "000001.json: duplicates: expected 1, got 0",
+    ),
+    "the count of conflicts": (
+        lambda home: set_in(manifest_of(home), "conflicts", "count", value=2),
+        "000001.json: conflicts.count: expected 1, got 2",
+    ),
+    "the list of conflicts": (
+        lambda home: set_in(manifest_of(home), "conflicts", "listed", value=[]),
+        "000001.json: conflicts.listed.0: expected {'event_source': 'meter/eu', 'event_id': 'c1'",
+    ),
+    "the currency": (
+        lambda home: set_in(manifest_of(home), "currency", value="EUR"),
+        "000001.json: currency: expected 'USD', got 'EUR'",
+    ),
+    "the parent": (
+        lambda home: set_in(manifest_of(home), "parent", value=0),
+        "000001.json: its parent: expected none, got 0",
+    ),
+    "the names of files": (
+        lambda home: rewrite_record(manifest_of(home), lambda r: r["files"].pop("teams.parquet")),
+        "000001.json: the names of its files: expected ",
+    ),
+    "a byte of the manifest": (
+        lambda home: flip_middle(manifest_of(home)),
+        "000001.json: the manifest: expected the one that was written, got its digest is not ",
+    ),
+    "a byte of the events": (
+        lambda home: flip_middle(slices_of(home, "a1")[0]),
+        f"events/hour={HOUR}/",
+    ),
+    "a byte of a batch record": (
+        lambda home: flip_middle(slices_of(home, "a1")[1]),
+        "batches/",
+    ),
+    "a usage key": (
+        share_a_key,
+        # 1 MiB for 3,600,000 ms.
+        "rev/charges.parquet: storage_mib_ms of acme/web/shop/service/api: expected 0, got 3600000",
+    ),
+    "the counterfeit of a conflict": (
+        swap_winner,
+        "rev/charges.parquet: cpu_nanocents of globex/web/shop/service/api: "
+        "expected 3000000000, got 1000000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_and_named(home: Home, damage: str) -> None:
+    harm, begins = DAMAGES[damage]
+    harm(home)
+
+    differences = found(home)
+    assert [text for text in differences if text.startswith(begins)], differences
+
+
+def test_a_verification_leaves_the_home_as_it_is(home: Home) -> None:
+    before = everything(home.root)
+    verify(home)
+
+    assert everything(home.root) == before
+
+
+def test_the_independent_path_shares_no_stage_with_a_build() -> None:
+    stages = "build builds documents events identities ingest ingests metering money money_columns"
+    stages += " names rating rollup slices_file slicing usage_keys views"
+    sources = sorted(Path(str(verification.__file__)).parent.glob("*.py"))
+    imported = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module))
+
+    assert len(sources) > 5
+    assert imported & {f"hourtally.{stage}" for stage in stages.split()} == set()
