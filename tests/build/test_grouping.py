@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from hourtally.build import grouping
 from hourtally.build.builder import Builder
-from hourtally.store.layout import Home
-from hourtally.model.hours import Hour
-from hourtally.runtime.interrupts import Stop
-from hourtally.ratecard import load_rate_card, parse_rate_card
+from hourtally.build.staleness import StaleHour, stale_hours
 from hourtally.jobs.sample import NOW_MS as SAMPLE_NOW_MS
 from hourtally.jobs.sample import write_sample
+from hourtally.model.hours import Hour
+from hourtally.ratecard import load_rate_card, parse_rate_card
+from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
-from hourtally.build.staleness import StaleHour, stale_hours
+from hourtally.store.layout import Home
 from tests.support.card_strategies import rate_cards
 from tests.support.command_line import NOW, hourtally
 from tests.support.event_files import arrangements

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hourtally.build.publish import BuildReceipt, build_together
-from hourtally.errors import HourtallyError, StorageFault, without_frames
-from hourtally.store.layout import Home
 from hourtally.build.grouping import together
+from hourtally.build.publish import BuildReceipt, build_together
+from hourtally.build.staleness import StaleHour
+from hourtally.errors import HourtallyError, StorageFault, without_frames
 from hourtally.model.hours import Hour
+from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, abandoned_at_an_interrupt, interrupts_told
 from hourtally.runtime.progress import Progress
-from hourtally.ratecard import RateCard
 from hourtally.settings import Settings
-from hourtally.build.staleness import StaleHour
+from hourtally.store.layout import Home
 
 
 @dataclass

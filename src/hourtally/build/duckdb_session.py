@@ -13,10 +13,10 @@ from typing import Final
 
 import duckdb
 
-from hourtally.store import durable
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.sql_text import literal
 from hourtally.settings import Settings
+from hourtally.store import durable
 
 _of_this_thread: Final = threading.local()
 

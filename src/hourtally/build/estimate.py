@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hourtally.build.staleness import StaleHour
+from hourtally.errors import Damaged
+from hourtally.model.hours import Hour
 from hourtally.store import durable
 from hourtally.store.batches import slices_bytes
-from hourtally.errors import Damaged
 from hourtally.store.layout import Home
-from hourtally.model.hours import Hour
 from hourtally.store.manifests import current_manifest
-from hourtally.build.staleness import StaleHour
 
 # A day: enough to even out, few enough to be of the same machine and load.
 _LAST_BUILDS: Final = 24

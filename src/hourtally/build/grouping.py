@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from hourtally.build.staleness import StaleHour
 from hourtally.store import durable
 from hourtally.store.batches import slices_bytes
 from hourtally.store.layout import Home
-from hourtally.build.staleness import StaleHour
 
 # Of slices files; what a build needs for so many is a small part of what an hour may need.
 _MOST_BYTES: Final = 16 << 20

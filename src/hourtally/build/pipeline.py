@@ -19,23 +19,23 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.store import durable
-from hourtally.published.diff import in_short
-from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
-from hourtally.stages.documents import DocumentBlock, documents
 from hourtally.build.duckdb_session import connected
 from hourtally.errors import Damaged
-from hourtally.store.layout import Home
+from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.model.hours import Hour
-from hourtally.stages.deduplication import describe_conflicts
-from hourtally.runtime.interrupts import Stop
-from hourtally.stages.metering import Counted, HourInputs, Metered, meter
-from hourtally.ratecard import RateCard, keep_statement
-from hourtally.stages.rating import rate
-from hourtally.store.manifests import Begun
-from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
 from hourtally.model.schemas import CUSTOMERS, HOUR, USAGE_KEY, of_hours
+from hourtally.published.diff import in_short
+from hourtally.ratecard import RateCard, keep_statement
+from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
+from hourtally.stages.deduplication import describe_conflicts
+from hourtally.stages.documents import DocumentBlock, documents
+from hourtally.stages.metering import Counted, HourInputs, Metered, meter
+from hourtally.stages.rating import rate
+from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
+from hourtally.store import durable
+from hourtally.store.layout import Home
+from hourtally.store.manifests import Begun
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072

@@ -10,18 +10,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from hourtally.build.staleness import FORCED, inputs_of, reasons_of
+from hourtally.model.hours import Hour, format_instant
+from hourtally.ratecard import RateCard
+from hourtally.runtime.concurrency import loaded_beside
+from hourtally.runtime.interrupts import Stop, load_polars
+from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.batches import check_slices
-from hourtally.runtime.concurrency import loaded_beside
 from hourtally.store.layout import Home
-from hourtally.model.hours import Hour, format_instant
-from hourtally.runtime.interrupts import Stop, load_polars
-from hourtally.store.symlinks import refuse_links
 from hourtally.store.locking import locked_folder
-from hourtally.ratecard import RateCard
 from hourtally.store.manifests import Begun, commit, current_manifest, remove_unpublished
-from hourtally.settings import Settings
-from hourtally.build.staleness import FORCED, inputs_of, reasons_of
+from hourtally.store.symlinks import refuse_links
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hourtally import BUILD_VERSION
-from hourtally.store import durable
 from hourtally.errors import Damaged
-from hourtally.store.layout import Home
 from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
 from hourtally.ratecard import RateCard
+from hourtally.store import durable
+from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest, is_built
 
 NEVER_BUILT: Final = "never built"

@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hourtally.store import durable
-from hourtally.errors import Damaged
-from hourtally.store.layout import Home
-from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
-from hourtally.ratecard import RateCard
-from hourtally.store.manifests import current_manifest
 from hourtally.build.staleness import (
     DAMAGED_MANIFEST,
     batches_by_hour,
@@ -18,6 +12,12 @@ from hourtally.build.staleness import (
     known_hours,
     reasons_of,
 )
+from hourtally.errors import Damaged
+from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
+from hourtally.ratecard import RateCard
+from hourtally.store import durable
+from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest
 
 OPEN: Final = "open"
 MISSING: Final = "missing"

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from hourtally.build.builder import Builder, BuildReport
+from hourtally.build.staleness import StaleHour
 from hourtally.errors import StorageFault
 from hourtally.runtime.interrupts import Stop, abandoned_at_an_interrupt
 from hourtally.runtime.progress import Progress
-from hourtally.build.staleness import StaleHour
 from hourtally.runtime.worker_pool import stop_of_this_worker, worker_processes
 
 # Enough that handing them over costs nothing, few enough that all workers end together.
