@@ -8,7 +8,7 @@ import pytest
 
 from hourtally.model.hours import Hour, hours_between
 from hourtally.ratecard import RatesInForce, parse_rate_card
-from tests.support.card_texts import card_text, problems_of, rate_text
+from tests.support.ratecard.card_texts import card_text, problems_of, rate_text
 
 pytestmark = pytest.mark.bench
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.golden_hour import FIRST_FILE, HOUR, RATES, SECOND_FILE, TIMESTAMP
-from tests.support.oracle import oracle
+from tests.support.homes.golden_hour import FIRST_FILE, HOUR, RATES, SECOND_FILE, TIMESTAMP
+from tests.support.oracle.hour import oracle
 
 # Team web comes to 2.666666667 + 0.75 + 0.000000002 = 3.416666669, team ml to 2.666666667 +
 # 205.555555556 = 208.222222223. In all: cpu 2 × 2.666666667 = 5.333333334, total 3.416666669 +

@@ -22,12 +22,12 @@ from hourtally.ratecard import load_rate_card, parse_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
-from tests.support.card_strategies import rate_cards
 from tests.support.command_line import NOW, hourtally
-from tests.support.event_files import arrangements
-from tests.support.published import flip_byte
-from tests.support.small_homes import fresh_home, ingest, many_small_builds
-from tests.support.strategies import NOW_MS, Json, event_sets
+from tests.support.events.event_files import arrangements
+from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.handwritten_revisions import flip_byte
+from tests.support.homes.small_home import fresh_home, ingest, many_small_builds
+from tests.support.ratecard.random_cards import rate_cards
 
 SAMPLE = ("--from", "2026-11-02T09", "--to", "2026-11-02T12", "--now", NOW)
 # Times and nonces.

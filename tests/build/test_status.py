@@ -9,9 +9,9 @@ import pytest
 
 from hourtally.cli.app import call
 from hourtally.store.layout import Home
-from tests.support.damaging import GOLDEN, golden_home
-from tests.support.golden_hour import RATES
-from tests.support.published import flip_byte
+from tests.support.handwritten_revisions import flip_byte
+from tests.support.homes.damaged_home import GOLDEN, golden_home
+from tests.support.homes.golden_hour import RATES
 
 
 @pytest.fixture

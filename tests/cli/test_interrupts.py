@@ -40,7 +40,7 @@ from hourtally.runtime.interrupts import (
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW, command, environment, hourtally
-from tests.support.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
+from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.support.prefect_server import PrefectServer, until
 
 INTERRUPTED = re.compile(

@@ -14,7 +14,7 @@ from hourtally.published.totals import (
     list_totals,
 )
 from hourtally.store.layout import Home
-from tests.support.published import document, flip_byte, publish
+from tests.support.handwritten_revisions import document, flip_byte, publish
 
 # The last hour of October and the first two of November, in UTC.
 OCTOBER_LAST = Hour.parse("2026-10-31T23")

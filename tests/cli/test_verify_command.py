@@ -9,8 +9,8 @@ import pytest
 
 from hourtally.cli.app import call
 from hourtally.store.layout import Home
-from tests.support.damaging import golden_home, rewrite_table
-from tests.support.golden_hour import HOUR, RATES
+from tests.support.homes.damaged_home import golden_home, rewrite_table
+from tests.support.homes.golden_hour import HOUR, RATES
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from hourtally.orchestration.flows import run_backfill
 from hourtally.runtime.interrupts import Stop
 from hourtally.store.layout import Home
 from tests.support.command_line import hourtally
-from tests.support.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
+from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.support.prefect_server import PrefectServer, until
 
 

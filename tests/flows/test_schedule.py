@@ -19,7 +19,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from hourtally.jobs.sample import write_sample
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW, ROOT, command, documents, hourtally
-from tests.support.long_events import HOURS, RANGE, home_of_long_event, ingested, manifests
+from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.support.prefect_server import PrefectServer, until
 
 SECOND = dt.timedelta(seconds=1)

@@ -14,11 +14,11 @@ import polars as pl
 import pytest
 
 from hourtally.store.layout import Home
-from tests.support.event_files import write_parquet
-from tests.support.ingesting import Json, Outcome, ingest, ingested, written
-from tests.support.oracle_events import instant
-from tests.support.quarantine_lines import MIB, PLAIN, Case, cluster, resource
-from tests.support.quarantine_values import CASES, GROUPS, INTERVAL_TOO_LONG
+from tests.support.events.event_files import write_parquet
+from tests.support.ingest.ingest_outcome import Json, Outcome, ingest, ingested, written
+from tests.support.oracle.events import instant
+from tests.support.quarantine.structure_cases import MIB, PLAIN, Case, cluster, resource
+from tests.support.quarantine.value_cases import CASES, GROUPS, INTERVAL_TOO_LONG
 
 ACCEPTED = [case for case in CASES if case.rule is None]
 # These have no room for another spelling, or too many hours to write them twice.

@@ -12,9 +12,9 @@ from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import portions_of, slices_of
 from hourtally.model.hours import HOUR_MS, parse_instant_ms
 from hourtally.model.schemas import EVENTS
-from tests.support.event_files import as_cloud_event
-from tests.support.statements import statement
-from tests.support.strategies import HOUR_START_MS, NOW_MS, Json, event_sets
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import HOUR_START_MS, NOW_MS, Json, event_sets
 
 # 2026-11-22T13.
 HOUR = 1_795_352_400

@@ -13,10 +13,10 @@ from hourtally.ingest.files import ingest_paths
 from hourtally.ingest.ndjson import blocks as sources
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
-from tests.support.event_files import as_cloud_event
-from tests.support.ingesting import ingest, written
-from tests.support.statements import statement
-from tests.support.strategies import NOW_MS
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import NOW_MS
+from tests.support.ingest.ingest_outcome import ingest, written
 
 EVENTS = [{**statement(n % 7), "id": f"{n % 150}"} for n in range(160)]
 LINES = b"".join(json.dumps(as_cloud_event(event)).encode() + b"\n" for event in EVENTS)

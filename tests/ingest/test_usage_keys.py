@@ -27,13 +27,13 @@ from hourtally.model.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.stages.deduplication import decide
 from hourtally.stages.metering import HourInputs, meter
 from tests.support.command_line import documents, hourtally
-from tests.support.damaging import golden_home, rewrite_slices
-from tests.support.damaging import slices_of as slices_file_of
-from tests.support.event_files import as_cloud_event
-from tests.support.golden_hour import HOUR
-from tests.support.labelling import in_order, write_slices
-from tests.support.strategies import HOUR as MIDDLE
-from tests.support.strategies import NOW_MS, Json, event_sets
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.random_events import HOUR as MIDDLE
+from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.homes.damaged_home import golden_home, rewrite_slices
+from tests.support.homes.damaged_home import slices_of as slices_file_of
+from tests.support.homes.golden_hour import HOUR
+from tests.support.ingest.labelled_slices import in_order, write_slices
 
 # What lengths, marks and ends could be taken for.
 _CONFUSING = ("", "-", ":", "1", "1:", "0:", "-0:", "a", "\0", "a\0b", "é", "\U0001f600")

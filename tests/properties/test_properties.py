@@ -13,11 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.card_strategies import rate_cards
-from tests.support.event_files import arrangements, as_cloud_event
-from tests.support.oracle import OracleHour, oracle
-from tests.support.oracle_events import affected_hours
-from tests.support.small_homes import (
+from tests.support.events.event_files import arrangements, as_cloud_event
+from tests.support.events.random_events import HOUR, Json, event_sets, fresh_events, variants
+from tests.support.homes.small_home import (
     Built,
     build,
     built,
@@ -26,7 +24,9 @@ from tests.support.small_homes import (
     many_small_builds,
     stale,
 )
-from tests.support.strategies import HOUR, Json, event_sets, fresh_events, variants
+from tests.support.oracle.events import affected_hours
+from tests.support.oracle.hour import OracleHour, oracle
+from tests.support.ratecard.random_cards import rate_cards
 
 PRICES = {
     "paas": ("cpu", "memory", "storage", "gpu"),

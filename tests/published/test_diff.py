@@ -11,9 +11,9 @@ import pytest
 from hourtally.cli.app import call
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
-from tests.support.damaging import GOLDEN, golden_home
-from tests.support.golden_hour import ACME_WEB, HOUR, RATES
-from tests.support.published import flip_byte
+from tests.support.handwritten_revisions import flip_byte
+from tests.support.homes.damaged_home import GOLDEN, golden_home
+from tests.support.homes.golden_hour import ACME_WEB, HOUR, RATES
 
 NOW = "2026-11-23T00:00:00Z"
 # 1 GiB for an hour at 0.5 a GiB-hour.

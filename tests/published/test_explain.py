@@ -15,11 +15,11 @@ from hourtally.cli.output.explanation import decimal_of
 from hourtally.published.explain import explain
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
-from tests.support.damaging import CARD, GOLDEN, golden_home, rewrite_table
-from tests.support.golden_hour import HOUR
-from tests.support.published import flip_byte
-from tests.support.small_homes import MIDDLE
-from tests.support.statements import built_of, statement
+from tests.support.events.one_resource import built_of, statement
+from tests.support.handwritten_revisions import flip_byte
+from tests.support.homes.damaged_home import CARD, GOLDEN, golden_home, rewrite_table
+from tests.support.homes.golden_hour import HOUR
+from tests.support.homes.small_home import MIDDLE
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hourtally.model.hours import Hour
 from hourtally.published.export import ExportReport, export_hours
 from hourtally.published.export_tree import ExportTree, folder_name
 from hourtally.store.layout import Home
-from tests.support.published import document, flip_byte, publish
+from tests.support.handwritten_revisions import document, flip_byte, publish
 
 NINE = Hour(1793610000)  # 2026-11-02T09
 TEN = Hour(1793613600)

@@ -16,7 +16,7 @@ from hourtally.published.reader import (
 )
 from hourtally.store.durable import to_sealed_json
 from hourtally.store.layout import Home
-from tests.support.published import document, flip_byte, publish
+from tests.support.handwritten_revisions import document, flip_byte, publish
 
 HOUR = Hour.parse("2026-11-22T13")
 START_MS = 1_795_352_400_000  # 2026-11-22T13:00:00Z

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hourtally.errors import RateCardError
 from hourtally.ratecard import RateCard, load_rate_card, parse_rate_card
-from tests.support.card_texts import RIGHT, card_text, rate_text
+from tests.support.ratecard.card_texts import RIGHT, card_text, rate_text
 
 SELECTOR_KEYS = ("customer", "gpu_model", "resource_type", "region")
 LITERALS = (

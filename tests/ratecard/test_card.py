@@ -14,7 +14,7 @@ from hourtally.ratecard import (
     parse_rate_card,
     rates_in_force_rows,
 )
-from tests.support.card_texts import card_of, card_text, rate_text
+from tests.support.ratecard.card_texts import card_of, card_text, rate_text
 
 HOUR = Hour.parse("2026-11-22T13")
 START_MS = HOUR.start_ms

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from hourtally.ratecard import parse_rate_card
-from tests.support.card_texts import card_of, card_text, problems_of, rate_text
+from tests.support.ratecard.card_texts import card_of, card_text, problems_of, rate_text
 
 PRICE_FORM = 'decimal text in quotes, such as "1200" or "0.5", or a fraction, such as "5/3"'
 INSTANT_FORM = "a date-time with an offset and without quotes, such as 2025-01-01T00:00:00Z"

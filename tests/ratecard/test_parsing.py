@@ -11,7 +11,7 @@ from hourtally.errors import RateCardError
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS
 from hourtally.model.hours import format_instant
 from hourtally.ratecard import METERS, RateCard, load_rate_card, parse_rate_card
-from tests.support.card_texts import card_of, card_text, problems_of, rate_text
+from tests.support.ratecard.card_texts import card_of, card_text, problems_of, rate_text
 
 SELECTOR_KEYS = ("customer", "gpu_model", "resource_type", "region")
 

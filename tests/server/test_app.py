@@ -16,8 +16,8 @@ from hourtally.model.hours import Hour
 from hourtally.server.tokens import add_token
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW, ROOT, hourtally
-from tests.support.published import document, flip_byte, publish
-from tests.support.serving import Served, serving
+from tests.support.handwritten_revisions import document, flip_byte, publish
+from tests.support.http_server import Served, serving
 
 # 2026-11-22T10 to T13.
 HOURS = (1795341600, 1795345200, 1795348800, 1795352400)

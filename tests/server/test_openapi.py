@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 from hourtally.server.tokens import add_token
 from tests.support.command_line import NOW, ROOT, environment, hourtally
-from tests.support.serving import Served, serving
+from tests.support.http_server import Served, serving
 
 OPERATIONS = (
     "/v1/billing/usage",

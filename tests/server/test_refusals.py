@@ -10,8 +10,8 @@ import pytest
 from hourtally.model.hours import Hour
 from hourtally.server.tokens import add_token
 from hourtally.store.layout import Home
-from tests.support.published import document, publish
-from tests.support.serving import Served, serving
+from tests.support.handwritten_revisions import document, publish
+from tests.support.http_server import Served, serving
 
 HOUR = 1795352400  # 2026-11-22T13
 VIEW = f"/v1/billing/usage/{HOUR}"

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.oracle_events import CLUSTER
-from tests.support.small_homes import Built, many_small_builds
-from tests.support.statements import built_of, statement
-from tests.support.strategies import Json
+from tests.support.events.one_resource import built_of, statement
+from tests.support.events.random_events import Json
+from tests.support.homes.small_home import Built, many_small_builds
+from tests.support.oracle.events import CLUSTER
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.small_homes import many_small_builds
-from tests.support.statements import built_of, statement
+from tests.support.events.one_resource import built_of, statement
+from tests.support.homes.small_home import many_small_builds
 
 
 @pytest.fixture(autouse=True, scope="module")

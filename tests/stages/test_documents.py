@@ -12,7 +12,7 @@ from hourtally.model.schemas import CUSTOMERS
 from hourtally.stages import documents as module
 from hourtally.stages.documents import documents
 from hourtally.stages.rollup import roll_up
-from tests.support.charged import Ids, Parts, charges, clusters, usage
+from tests.support.handwritten_charges import Ids, Parts, charges, clusters, usage
 
 
 def built(

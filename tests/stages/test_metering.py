@@ -16,11 +16,11 @@ from hourtally.model.hours import Hour
 from hourtally.model.schemas import SLICES, USAGE
 from hourtally.stages.deduplication import describe_conflicts
 from hourtally.stages.metering import Counted, HourInputs, Metered, meter
-from tests.support.event_files import as_cloud_event
-from tests.support.labelling import write_slices
-from tests.support.oracle_events import CLUSTER
-from tests.support.statements import statement
-from tests.support.strategies import HOUR, HOUR_START_MS, NOW_MS, Json
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json
+from tests.support.ingest.labelled_slices import write_slices
+from tests.support.oracle.events import CLUSTER
 
 WHOLE = [(HOUR_START_MS, HOUR_START_MS + 3_600_000)]
 MINUTE_MS = 60_000

@@ -6,7 +6,7 @@ import pytest
 from hourtally.errors import BoundExceeded
 from hourtally.model.components import BYOC_PRICES, PAAS_PRICES
 from hourtally.stages.rollup import parent_numbers, roll_up
-from tests.support.charged import Ids, Parts, charges, clusters, usage
+from tests.support.handwritten_charges import Ids, Parts, charges, clusters, usage
 
 CHARGED: dict[Ids, Parts] = {
     ("a", "t1", "p1", "job", "r1"): (1, 20, 300, 4_000),

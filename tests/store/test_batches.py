@@ -11,7 +11,7 @@ from hourtally.errors import Damaged
 from hourtally.published import explain
 from hourtally.runtime.interrupts import Stop
 from hourtally.store.manifests import current_manifest
-from tests.support.damaging import (
+from tests.support.homes.damaged_home import (
     AFTER_MS,
     CARD,
     GOLDEN,

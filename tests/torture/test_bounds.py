@@ -18,7 +18,7 @@ from hourtally.model.money import MAX_NANOCENTS, MAX_NUMERATOR
 from hourtally.model.schemas import USAGE
 from hourtally.ratecard import Rate
 from hourtally.stages import rating
-from tests.support.quarantine_lines import Case, cluster, resource
+from tests.support.quarantine.structure_cases import Case, cluster, resource
 
 HOUR = Hour.parse("2026-11-22T13")
 NOW = "2026-11-22T15:00:00Z"

@@ -14,7 +14,7 @@ from hourtally.store.layout import Home
 from hourtally.store.manifests import read_manifest, revisions_of
 from hourtally.verify import verify_hours
 from tests.support.command_line import environment
-from tests.torture.scenario import (
+from tests.torture.faults.two_hours import (
     FIRST,
     HOURS,
     LATE,
@@ -66,7 +66,7 @@ def test_many_at_once_end_with_what_one_alone_would_publish(tmp_path: Path, *, l
 
 def _start(role: str, home: Home, stop: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.torture.working", role, str(home.root), str(stop)],
+        [sys.executable, "-m", "tests.torture.concurrent_worker", role, str(home.root), str(stop)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

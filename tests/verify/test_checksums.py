@@ -12,7 +12,8 @@ from hourtally.ingest.files import ingest_paths
 from hourtally.store.durable import read_sealed_json
 from hourtally.store.layout import Home
 from hourtally.store.manifests import read_manifest
-from tests.support.damaging import (
+from tests.support.handwritten_revisions import flip_byte
+from tests.support.homes.damaged_home import (
     AFTER_MS,
     GOLDEN,
     SETTINGS,
@@ -25,8 +26,7 @@ from tests.support.damaging import (
     set_in,
     slices_of,
 )
-from tests.support.golden_hour import HOUR
-from tests.support.published import flip_byte
+from tests.support.homes.golden_hour import HOUR
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@ from hourtally.store.durable import describe_file
 from hourtally.store.layout import Home
 from hourtally.verify import verify_hours
 from tests.stages.test_deduplication import CONFLICTS
-from tests.support.damaging import (
+from tests.support.events.event_files import Arrangement
+from tests.support.events.one_resource import RATES as STATEMENT_RATES
+from tests.support.events.one_resource import statement
+from tests.support.homes.damaged_home import (
     GOLDEN,
     SETTINGS,
     build_golden,
@@ -25,11 +28,8 @@ from tests.support.damaging import (
     slices_of,
     verify,
 )
-from tests.support.event_files import Arrangement
-from tests.support.golden_hour import HOUR, RATES
-from tests.support.small_homes import MIDDLE, build, ingest
-from tests.support.statements import RATES as STATEMENT_RATES
-from tests.support.statements import statement
+from tests.support.homes.golden_hour import HOUR, RATES
+from tests.support.homes.small_home import MIDDLE, build, ingest
 
 
 @pytest.fixture

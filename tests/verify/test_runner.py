@@ -22,9 +22,10 @@ from hourtally.runtime.interrupts import break_off
 from hourtally.stages import deduplication
 from hourtally.store.layout import Home
 from hourtally.verify import runner, verify_hours
-from tests.support.card_strategies import rate_cards
 from tests.support.command_line import everything
-from tests.support.damaging import (
+from tests.support.events.event_files import arrangements
+from tests.support.events.random_events import Json, event_sets
+from tests.support.homes.damaged_home import (
     SETTINGS,
     build_golden,
     flip_middle,
@@ -43,10 +44,9 @@ from tests.support.damaging import (
     slices_of,
     verify,
 )
-from tests.support.event_files import arrangements
-from tests.support.golden_hour import HOUR
-from tests.support.small_homes import MIDDLE, build, fresh_home, ingest, many_small_builds
-from tests.support.strategies import Json, event_sets
+from tests.support.homes.golden_hour import HOUR
+from tests.support.homes.small_home import MIDDLE, build, fresh_home, ingest, many_small_builds
+from tests.support.ratecard.random_cards import rate_cards
 
 PROJECT = {"customer_id": "acme", "team_id": "web", "project_id": "shop"}
 RESOURCE = PROJECT | {"resource_type": "service", "resource_id": "api"}

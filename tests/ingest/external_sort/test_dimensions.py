@@ -13,10 +13,10 @@ from hourtally.ingest.external_sort.dimensions import LabelTable, merged
 from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.model.schemas import LABEL, RESOURCE_ORDER, SLICE_ORDER, SLICES
-from tests.support.event_files import as_cloud_event
-from tests.support.labelling import in_order, labelled, parts_of, told
-from tests.support.statements import statement
-from tests.support.strategies import HOUR, HOUR_START_MS, NOW_MS, Json, event_sets
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json, event_sets
+from tests.support.ingest.labelled_slices import in_order, labelled, parts_of, told
 
 Rows = list[tuple[Any, ...]]
 

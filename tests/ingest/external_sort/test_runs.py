@@ -20,10 +20,10 @@ from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.runtime.concurrency import in_turn
 from tests.support.command_line import hourtally
-from tests.support.event_files import as_cloud_event
-from tests.support.labelling import in_order, told
-from tests.support.statements import statement
-from tests.support.strategies import NOW_MS, Json, event_sets
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.ingest.labelled_slices import in_order, told
 
 
 @settings(max_examples=100)

@@ -24,10 +24,10 @@ from hourtally.ingest.ndjson.line_shapes import layout_of, matching
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import events_frame
 from hourtally.model.components import CLUSTER_EVENT
-from tests.support.event_files import as_cloud_event, written_line
-from tests.support.statements import statement
-from tests.support.strategies import NOW_MS, Json, event_sets, fresh_events
-from tests.support.twisted_lines import raw_of, twisted
+from tests.support.events.event_files import as_cloud_event, written_line
+from tests.support.events.near_valid_lines import raw_of, twisted
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import NOW_MS, Json, event_sets, fresh_events
 
 GOOD = json.dumps(
     {

@@ -20,9 +20,9 @@ from hourtally.ingest.ndjson.blocks import Block, HugeLine, read_blocks
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import Parsed, Refusal
 from hourtally.runtime.concurrency import in_turn
-from tests.support.event_files import as_cloud_event
-from tests.support.statements import statement
-from tests.support.strategies import NOW_MS
+from tests.support.events.event_files import as_cloud_event
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import NOW_MS
 
 
 def line(number: int, **data: Any) -> bytes:

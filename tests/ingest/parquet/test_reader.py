@@ -14,9 +14,9 @@ from hourtally.ingest.parquet import reader
 from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import Parsed
 from hourtally.model.schemas import EVENTS
-from tests.support.event_files import write_parquet
-from tests.support.statements import statement
-from tests.support.strategies import NOW_MS
+from tests.support.events.event_files import write_parquet
+from tests.support.events.one_resource import statement
+from tests.support.events.random_events import NOW_MS
 
 # 2026-11-22T13:00:00Z.
 START_MS = 1_795_352_400_000

@@ -1,0 +1,101 @@
+"""What must hold of a home's files whenever they are looked at: all that counts is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from hourtally.store.durable import to_sealed_json
+from tests.torture.faults.disk_model import Tree
+
+_MANIFEST: Final = re.compile(r"hours/([^/]+)/\d{6}\.json")
+_RECORD: Final = re.compile(r"batches/([0-9a-f]{16})\.json")
+_MARKER: Final = re.compile(r"tree/@hourtally/([^/]+)\.json")
+
+
+def broken(tree: Tree) -> Iterator[str]:
+    """What does not hold, a sentence each."""
+    for path, content in tree.items():
+        if match := _MANIFEST.fullmatch(path):
+            yield from _broken_revision(tree, path, match[1], _record(content))
+        elif match := _RECORD.fullmatch(path):
+            yield from _broken_batch(tree, path, match[1], _record(content))
+        elif match := _MARKER.fullmatch(path):
+            yield from _broken_export(tree, path, match[1], content)
+
+
+def _broken_revision(
+    tree: Tree, path: str, hour: str, record: dict[str, Any] | None
+) -> Iterator[str]:
+    if record is None:
+        yield f"{path} is there and not whole"
+        return
+    for name, entry in record["files"].items():
+        yield from _wrong(tree, path, f"hours/{hour}/{record['folder']}/{name}", entry["sha256"])
+    rates = record["inputs"]["rates"]
+    yield from _wrong(tree, path, f"rates/{rates}.txt", rates)
+    for batch in record["inputs"]["batches"]:
+        if f"batches/{batch}.json" not in tree:
+            yield f"{path} is of batch {batch}, which is not there"
+    if record["parent"] and f"hours/{hour}/{record['parent']:06d}.json" not in tree:
+        yield f"{path} has no parent"
+
+
+def _broken_batch(
+    tree: Tree, path: str, batch: str, record: dict[str, Any] | None
+) -> Iterator[str]:
+    if record is None:
+        yield f"{path} is there and not whole"
+        return
+    for hour, entry in record["hours"].items():
+        yield from _wrong(tree, path, f"events/hour={hour}/{batch}.parquet", entry["sha256"])
+    if record["quarantine"]:
+        yield from _wrong(tree, path, f"quarantine/{batch}.ndjson", record["quarantine"]["sha256"])
+
+
+def _broken_export(tree: Tree, path: str, hour: str, content: bytes) -> Iterator[str]:
+    """A marker that names the newest documents vouches for the files of all customers.
+
+    One that does not, or is torn, has the hour exported anew.
+    """
+    newest = max(name for name in tree if _MANIFEST.fullmatch(name) and f"/{hour}/" in name)
+    record = _record(tree[newest]) or {}
+    try:
+        documents = json.loads(content)["documents"]
+    except ValueError:
+        return
+    if documents == record["files"]["documents.ndjson"]["sha256"]:
+        lines = tree[f"hours/{hour}/{record['folder']}/documents.ndjson"]
+        for line in lines.splitlines():
+            one = json.loads(line)
+            file = f"tree/{one['customerId']}/{one['document']['data']['timestamp']}.json"
+            # The document is the last member of the line's object.
+            document = line.partition(b'"document":')[2][:-1]
+            yield from _wrong(tree, path, file, _sha256(document))
+
+
+def _wrong(tree: Tree, by: str, path: str, sha256: str) -> Iterator[str]:
+    if path not in tree:
+        yield f"{by} names {path}, which is not there"
+    elif _sha256(tree[path]) != sha256:
+        yield f"{by} names {path}, which is another or not whole"
+
+
+@lru_cache(maxsize=4_096)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@lru_cache(maxsize=4_096)
+def _record(content: bytes) -> dict[str, Any] | None:
+    """A sealed record; None where it is not whole."""
+    try:
+        record: dict[str, Any] = json.loads(content)
+        record.pop("digest")
+        return record if to_sealed_json(record) == content else None
+    except (ValueError, KeyError, AttributeError):
+        return None

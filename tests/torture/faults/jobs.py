@@ -1,0 +1,140 @@
+"""The commands that write into a home, and the homes that they are given."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hourtally.cli.jobs import FAILED
+from hourtally.published.export import export_hours
+from hourtally.store.layout import Home
+from hourtally.verify import verify_hours
+from tests.support.command_line import NOW, hourtally
+from tests.torture.faults.system_calls import Call, calls_of
+from tests.torture.faults.two_hours import (
+    HOURS,
+    RANGE,
+    SETTINGS,
+    add_late_file,
+    answers,
+    card_of,
+    fresh_home,
+    likeness,
+    run,
+)
+
+# What is to be done; of an event file that cannot be read to its end, what has become of it.
+ADVICE: Final = ("again", "put a card there", "refused whole, nothing of it counts")
+NEITHER: Final = "is neither as before nor as after"
+
+
+class Job(NamedTuple):
+    """A command, and whether it is given a home in which the first file is built or a new one."""
+
+    command: tuple[str, ...]
+    built: bool
+
+
+JOBS: Final = {
+    "ingest": Job(("ingest", "{home}/inbox/late.ndjson", "--home", "{home}", "--now", NOW), True),
+    "backfill": Job(("backfill", *RANGE, "--home", "{home}", "--now", NOW), True),
+    "run": Job(("run", "--home", "{home}", "--now", NOW, "--export", "{home}/tree"), False),
+}
+
+
+def prepared(folder: Path, name: str) -> Home:
+    """The home before a job."""
+    home = fresh_home(folder)
+    if JOBS[name].built:
+        assert run(home) == []
+        export_hours(home, home.root / "tree", HOURS)
+    add_late_file(home)
+    if name == "backfill":
+        late = home.inbox / "late.ndjson"
+        assert hourtally("ingest", late, "--home", home.root, "--now", NOW).returncode == 3
+    return home
+
+
+def sampled(calls: Sequence[Call], number: int) -> Sequence[Call]:
+    """So many of the calls, from the first to the last."""
+    step = max(1, (len(calls) - 1) // (number - 1))
+    return [*calls[::step][: number - 1], calls[-1]]
+
+
+def telling(calls: Sequence[Call]) -> Sequence[Call]:
+    """All but most of the writes that make a file that nobody counts yet a little longer."""
+    return [
+        call for call in calls if call.name != "write" or call.number < 4 or not call.number % 16
+    ]
+
+
+class Trial:
+    """A job that is tried again and again, each time with something in its way.
+
+    Attributes: home, command, calls (of these names, made by the undisturbed job), old and new
+    (what readers see before and after that).
+    """
+
+    def __init__(self, folder: Path, name: str, names: frozenset[str] = frozenset()) -> None:
+        self._before = prepared(folder / "before", name)
+        self.home = Home(folder / "home")
+        self.command = [word.format(home=self.home.root) for word in JOBS[name].command]
+        self.start_over()
+        self.old = {hour: answers(self.home, hour) for hour in HOURS}
+        self.calls = calls_of(self.home.root, names, *self.command) if names else []
+        if not names:
+            assert hourtally(*self.command).returncode in {0, 3}
+        self.new = {hour: answers(self.home, hour) for hour in HOURS}
+        self._done = likeness(self.home)
+
+    def start_over(self) -> None:
+        """Make the home what it was before the job."""
+        # Where it is the root of a file system, it cannot be removed itself.
+        shutil.rmtree(self.home.root, ignore_errors=True)
+        shutil.copytree(self._before.root, self.home.root, dirs_exist_ok=True)
+
+    def wrongs(self) -> Iterator[str]:
+        """What readers must not see."""
+        for hour in HOURS:
+            if answers(self.home, hour) not in (self.old[hour], self.new[hour]):
+                yield f"{hour} {NEITHER}"
+        findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
+        yield from map(str, findings.named)
+
+    def wrongs_after_a_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:
+        """What is wrong after something failed, and after one more try in which nothing did."""
+        if end.returncode in {0, 3}:
+            # What failed was tried again by whoever made the call, or was not needed.
+            if self.differences():
+                yield f"it says nothing, but {self.differences()} differ"
+            return
+        if end.returncode != FAILED or "Traceback" in end.stderr:
+            yield f"it ends with {end.returncode}: {end.stderr[-600:]}"
+        elif str(self.home.root) not in end.stderr or not any(a in end.stderr for a in ADVICE):
+            yield f"it says {end.stderr}"
+        # An event file that could not be read does not keep the others from being built.
+        partly = "refused whole" in end.stderr
+        yield from (wrong for wrong in self.wrongs() if not (partly and NEITHER in wrong))
+        rerun = hourtally(*self.command)
+        if rerun.returncode not in {0, 3}:
+            yield f"a rerun says {rerun.stderr}"
+        if partly and {hour: answers(self.home, hour) for hour in HOURS} != self.new:
+            yield "a rerun does not restate what lacked a file"
+        elif not partly and self.differences():
+            yield f"a rerun leaves {self.differences()}"
+
+    def differences(self) -> list[str]:
+        """Files that are not what the undisturbed job made of them."""
+        drop_second_names(self.home)
+        held = likeness(self.home)
+        return sorted(name for name, _ in held.items() ^ self._done.items())
+
+
+def drop_second_names(home: Home) -> None:
+    """Drop second names of manifests, left where a job ended before it took them: a build would."""
+    for path in list(home.hours.glob("*/.*.tmp")):
+        if any(path.samefile(manifest) for manifest in path.parent.glob("*.json")):
+            path.unlink()

@@ -1,0 +1,91 @@
+"""No room: files that may not grow, and a disk that is full; writes are cut short, then refused."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import command, environment
+from tests.torture.faults.jobs import JOBS, Trial
+
+log = logging.getLogger(__name__)
+
+BLOCK = 4_096
+
+
+def let_no_file_grow_past(most_bytes: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_file_that_may_not_grow_stops_a_job_and_breaks_nothing(
+    tmp_path: Path, name: str, *, long: bool
+) -> None:
+    trial = Trial(tmp_path, name)
+    wrongs, failed = [], 0
+    sizes = range(1, 9_001, 250) if long else (1_000, 5_000)
+    for most_bytes in sizes:
+        trial.start_over()
+        end = subprocess.run(
+            command(*trial.command),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=partial(let_no_file_grow_past, most_bytes),
+        )
+        failed += end.returncode == 1
+        found = trial.wrongs_after_a_failure(end)
+        wrongs += [f"at most {most_bytes} bytes: {wrong}" for wrong in found]
+    log.info("%s: %d of %d sizes made it fail", name, failed, len(sizes))
+    assert "\n".join(wrongs) == ""
+    assert failed
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that holds a file system of 2 MiB, at the place of a home."""
+    place = tmp_path / "home"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "hourtally-tests", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount here")
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_full_disk_stops_a_job_and_breaks_nothing(
+    small_disk: Path, name: str, *, long: bool
+) -> None:
+    trial = Trial(small_disk, name)
+    wrongs, failed = [], 0
+    rooms = range(40) if long else (2, 11)
+    for blocks in rooms:
+        trial.start_over()
+        ballast = trial.home.root / "ballast"
+        free = shutil.disk_usage(trial.home.root).free
+        ballast.write_bytes(bytes(max(0, free - blocks * BLOCK)))
+        end = subprocess.run(
+            command(*trial.command), env=environment(), capture_output=True, text=True, check=False
+        )
+        ballast.unlink()
+        failed += end.returncode == 1
+        found = trial.wrongs_after_a_failure(end)
+        wrongs += [f"room for {blocks} blocks: {wrong}" for wrong in found]
+    log.info("%s: %d of %d rooms made it fail", name, failed, len(rooms))
+    assert "\n".join(wrongs) == ""
+    assert failed

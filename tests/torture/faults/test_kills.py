@@ -1,0 +1,60 @@
+"""SIGKILL at every system call that changes something: nothing half-done counts.
+
+Before each of them in turn, the process is killed. Then readers see the old revision or the new
+one, the same command completes the job, and the home is what it is after an undisturbed job.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import NOW, hourtally
+from tests.torture.faults.jobs import JOBS, Trial, sampled, telling
+from tests.torture.faults.system_calls import OPENING, WRITING, effected, why_not
+from tests.torture.faults.two_hours import HOURS
+
+log = logging.getLogger(__name__)
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
+    tmp_path: Path, name: str, *, long: bool
+) -> None:
+    trial = Trial(tmp_path, name, OPENING | WRITING)
+    calls = telling(trial.calls)
+    chosen = calls if long else sampled(calls, 5)
+    killed = 0
+    for number, call in enumerate(chosen):
+        trial.start_over()
+        dead = effected(call.options("signal=KILL"), *trial.command)
+        if dead.returncode in {0, 3}:
+            # Threads have divided the work in another way, and nobody came by here.
+            continue
+        killed += 1
+        assert dead.returncode == -signal.SIGKILL, (call, dead.returncode, dead.stderr)
+        assert list(trial.wrongs()) == [], call
+        if number % 25 == 0:
+            shown_by_command(trial)
+        rerun = hourtally(*trial.command)
+        assert rerun.returncode in {0, 3}, (call, rerun.stderr)
+        assert trial.differences() == [], call
+    log.info("%s: killed at %d of %d calls", name, killed, len(trial.calls))
+    assert killed >= len(chosen) * 0.9
+
+
+def shown_by_command(trial: Trial) -> None:
+    """What `show --json` prints is of the old revision or of the new one."""
+    for hour in HOURS:
+        shown = hourtally(
+            *("show", hour.name, "--customer", "globex", "--project", "shop", "--json"),
+            *("--home", trial.home.root, "--now", NOW),
+        )
+        views = [answered[hour] for answered in (trial.old, trial.new)]
+        documents = {None if view is None else view["globex"] + b"\n" for view in views}
+        assert (shown.stdout.encode() if shown.returncode == 0 else None) in documents

@@ -1,0 +1,206 @@
+"""Fuzzing: whatever bytes come, each parser ends in an answer or in its own kind of refusal.
+
+Short with the other tests, with the same bytes every time. `--long` makes a million executions
+of each, and three million more that follow the parsers' branches where atheris is installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hourtally.errors import RateCardError
+from hourtally.events.strict_json import Rejection
+from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY, RULES, check_line
+from hourtally.ingest.ndjson.parser import LineParser
+from hourtally.model.hours import Hour
+from hourtally.ratecard import RatesInForce, load_rate_card, parse_rate_card
+from tests.ingest.ndjson.test_line_shapes import ENGINE, assert_parsed_as_judged
+from tests.support.command_line import ROOT
+from tests.support.events import random_events as strategies
+from tests.support.quarantine.structure_cases import NOW_MS
+from tests.torture.hostile.mutations import (
+    CARD_SEEDS,
+    CARD_TOKENS,
+    EVENT_SEEDS,
+    EVENT_TOKENS,
+    mutated,
+)
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1_000
+# No chunk takes a hundredth of it; a parser that hangs is interrupted.
+_HANGS_AFTER_SECONDS = 300
+# What interpreters and allocators may keep; a leak of 100 bytes an execution is 95 MiB.
+_GROWTH_MIB = 48
+_HOUR = Hour(1_795_352_400)
+
+
+@contextlib.contextmanager
+def _no_hang() -> Iterator[None]:
+    def hangs(*_: object) -> None:
+        message = "a chunk of executions does not end"
+        raise TimeoutError(message)
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(_HANGS_AFTER_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _rss_mib() -> int:
+    """What this process holds now; 0 where the system does not say so as Linux does."""
+    statm = Path("/proc/self/statm")
+    pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+    return pages * resource.getpagesize() >> 20
+
+
+def executed(name: str, count: int, execute: Callable[[random.Random], None]) -> None:
+    """Call it so many times, in chunks of a seed each; it may neither hang nor grow."""
+    started, held = time.perf_counter(), 0
+    chunks = -(-count // _CHUNK)
+    for seed in range(chunks):
+        if seed == chunks // 10:
+            held = _rss_mib()
+        chance = random.Random(seed)
+        with _no_hang():
+            for _ in range(_CHUNK):
+                execute(chance)
+    seconds, grown = time.perf_counter() - started, _rss_mib() - held
+    log.info(
+        "%s: %d executions, %.0f s, %.0f/s, grown by %d MiB",
+        *(name, chunks * _CHUNK, seconds, chunks * _CHUNK / seconds, grown),
+    )
+    assert grown < _GROWTH_MIB
+
+
+_QUANTITIES = frozenset(
+    {
+        *("cpu_millicores", "memory_mib", "storage_mib", "gpu_milli"),
+        *("vcpu_millicores", "gpu_memory_mib", "cluster_count"),
+    }
+)
+
+
+def judge(line: bytes) -> str | None:
+    """The rule that a line breaks; an event that breaks none keeps what is promised of it."""
+    refused: Rejection | None = None
+    try:
+        event = check_line(line, NOW_MS)
+    except Rejection as rejection:
+        refused = rejection
+    if refused is not None:
+        assert refused.rule in RULES
+        assert 0 < len(refused.sentence) < 1_000
+        return refused.rule
+    assert 0 < event.end_ms - event.start_ms <= MAX_INTERVAL_MS
+    quantities = [value for name, value in event._asdict().items() if name in _QUANTITIES]
+    assert all(0 <= value <= MAX_QUANTITY for value in quantities)
+    assert all(0 < len(text.encode()) <= 256 for text in (event.customer_id, event.resource_id))
+    return None
+
+
+def read_card(content: bytes) -> bool:
+    """Whether it is a card; one that is one can be used, and one that is none says why."""
+    problems: list[str] | None = None
+    try:
+        card = parse_rate_card(content.decode(errors="surrogateescape"), "x")
+    except RateCardError as error:
+        problems = error.problems
+    if problems is not None:
+        assert problems
+        assert all(problem and len(problem.splitlines()) == 1 for problem in problems)
+        return False
+    RatesInForce(card.in_force(_HOUR))
+    assert card.periods(_HOUR)
+    assert card.digest(_HOUR)
+    return True
+
+
+def test_any_line_is_an_event_or_breaks_a_rule(long: bool) -> None:
+    rules: set[str | None] = set()
+
+    def execute(chance: random.Random) -> None:
+        rules.add(judge(mutated(EVENT_SEEDS, EVENT_TOKENS, chance)))
+
+    executed("judge", 1_000_000 if long else 30_000, execute)
+    # The changes reach every rule but that of a MiB, and leave good lines good.
+    assert rules == {None, *RULES} - {"line_too_long"}
+
+
+def test_any_card_is_read_or_refused(long: bool) -> None:
+    found: set[bool] = set()
+
+    def execute(chance: random.Random) -> None:
+        found.add(read_card(mutated(CARD_SEEDS, CARD_TOKENS, chance)))
+
+    executed("card", 1_000_000 if long else 8_000, execute)
+    assert found == {True, False}
+
+
+def test_any_lines_come_out_of_the_fast_reader_as_out_of_the_judge(long: bool) -> None:
+    """An execution is a line; they are read in blocks, behind lines whose layouts are learnt."""
+    for seed in range(2_000 if long else 10):
+        chance = random.Random(seed)
+        known = chance.sample(EVENT_SEEDS, 8)
+        lines = [mutated(EVENT_SEEDS, EVENT_TOKENS, chance) for _ in range(492)]
+        lines = [line.replace(b"\n", b" ") for line in (*known, *lines)]
+        kept = [line for line in lines if line.strip(b" \t\r")]
+        with _no_hang():
+            assert_parsed_as_judged(LineParser(strategies.NOW_MS, _local=ENGINE), kept)
+
+
+def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "rates.toml"
+    for seed in range(300):
+        path.write_bytes(mutated(CARD_SEEDS, CARD_TOKENS, random.Random(seed)))
+        with contextlib.suppress(RateCardError):
+            load_rate_card(path)
+
+
+@pytest.mark.parametrize("target", ["judge", "read_card"])
+def test_what_reaches_new_branches_is_answered_or_refused_too(
+    tmp_path: Path, long: bool, target: str
+) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed; `.venv/bin/pip install atheris` brings it")
+    seeds = EVENT_SEEDS if target == "judge" else CARD_SEEDS
+    for number, seed in enumerate(seeds):
+        (tmp_path / str(number)).write_bytes(seed)
+    program = (
+        "import atheris, sys\n"
+        "with atheris.instrument_imports(include=['hourtally', 'json', 'tomllib']):\n"
+        f"    from tests.torture.hostile.test_fuzz import {target}\n"
+        f"atheris.Setup(sys.argv, lambda data: {target}(data) and None)\n"
+        "atheris.Fuzz()\n"
+    )
+    runs = 1_500_000 if long else 2_000
+    options = [f"-runs={runs}", "-seed=1", "-timeout=60", "-rss_limit_mb=1024", "-max_len=2048"]
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *options, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=tmp_path,
+        check=False,
+    )
+    log.info("%s: %s", target, done.stderr[-600:])
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert f"Done {runs} runs" in done.stderr

@@ -1,0 +1,143 @@
+"""Links and what else may lie where a file or a folder is expected; nothing is led astray."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hourtally.cli.app import call
+from tests.support.command_line import NOW, ROOT
+from tests.support.quarantine.structure_cases import PLAIN
+
+FIRST = "2026-11-02T09"
+BATCH = "ddf63842213b6287"
+
+
+@pytest.fixture(autouse=True)
+def _without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The sample, not yet ingested."""
+    shutil.copytree(ROOT / "data" / "sample", tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    (tmp_path / "outside").mkdir()
+    for name in ("mine", "naming", f"{BATCH}.parquet"):
+        (tmp_path / "outside" / name).write_bytes(b"mine")
+    return tmp_path / "outside"
+
+
+def run(home: Path) -> int:
+    return call(["run", "--home", str(home), "--now", NOW])
+
+
+def test_the_batch_is_one_of_the_sample() -> None:
+    files = (ROOT / "data" / "sample" / "inbox").iterdir()
+    assert BATCH in {hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        *("events", "batches", "quarantine", "hours", "rates", ".staging", ".inbox"),
+        *(f"events/hour={FIRST}", f"hours/{FIRST}", f".staging/{BATCH}"),
+    ],
+)
+def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
+    home: Path, outside: Path, capsys: pytest.CaptureFixture[str], planted: str
+) -> None:
+    link = home / planted
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+
+    assert run(home) == 1
+    assert f"{link}: a symbolic link stands where" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == dict.fromkeys(
+        ("mine", "naming", f"{BATCH}.parquet"), b"mine"
+    )
+    # Without it the same command goes on to the end.
+    link.unlink()
+    assert run(home) in {0, 3}
+    assert (home / "hours" / FIRST / "000001.json").is_file()
+
+
+def test_staging_of_a_batch_that_exists_is_not_removed_through_a_link(
+    home: Path, outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(home) in {0, 3}
+    shutil.rmtree(home / ".inbox")
+    shutil.rmtree(home / ".staging")
+    (outside / BATCH).mkdir()
+    (home / ".staging").symlink_to(outside)
+
+    assert run(home) == 1
+    assert f"{home / '.staging'}: a symbolic link stands where" in capsys.readouterr().err
+    assert (outside / BATCH).is_dir()
+
+
+@pytest.mark.parametrize("name", [f"batches/{BATCH}.json", f"hours/{FIRST}/000001.json"])
+def test_a_link_in_place_of_a_record_is_neither_written_through_nor_believed(
+    home: Path, outside: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    link = home / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside / "mine")
+
+    assert run(home) == 1
+    assert f"{link}: damaged" in capsys.readouterr().err
+    assert (outside / "mine").read_bytes() == b"mine"
+
+
+def test_a_home_may_be_named_by_a_link(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(home)
+
+    assert run(tmp_path / "link") == 3
+    assert (home / "hours" / FIRST / "000001.json").is_file()
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "/no/such/file", "/etc", "/dev/zero"])
+@pytest.mark.parametrize("command", ["run", "ingest"])
+def test_a_link_in_an_inbox_or_folder_is_refused_and_the_other_files_go_on(
+    home: Path, capsys: pytest.CaptureFixture[str], target: str, command: str
+) -> None:
+    inbox = home / "inbox"
+    link = inbox / "link.ndjson"
+    link.symlink_to(target)
+    folder = [str(inbox)] if command == "ingest" else []
+
+    assert call([command, *folder, "--home", str(home), "--now", NOW]) == 1
+    out, err = capsys.readouterr()
+    assert f"{link}: refused whole, nothing of it counts: it is a symbolic link" in err
+    assert "root:" not in out + err
+    assert len(list((home / "batches").iterdir())) == len(list(inbox.iterdir())) - 1
+
+
+def test_a_link_that_the_caller_names_is_followed(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "events.txt").write_bytes(PLAIN.line)
+    link = tmp_path / "link.ndjson"
+    link.symlink_to(tmp_path / "events.txt")
+
+    assert call(["ingest", str(link), "--home", str(home), "--now", NOW]) == 3
+    # It lies in the future of that instant, so it was read.
+
+
+@pytest.mark.parametrize("command", ["run", "ingest"])
+def test_a_pipe_is_refused_and_not_waited_for(
+    home: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    pipe = home / "inbox" / "pipe.ndjson"
+    os.mkfifo(pipe)
+    named = [str(pipe)] if command == "ingest" else []
+
+    assert call([command, *named, "--home", str(home), "--now", NOW]) == 1
+    assert f"{pipe}: refused whole" in capsys.readouterr().err
