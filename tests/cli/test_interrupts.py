@@ -33,9 +33,9 @@ from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import (
     Stop,
     abandoned_at_an_interrupt,
-    break_off,
-    gently,
-    interrupts_told,
+    as_keyboard_interrupt,
+    graceful_shutdown,
+    raise_interrupt,
 )
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
@@ -214,7 +214,7 @@ def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
     # Else all of them are in hand together.
     monkeypatch.setattr(grouping, "_MOST_HOURS", 1)
     ingest_inbox(home, NOW_MS, Settings(threads=1))
-    with prefect_server.recording(), gently("stopping") as stop:
+    with prefect_server.recording(), graceful_shutdown("stopping") as stop:
         report = run_backfill(
             interrupted_after_an_hour,
             stop,
@@ -234,7 +234,7 @@ def test_what_looks_is_not_interrupted_and_a_third_interrupt_always_ends_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ended = []
-    with gently("stopping") as stop:
+    with graceful_shutdown("stopping") as stop:
         with abandoned_at_an_interrupt(stop) as asked, asked.ending(lambda: ended.append(1)):
             asked.check()
             signal.raise_signal(signal.SIGINT)
@@ -276,7 +276,7 @@ main()
 
 
 def test_a_second_interrupt_is_raised_where_nothing_looks() -> None:
-    with gently("stopping"):
+    with graceful_shutdown("stopping"):
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -289,14 +289,14 @@ from hourtally.build.builder import Builder
 from hourtally.store.layout import Home
 from hourtally.model.hours import parse_instant_ms
 from hourtally.ingest.files import ingest_inbox, ingest_paths
-from hourtally.runtime.interrupts import gently
+from hourtally.runtime.interrupts import graceful_shutdown
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
 from hourtally.build.staleness import stale_hours
 
 step, root, now, first, end = sys.argv[1:]
 home, now_ms, settings = Home(Path(root)), parse_instant_ms(now), Settings()
-with gently("asked to stop") as stop:
+with graceful_shutdown("asked to stop") as stop:
     assert "polars" not in sys.modules
     if step == "ingest":
         for file in home.inbox.iterdir():
@@ -341,7 +341,7 @@ def test_a_first_interrupt_breaks_off_no_query_of_polars(
 @pytest.fixture
 def abandoning() -> Iterator[None]:
     """Interrupts are taken as a command takes them."""
-    before = signal.signal(signal.SIGINT, break_off)
+    before = signal.signal(signal.SIGINT, raise_interrupt)
     yield
     signal.signal(signal.SIGINT, before)
 
@@ -352,7 +352,11 @@ def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
     # By one thread, as otherwise DuckDB may look for interrupts only when the query is done.
     long = "SELECT count(*) FROM range(3_000_000_000) AS t(n) WHERE n % 7 = sqrt(n)"
     one: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
-    with pytest.raises(KeyboardInterrupt), interrupts_told(), duckdb.connect(config=one) as engine:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        as_keyboard_interrupt(),
+        duckdb.connect(config=one) as engine,
+    ):
         engine.execute(long)
 
 
@@ -374,12 +378,12 @@ def test_an_interrupt_that_a_library_takes_for_something_else_is_an_interrupt() 
     with duckdb.connect() as engine:
         engine.register("rows", rows)
         rows.is_registered = True
-        with pytest.raises(KeyboardInterrupt) as told, interrupts_told():
+        with pytest.raises(KeyboardInterrupt) as told, as_keyboard_interrupt():
             engine.sql("SELECT sum(n) FROM rows").fetchall()
     # Else this shows nothing.
     assert isinstance(told.value.__cause__, duckdb.Error)
 
-    with pytest.raises(RuntimeError, match="another"), interrupts_told():
+    with pytest.raises(RuntimeError, match="another"), as_keyboard_interrupt():
         raise RuntimeError("another")
 
 

@@ -21,7 +21,7 @@ from hourtally.jobs.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample
 from hourtally.model.hours import Hour, format_instant, hours_between
 from hourtally.orchestration import flows, tasks
 from hourtally.orchestration.flows import hourly
-from hourtally.orchestration.parameters import Caller, RunFailed, Work, outcome, waiting
+from hourtally.orchestration.parameters import Caller, RunFailed, Work, unwrap, use_caller
 from hourtally.orchestration.summary import hour_rows, summary_of
 from hourtally.orchestration.tasks import build, ingest
 from hourtally.ratecard import RateCard, load_rate_card
@@ -194,7 +194,7 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     with pytest.raises(RunFailed) as raised:
         state.result()
     assert str(raised.value) == state.message
-    built = outcome(state).built
+    built = unwrap(state).built
     assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
     assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
     assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
@@ -283,7 +283,7 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
 
     assert begun == ["2026-11-02T09"] * 4
     with pytest.raises(StorageFault, match="the disk is full"):
-        outcome(state)
+        unwrap(state)
 
 
 @pytest.mark.usefixtures("recorded")
@@ -300,7 +300,7 @@ def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPat
 
     assert len(begun) == 1
     with pytest.raises(Damaged, match="it is no record"):
-        outcome(state)
+        unwrap(state)
 
 
 @pytest.mark.usefixtures("recorded")
@@ -332,7 +332,7 @@ def test_a_task_that_is_to_stop_does_so_between_hours(
     begun = building(monkeypatch, stop_in_the_second)
     report = BuildReport()
 
-    with disable_run_logger(), waiting(Caller(stop=stop)):
+    with disable_run_logger(), use_caller(Caller(stop=stop)):
         build.fn(work(home), STALE, report)
 
     assert begun == ["2026-11-02T09", "2026-11-02T10"]
@@ -347,7 +347,7 @@ def test_a_flow_that_is_asked_to_stop_ends_as_interrupted_and_goes_on_later(
     begun = building(monkeypatch, lambda _hour: stop.set())
     given = {"home": str(home.root), "now": format_instant(NOW_MS)}
 
-    with waiting(Caller(stop=stop)):
+    with use_caller(Caller(stop=stop)):
         state = hourly(**given, return_state=True)
 
     assert begun == ["2026-11-02T09"]

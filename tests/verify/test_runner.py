@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hourtally import verify as verification
 from hourtally.model.schemas import USAGE_KEY
 from hourtally.ratecard import parse_rate_card
-from hourtally.runtime.interrupts import break_off
+from hourtally.runtime.interrupts import raise_interrupt
 from hourtally.stages import deduplication
 from hourtally.store.layout import Home
 from hourtally.verify import runner, verify_hours
@@ -70,7 +70,7 @@ def test_an_interrupt_that_duckdb_calls_invalid_input_is_no_damage(
 ) -> None:
     def interrupted(*_what: object) -> None:
         with contextlib.suppress(KeyboardInterrupt):
-            break_off()
+            raise_interrupt()
         message = "exporting a stream from the object registered as 'rows' failed"
         raise duckdb.InvalidInputException(message)
 

@@ -15,7 +15,7 @@ from hourtally.build.staleness import StaleHour
 from hourtally.errors import HourtallyError, StorageFault, without_frames
 from hourtally.model.hours import Hour
 from hourtally.ratecard import RateCard
-from hourtally.runtime.interrupts import Stop, abandoned_at_an_interrupt, interrupts_told
+from hourtally.runtime.interrupts import Stop, abandoned_at_an_interrupt, as_keyboard_interrupt
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
@@ -111,7 +111,7 @@ class _Builds:
         if self._stop.is_set():
             return
         try:
-            with interrupts_told():
+            with as_keyboard_interrupt():
                 build_together(
                     self._with.home,
                     self._with.card,

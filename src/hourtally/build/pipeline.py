@@ -35,7 +35,7 @@ from hourtally.stages.rating import rate
 from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
 from hourtally.store import durable
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Begun
+from hourtally.store.manifests import PendingRevision
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
@@ -44,7 +44,7 @@ _LEAST_WRITERS: Final = 2
 
 
 def write_revisions(
-    home: Home, card: RateCard, begun: Sequence[Begun], settings: Settings, stop: Stop
+    home: Home, card: RateCard, begun: Sequence[PendingRevision], settings: Settings, stop: Stop
 ) -> list[dict[str, Any]]:
     """Run the stages for some hours together and write the files of their revisions.
 
@@ -117,7 +117,7 @@ def write_revisions(
 
 def _metered(
     home: Home,
-    begun: Sequence[Begun],
+    begun: Sequence[PendingRevision],
     hours: Sequence[HourInputs],
     settings: Settings,
     stop: Stop,

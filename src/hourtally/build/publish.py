@@ -13,14 +13,14 @@ from typing import Any
 from hourtally.build.staleness import FORCED, inputs_of, reasons_of
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard
-from hourtally.runtime.concurrency import loaded_beside
+from hourtally.runtime.concurrency import import_in_background
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.batches import check_slices
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
-from hourtally.store.manifests import Begun, commit, current_manifest, remove_unpublished
+from hourtally.store.manifests import PendingRevision, commit, current_manifest, remove_unpublished
 from hourtally.store.symlinks import refuse_links
 
 
@@ -90,7 +90,7 @@ def build_together(
             left = _publish(home, card, begun, now_ms, settings, done, stop) if begun else []
 
 
-def _begin(home: Home, card: RateCard, hour: Hour, *, force: bool) -> Begun | None:
+def _begin(home: Home, card: RateCard, hour: Hour, *, force: bool) -> PendingRevision | None:
     """What is to be built of an hour whose lock is held; None if it is current."""
     parent = current_manifest(home, hour)
     committed = home.batches_with_slices(hour)
@@ -102,13 +102,13 @@ def _begin(home: Home, card: RateCard, hour: Hour, *, force: bool) -> Begun | No
     remove_unpublished(home, hour)
     revision = 1 if parent is None else parent.revision + 1
     folder = home.hour(hour) / f"rev-{revision:06d}-{secrets.token_hex(8)}"
-    return Begun(hour, revision, parent, reasons, inputs, folder)
+    return PendingRevision(hour, revision, parent, reasons, inputs, folder)
 
 
 def _publish(
     home: Home,
     card: RateCard,
-    begun: Sequence[Begun],
+    begun: Sequence[PendingRevision],
     now_ms: int,
     settings: Settings,
     done: Done,
@@ -124,7 +124,7 @@ def _publish(
     try:
         for one in begun:
             one.folder.mkdir()
-        with loaded_beside("hourtally.build.pipeline"):
+        with import_in_background("hourtally.build.pipeline"):
             batches_of = {one.hour: one.inputs["batches"] for one in begun}
             check_slices(home, batches_of, settings.threads)
         # A thread has loaded it; the rest of it is for this one.
@@ -155,7 +155,7 @@ def _publish(
     return taken
 
 
-def _record(one: Begun, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
+def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
     """What a manifest says beside what came out of the build."""
     return {
         "hour": one.hour.name,
@@ -171,7 +171,7 @@ def _record(one: Begun, card: RateCard, now_ms: int, build_ms: int) -> dict[str,
     }
 
 
-def _receipt(one: Begun, record: dict[str, Any]) -> BuildReceipt:
+def _receipt(one: PendingRevision, record: dict[str, Any]) -> BuildReceipt:
     return BuildReceipt(
         hour=one.hour.name,
         revision=one.revision,

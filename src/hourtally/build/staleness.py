@@ -35,7 +35,7 @@ class StaleHour:
 
 
 @dataclass(frozen=True)
-class AtRest:
+class IdleSummary:
     """The closed hours of a range in which none is stale, by number."""
 
     current: int
@@ -122,7 +122,7 @@ def stale_hours(
     return stale
 
 
-def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> AtRest:
+def idle_summary(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> IdleSummary:
     """What the closed hours of `[first, end)` are, none of which is stale.
 
     Only hours that were built are looked at: a range may have a year of others.
@@ -133,4 +133,4 @@ def at_rest(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> 
     built = [name for name in durable.list_names(home.hours) if _HOUR_NAME.fullmatch(name)]
     within = [name for name in built if first.name <= name < end.name]
     current = sum(is_built(home, name) for name in within)
-    return AtRest(current, closed - current)
+    return IdleSummary(current, closed - current)

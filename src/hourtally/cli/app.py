@@ -21,7 +21,7 @@ from hourtally import __version__
 from hourtally.cli.commands import build, rates, read, serve
 from hourtally.errors import HourtallyError, WrongUse
 from hourtally.model.printable import escaped_message
-from hourtally.runtime.interrupts import break_off, interrupts_told
+from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
 
 app = App(
     name="hourtally",
@@ -84,7 +84,7 @@ _tokens.command(serve.remove_token, name="remove")
 def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     """Run a command; its exit status. Nothing that a user can do ends in a traceback."""
     try:
-        with interrupts_told():
+        with as_keyboard_interrupt():
             status = run_app(
                 arguments, exit_on_error=False, print_error=False, result_action="return_value"
             )
@@ -143,7 +143,7 @@ def main() -> None:
             # Names of files and customers may hold what the terminal's encoding has not.
             stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, break_off)
+        signal.signal(signal.SIGINT, raise_interrupt)
     _leave(call(sys.argv[1:]))
 
 
@@ -153,7 +153,7 @@ def _leave(status: int) -> NoReturn:
     Python would take apart, object by object, what the system takes back whole: 0.1 s after a
     large hour.
     """
-    if signal.getsignal(signal.SIGINT) in {break_off, signal.default_int_handler}:
+    if signal.getsignal(signal.SIGINT) in {raise_interrupt, signal.default_int_handler}:
         # All is said; an interrupt of what Python and Prefect do at their end needs no trace.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "prefect" in sys.modules:

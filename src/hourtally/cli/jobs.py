@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hourtally.build.builder import Builder, BuildReport
 from hourtally.build.estimate import estimate
-from hourtally.build.staleness import AtRest, StaleHour, at_rest, stale_hours
+from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.cli.output import job_report
 from hourtally.cli.output.progress_bar import shown
 from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
@@ -27,7 +27,7 @@ from hourtally.model.hours import Hour
 from hourtally.model.printable import escaped_message
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import RateCard, load_rate_card
-from hourtally.runtime.interrupts import Stop, break_off, gently
+from hourtally.runtime.interrupts import Stop, graceful_shutdown, raise_interrupt
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
 from hourtally.store.layout import Home
 
@@ -65,7 +65,7 @@ def _say_where_no_event_files_are(paths: Sequence[Path]) -> None:
 
 def run(job: Job) -> int:
     """Ingest the inbox and build every stale closed hour; the exit status."""
-    with gently(_STOPPING) as stop:
+    with graceful_shutdown(_STOPPING) as stop:
         if recorded_by_prefect(job.home):
             from hourtally.orchestration.flows import run_hourly
 
@@ -93,9 +93,9 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
         if stale:
             job_report.print_stale(stale, estimate(job.home, stale, job.workers))
         else:
-            job_report.print_nothing_due(_at_rest(job, first, end), "nothing would be built")
+            job_report.print_nothing_due(_idle_summary(job, first, end), "nothing would be built")
         return DONE
-    with gently(_STOPPING) as stop:
+    with graceful_shutdown(_STOPPING) as stop:
         if recorded_by_prefect(job.home):
             from hourtally.orchestration.flows import run_backfill
 
@@ -107,7 +107,7 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
             card = load_rate_card(job.rates)
             stale = _stale(job, card, first, end, force=force)
             done = JobReport(built=_build(job, card, stale, stop, force=force))
-        rest = None if done.built.built else _at_rest(job, first, end)
+        rest = None if done.built.built else _idle_summary(job, first, end)
         if done.interrupted:
             return _finish(job, done, rest)
     return _finish(job, done, rest)
@@ -129,7 +129,7 @@ def schedule(job: Job, cron: str | None) -> int:
         raise WrongUse(message)
     from hourtally.orchestration.schedule import cron_after, serve_hourly
 
-    if signal.getsignal(signal.SIGINT) is break_off:
+    if signal.getsignal(signal.SIGINT) is raise_interrupt:
         # Where this is the handler asyncio has one that ends Prefect's tasks in their order.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -143,8 +143,8 @@ def _stale(job: Job, card: RateCard, first: Hour, end: Hour, *, force: bool) -> 
     return stale_hours(job.home, card, job.now_ms, job.settings.settle_ms, first, end, force=force)
 
 
-def _at_rest(job: Job, first: Hour, end: Hour) -> AtRest:
-    return at_rest(job.home, job.now_ms, job.settle_ms, first, end)
+def _idle_summary(job: Job, first: Hour, end: Hour) -> IdleSummary:
+    return idle_summary(job.home, job.now_ms, job.settle_ms, first, end)
 
 
 def recorded_by_prefect(home: Home) -> bool:
@@ -191,7 +191,7 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     return FAILED
 
 
-def _finish(job: Job, done: JobReport, rest: AtRest | None = None) -> int:
+def _finish(job: Job, done: JobReport, rest: IdleSummary | None = None) -> int:
     """Bring the export into step and say what was done; the exit status."""
     job_report.print_built(done.built, rest)
     if isinstance(done.exported, HourtallyError):

@@ -17,7 +17,7 @@ CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as event
 
 @Parameter(name="*")
 @dataclass
-class Place:
+class HomeOption:
     """Where the data lies."""
 
     home: Path | None = None
@@ -47,7 +47,7 @@ class Place:
 
 @Parameter(name="*")
 @dataclass
-class Clock:
+class NowOption:
     """What stands for now."""
 
     now: str | None = None
@@ -66,7 +66,7 @@ class Clock:
 
 @Parameter(name="*")
 @dataclass
-class Work:
+class BuildOptions:
     """How hours are built."""
 
     rates: Path | None = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hourtally.errors import Damaged, FileRefused
 from hourtally.ingest.discovery import EVENT_SUFFIXES, is_event_file, written_path
 from hourtally.model.hours import Hour, format_instant
-from hourtally.runtime.concurrency import done_beside
+from hourtally.runtime.concurrency import run_in_background
 from hourtally.runtime.interrupts import load_polars
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -62,7 +62,7 @@ def ingest_file(
         if not stat.S_ISREG(before.st_mode):
             # To open a pipe would wait for its writer, to read a device might never end.
             raise FileRefused(path, "it is no regular file")
-        with done_beside(_begin, path, before.st_size, now_ms, threads) as beginning:
+        with run_in_background(_begin, path, before.st_size, now_ms, threads) as beginning:
             sha256 = durable.sha256_of(path)
     except OSError as error:
         raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error

@@ -26,7 +26,7 @@ from hourtally.ingest.parsed import Parsed
 from hourtally.ingest.slices_writer import SlicesWriter, to_table
 from hourtally.ingest.slicing import portions_of, slices_of
 from hourtally.model.hours import Hour
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 from hourtally.runtime.malloc import give_back_blocks
 from hourtally.store import durable
 
@@ -103,13 +103,13 @@ def take_in(
         with SlicesWriter(staged) as writer:
             # While one portion is encoded, the next ones are put together.
             work = ((portion,) for portion in portions)
-            for table, duplicates in in_turn(_PORTIONS_AT_ONCE, _together, work):
+            for table, duplicates in ordered_map(_PORTIONS_AT_ONCE, _together, work):
                 left_out += duplicates
                 writer.write(table)
         durable.fsync_file(staged)
         return hour.name, {"rows": writer.rows, **durable.describe_file(staged)}, left_out
 
-    for name, entry, left_out in in_turn(threads, write, runs.by_hour()):
+    for name, entry, left_out in ordered_map(threads, write, runs.by_hour()):
         hours[name] = entry
         tally.duplicates += left_out
     tally.duplicates += runs.left_out
@@ -150,4 +150,4 @@ def _parsed(path: Path, now_ms: int, threads: int) -> Generator[Parsed]:
         return parsed
 
     blocks = ((block,) for block in read_blocks(path))
-    yield from in_turn(threads, parse, blocks, _BLOCKS_AHEAD)
+    yield from ordered_map(threads, parse, blocks, _BLOCKS_AHEAD)

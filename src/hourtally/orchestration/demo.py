@@ -6,14 +6,14 @@ import sys
 
 from hourtally.errors import HourtallyError
 from hourtally.orchestration.flows import hourly
-from hourtally.orchestration.parameters import outcome
+from hourtally.orchestration.parameters import unwrap
 from hourtally.orchestration.summary import summary_of
 
 
 def main(home: str, now: str) -> None:
     """Run the flow on a home as of an instant, without a server."""
     try:
-        report = outcome(hourly(home, now=now, return_state=True))
+        report = unwrap(hourly(home, now=now, return_state=True))
     except HourtallyError as error:
         sys.exit(str(error))
     print(summary_of(report))

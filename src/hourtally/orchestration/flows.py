@@ -32,18 +32,18 @@ from hourtally.orchestration.parameters import (
     Count,
     Minutes,
     Work,
-    outcome,
+    resolve_parameters,
     runner_of_this_flow,
-    waiting,
-    work_of,
+    unwrap,
+    use_caller,
 )
 from hourtally.orchestration.server import recorded
 from hourtally.orchestration.steps import (
     build_all,
-    carried_out,
     export_all,
     ingest_all,
     processes_of,
+    run_steps,
 )
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
@@ -79,7 +79,9 @@ def hourly(
     """
 
     def steps(report: JobReport) -> None:
-        work = work_of(home, rates, settle_minutes, now, workers, threads, memory_mib, export)
+        work = resolve_parameters(
+            home, rates, settle_minutes, now, workers, threads, memory_mib, export
+        )
         card = load_rate_card(work.rates)
         ingest_all(work, report.ingested)
         stale = stale_hours(work.home, card, work.now_ms, work.settings.settle_ms)
@@ -88,13 +90,13 @@ def hourly(
             build_all(work, stale, runner_of_this_flow(), progress, report.built)
         export_all(work, report)
 
-    return carried_out(_HOURLY, steps)
+    return run_steps(_HOURLY, steps)
 
 
 def run_hourly(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
     """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), waiting(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
-        report: JobReport = outcome(hourly(**parameters, return_state=True))
+    with recorded(), use_caller(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
+        report: JobReport = unwrap(hourly(**parameters, return_state=True))
     return report
 
 
@@ -139,7 +141,9 @@ def backfill(
             raise WrongUse(message)
         share = 1 if dask_scheduler else workers
         work = replace(
-            work_of(home, rates, settle_minutes, now, share, threads, memory_mib, export),
+            resolve_parameters(
+                home, rates, settle_minutes, now, share, threads, memory_mib, export
+            ),
             workers=workers,
             force=force,
         )
@@ -152,7 +156,7 @@ def backfill(
             build_all(work, stale, runner, progress, report.built)
         export_all(work, report)
 
-    return carried_out(_BACKFILL, steps)
+    return run_steps(_BACKFILL, steps)
 
 
 @contextmanager
@@ -188,6 +192,6 @@ def _runner(
 
 def run_backfill(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
     """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), waiting(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
-        report: JobReport = outcome(backfill(**parameters, return_state=True))
+    with recorded(), use_caller(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
+        report: JobReport = unwrap(backfill(**parameters, return_state=True))
     return report

@@ -91,7 +91,7 @@ _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
 @contextlib.contextmanager
-def waiting(caller: Caller | None = None) -> Iterator[Caller]:
+def use_caller(caller: Caller | None = None) -> Iterator[Caller]:
     """Have somebody wait for the flow that is called inside: this one, else whoever does."""
     one = caller or _caller.get() or Caller()
     token = _caller.set(one)
@@ -101,12 +101,12 @@ def waiting(caller: Caller | None = None) -> Iterator[Caller]:
         _caller.reset(token)
 
 
-def who_waits() -> Caller:
+def current_caller() -> Caller:
     """Whoever waits for the flow; somebody who neither looks nor interrupts where nobody does."""
     return _caller.get() or Caller()
 
 
-def work_of(
+def resolve_parameters(
     home: str | None,
     rates: str | None,
     settle_minutes: float,
@@ -154,7 +154,7 @@ def failed(error: HourtallyError) -> State[Any]:
     return Failed(name=name, message=str(error), data=error)
 
 
-def outcome(state: State[Any]) -> Any:
+def unwrap(state: State[Any]) -> Any:
     """What a task or a flow gave back, also where its state is a failed one.
 
     Raises:

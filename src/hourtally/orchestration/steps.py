@@ -23,11 +23,11 @@ from hourtally.jobs.report import JobReport
 from hourtally.orchestration.artifacts import ProgressArtifact, show_days, show_report
 from hourtally.orchestration.parameters import (
     Work,
+    current_caller,
     failed,
     final_state,
-    outcome,
-    waiting,
-    who_waits,
+    unwrap,
+    use_caller,
 )
 from hourtally.orchestration.tasks import build, export, ingest
 from hourtally.runtime.interrupts import load_polars
@@ -39,7 +39,7 @@ _MOST_HOURS_A_TASK = 24
 _MOST_FILES_A_TASK = 24
 
 
-def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
+def run_steps(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
     """Take the steps of a job; its final state. What was done is shown, however it ended.
 
     Args:
@@ -47,7 +47,7 @@ def carried_out(key: str, steps: Callable[[JobReport], None]) -> State[Any]:
         steps: they fill the report that they are given.
     """
     report = JobReport()
-    with waiting() as caller:
+    with use_caller() as caller:
         if caller.at_sigterm is not None:
             # In the place of the engine's handler, until the engine puts back what it found.
             signal.signal(signal.SIGTERM, caller.at_sigterm)
@@ -71,7 +71,7 @@ def ingest_all(work: Work, report: IngestReport) -> None:
     files = new_files(work.home, report)
     for start in range(0, len(files), _MOST_FILES_A_TASK):
         group = files[start : start + _MOST_FILES_A_TASK]
-        part: IngestReport = outcome(ingest(work, group, IngestReport(), return_state=True))
+        part: IngestReport = unwrap(ingest(work, group, IngestReport(), return_state=True))
         report.files += part.files
         report.refused += part.refused
         report.undone += part.undone
@@ -82,7 +82,7 @@ def export_all(work: Work, report: JobReport) -> None:
     if work.export is None or report.interrupted:
         return
     try:
-        report.exported = outcome(export(work, work.export, return_state=True))
+        report.exported = unwrap(export(work, work.export, return_state=True))
     except HourtallyError as error:
         report.exported = error
 
@@ -97,13 +97,13 @@ def processes_of(work: Work, stale: Sequence[StaleHour]) -> Iterator[None]:
         HourtallyError: a process was ended from outside.
     """
     workers = min(work.workers, len(stale))
-    caller = who_waits()
+    caller = current_caller()
     if workers < 2:
         yield
         return
     with (
         worker_processes(workers, caller.stop, work.settings.threads) as processes,
-        waiting(replace(caller, processes=processes)),
+        use_caller(replace(caller, processes=processes)),
     ):
         yield
 
@@ -126,7 +126,7 @@ def build_all(
     Raises:
         HourtallyError: what ended a task; the others have ended when it is raised.
     """
-    caller = who_waits()
+    caller = current_caller()
     # To raise a second interrupt in what waits for the tasks, or tells the server of them, would
     # end nothing sooner and lose what was done.
     caller.stop.is_looked_at = True
@@ -143,7 +143,7 @@ def build_all(
         number, future = running[0]
         group = groups[number]
         future.wait()
-        part: BuildReport = outcome(future.state)
+        part: BuildReport = unwrap(future.state)
         parts[number] = part
         running.popleft()
         # Of a task on another machine no hour was told before.
@@ -157,7 +157,7 @@ def build_all(
 
     progress.begin(len(stale))
     try:
-        with waiting(replace(caller, hour_done=hours.add)):
+        with use_caller(replace(caller, hour_done=hours.add)):
             for number, group in enumerate(groups):
                 ended = [collect()] if len(running) == tasks else []
                 # Tasks on other machines do not see it, so they are not begun.

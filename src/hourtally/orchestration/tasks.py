@@ -30,11 +30,11 @@ from hourtally.build.workers import build_in_worker
 from hourtally.errors import HourtallyError, StorageFault
 from hourtally.ingest.files import IngestReport, ingest_new
 from hourtally.model.printable import escaped
-from hourtally.orchestration.parameters import Work, failed, who_waits
+from hourtally.orchestration.parameters import Work, current_caller, failed
 from hourtally.published.export import ExportReport, export_hours
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import RateCard, load_rate_card
-from hourtally.runtime.worker_pool import told_of_lost_workers
+from hourtally.runtime.worker_pool import report_lost_workers
 
 RETRIES = 3
 _RETRY_DELAY_SECONDS = [2.0, 10.0, 60.0]
@@ -84,7 +84,7 @@ def ingest(work: Work, files: Sequence[Path], report: IngestReport) -> IngestRep
 
 def _ingest_each(work: Work, files: Sequence[Path], report: IngestReport) -> None:
     handled = len(report.files) + len(report.refused)
-    stop = who_waits().stop
+    stop = current_caller().stop
     ingest_new(work.home, files[handled:], work.now_ms, work.settings, report, None, stop)
     for receipt in report.files:
         get_run_logger().info("%s", receipt)
@@ -121,7 +121,7 @@ def build(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> BuildR
 # it names, and a `ContextVar` cannot travel.
 def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> None:
     card = load_rate_card(work.rates)
-    stop = who_waits().stop
+    stop = current_caller().stop
     handled = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
     left = [one for one in stale if one.hour.name not in handled]
     for group in together(work.home, left):
@@ -144,12 +144,12 @@ def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> 
 def _build_together(
     work: Work, card: RateCard, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
-    caller = who_waits()
+    caller = current_caller()
     told = caller.hour_done or (lambda _name: None)
     builder = Builder(work.home, card, work.now_ms, work.settings, work.force)
     if caller.processes is None:
         return builder.build_so_far(group, lambda _done, _of, name: told(name), caller.stop)
-    with told_of_lost_workers():
+    with report_lost_workers():
         part, fault = caller.processes.submit(build_in_worker, builder, group).result()
     for one in group[: len(group) - part.undone]:
         told(one.hour.name)

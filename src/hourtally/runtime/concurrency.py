@@ -13,7 +13,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def in_turn(
+def ordered_map(
     threads: int,
     call: Callable[..., Result],
     work: Iterable[tuple[object, ...]],
@@ -38,18 +38,18 @@ def in_turn(
 
 
 @contextmanager
-def loaded_beside(module: str) -> Iterator[None]:
+def import_in_background(module: str) -> Iterator[None]:
     """Around work that leaves a core free: the module, a slow one to load, is loaded at its end."""
     if module in sys.modules:
         yield
         return
-    with done_beside(import_module, module) as loading:
+    with run_in_background(import_module, module) as loading:
         yield
     loading.result()
 
 
 @contextmanager
-def done_beside(call: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
+def run_in_background(call: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
     """Around work that leaves a core free: a call, done at its end."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(call, *arguments)

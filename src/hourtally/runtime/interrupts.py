@@ -26,19 +26,19 @@ class _BrokenOff:
     times = 0
 
 
-def break_off(_signal: int | None = None, _frame: FrameType | None = None) -> NoReturn:
+def raise_interrupt(_signal: int | None = None, _frame: FrameType | None = None) -> NoReturn:
     """Break off whatever goes on; also a handler of a signal.
 
     Raises:
         KeyboardInterrupt: always. Where that passes through a library it may become another
-            exception; see `interrupts_told`.
+            exception; see `as_keyboard_interrupt`.
     """
     _BrokenOff.times += 1
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def interrupts_told() -> Iterator[None]:
+def as_keyboard_interrupt() -> Iterator[None]:
     """Around what an interrupt may end by way of a library: however that put it, it is told.
 
     DuckDB has a RuntimeError for an interrupt of its query, and an InvalidInputException for one
@@ -46,7 +46,7 @@ def interrupts_told() -> Iterator[None]:
     the hash of a data type and calls that a TypeError.
 
     Raises:
-        KeyboardInterrupt: in place of any error that comes after `break_off`.
+        KeyboardInterrupt: in place of any error that comes after `raise_interrupt`.
     """
     before = _BrokenOff.times
     try:
@@ -136,7 +136,7 @@ class Stop:
 
 
 @contextlib.contextmanager
-def gently(say: str) -> Iterator[Stop]:
+def graceful_shutdown(say: str) -> Iterator[Stop]:
     """Take the first interrupt as a request to stop, and say so on standard error.
 
     Raises:
@@ -156,7 +156,7 @@ def gently(say: str) -> Iterator[Stop]:
         elif stop.is_over:
             stop.is_over = False
         else:
-            break_off()
+            raise_interrupt()
 
     before = {number: signal.signal(number, interrupted) for number in INTERRUPTS}
     try:

@@ -77,7 +77,7 @@ def worker_processes(
     if stop is not None:
         stop.tell(ask)
     with (
-        told_of_lost_workers(),
+        report_lost_workers(),
         ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool,
     ):
         try:
@@ -89,7 +89,7 @@ def worker_processes(
 
 
 @contextlib.contextmanager
-def told_of_lost_workers() -> Iterator[None]:
+def report_lost_workers() -> Iterator[None]:
     """Around what waits for worker processes.
 
     Raises:

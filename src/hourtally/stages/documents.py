@@ -19,7 +19,7 @@ import polars as pl
 from hourtally.model.components import BYOC_COMPONENTS, BYOC_PRICES, PAAS_PRICES
 from hourtally.model.money_expressions import format_cents_expr
 from hourtally.model.schemas import CUSTOMER_KEY, CUSTOMERS, HOUR, conform, hourly, of_hours
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 from hourtally.stages.rollup import Rollup
 
 # Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
@@ -58,7 +58,7 @@ def documents(charges: pl.DataFrame, rollup: Rollup, threads: int = 1) -> Iterat
     """The documents of hours, by hour and customer id, one line a customer, some at a time."""
     whole = _Levels(rollup.customers, rollup.teams, rollup.projects, rollup.types, charges)
     timestamp, offset = None, 0
-    for blocks in in_turn(threads, _documents_of, ((part,) for part in _parts(whole))):
+    for blocks in ordered_map(threads, _documents_of, ((part,) for part in _parts(whole))):
         for block in blocks:
             if block.timestamp == timestamp:
                 customers = block.customers.with_columns(pl.col("offset") + offset)

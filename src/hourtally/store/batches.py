@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 from hourtally.store import durable
 from hourtally.store.layout import Home
 
@@ -32,7 +32,7 @@ def check_slices(home: Home, batches_of: Mapping[Hour, Iterable[str]], threads: 
         for batch in batches:
             hours_of[batch].append(hour)
     work = ((home, batch, hours) for batch, hours in hours_of.items())
-    for _ in in_turn(threads, _check, work):
+    for _ in ordered_map(threads, _check, work):
         pass
 
 

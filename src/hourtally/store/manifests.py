@@ -43,7 +43,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Begun:
+class PendingRevision:
     """A revision that is being built. folder: where its files are to be written.
 
     parent: the hour's newest revision so far. reasons: why it is built. inputs: all that it

@@ -14,7 +14,7 @@ from hourtally import BUILD_VERSION
 from hourtally.errors import StorageFault
 from hourtally.model.hours import Hour
 from hourtally.ratecard import RateCard
-from hourtally.runtime.interrupts import interrupts_told
+from hourtally.runtime.interrupts import as_keyboard_interrupt
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store import durable
@@ -79,7 +79,7 @@ def _verify_hour(
         paths = [home.slices(hour, batch) for batch in inputs]
         try:
             # One for each hour: a damaged file may put an end to it.
-            with interrupts_told(), _duckdb(home, settings) as connection:
+            with as_keyboard_interrupt(), _duckdb(home, settings) as connection:
                 slices = Slices(connection, hour, paths)
                 _derive_anew(card, manifest, slices, whole, findings)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:

@@ -18,7 +18,7 @@ from hourtally.ingest.external_sort.partitions import PORTION_ROWS
 from hourtally.ingest.external_sort.runs import Runs
 from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 from tests.support.command_line import hourtally
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
@@ -136,7 +136,7 @@ def test_hours_put_together_at_once_do_not_mix(tmp_path: Path) -> None:
         kept = Runs(tmp_path)
         kept.add(slices)
         together = list(
-            in_turn(
+            ordered_map(
                 4, lambda hour, portions: (hour, [one.read() for one in portions]), kept.by_hour()
             )
         )

@@ -19,7 +19,7 @@ from hourtally.ingest.ndjson import parser as parsing
 from hourtally.ingest.ndjson.blocks import Block, HugeLine, read_blocks
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import Parsed, Refusal
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
 from tests.support.events.random_events import NOW_MS
@@ -130,7 +130,7 @@ def test_threads_that_learn_from_each_other_change_nothing(
     assert len(blocks) > 10
     alone = [LineParser(NOW_MS).parse(block) for block in blocks]
     parser = LineParser(NOW_MS)
-    together = list(in_turn(4, parser.parse, ((block,) for block in blocks)))
+    together = list(ordered_map(4, parser.parse, ((block,) for block in blocks)))
     for one, other in zip(alone, together, strict=True):
         assert ordered(one.events).equals(ordered(other.events))
         assert (one.refusals, one.lines) == (other.refusals, other.lines)

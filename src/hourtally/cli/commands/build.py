@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import Clock, Place, Work, hour_range, minutes_ms
+from hourtally.cli.options import BuildOptions, HomeOption, NowOption, hour_range, minutes_ms
 from hourtally.errors import WrongUse
 
 
@@ -26,7 +26,7 @@ def demo(*, home: Path | None = None) -> int:
     return jobs.demo(home or Path("data") / "demo")
 
 
-def ingest(*files: Path, place: Place | None = None, clock: Clock | None = None) -> int:
+def ingest(*files: Path, place: HomeOption | None = None, clock: NowOption | None = None) -> int:
     """Take event files, or the event files of folders, into the event store.
 
     A file ingested before is skipped and said so. Exit status 3: lines were quarantined.
@@ -43,10 +43,15 @@ def ingest(*files: Path, place: Place | None = None, clock: Clock | None = None)
     if not files:
         message = "name at least one event file or folder"
         raise WrongUse(message)
-    return jobs.ingest((place or Place()).open(), files, (clock or Clock()).read_ms())
+    return jobs.ingest((place or HomeOption()).open(), files, (clock or NowOption()).read_ms())
 
 
-def run(*, place: Place | None = None, clock: Clock | None = None, work: Work | None = None) -> int:
+def run(
+    *,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
+    work: BuildOptions | None = None,
+) -> int:
     """The scheduled job: ingest the inbox, build every stale closed hour.
 
     Where PREFECT_API_URL names a Prefect server, it runs as the flow and is recorded there.
@@ -59,7 +64,7 @@ def run(*, place: Place | None = None, clock: Clock | None = None, work: Work | 
 
 
 def schedule(
-    *, cron: str | None = None, place: Place | None = None, work: Work | None = None
+    *, cron: str | None = None, place: HomeOption | None = None, work: BuildOptions | None = None
 ) -> int:
     """Serve `run` as a Prefect deployment that runs every hour, until SIGTERM or SIGINT.
 
@@ -84,9 +89,9 @@ def backfill(
     to: str,
     force: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-    place: Place | None = None,
-    clock: Clock | None = None,
-    work: Work | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
+    work: BuildOptions | None = None,
 ) -> int:
     """Build the stale closed hours of [from, to).
 
@@ -111,19 +116,19 @@ def backfill(
     return jobs.backfill(_job(place, clock, work), first, end, force=force, dry_run=dry_run)
 
 
-def _job(place: Place | None, clock: Clock | None, work: Work | None) -> Any:
+def _job(place: HomeOption | None, clock: NowOption | None, work: BuildOptions | None) -> Any:
     """What `run` and `backfill` are to do it with."""
     from hourtally.jobs.job import Job
 
-    work = work or Work()
-    home = (place or Place()).open()
+    work = work or BuildOptions()
+    home = (place or HomeOption()).open()
     if work.workers < 1:
         message = f"--workers {work.workers} is not at least 1"
         raise WrongUse(message)
     return Job(
         home=home,
         rates=work.rates or home.rates,
-        now_ms=(clock or Clock()).read_ms(),
+        now_ms=(clock or NowOption()).read_ms(),
         settle_ms=minutes_ms(work.settle),
         workers=work.workers,
         export=work.export,

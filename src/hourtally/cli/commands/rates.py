@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hourtally.cli.options import Clock
+from hourtally.cli.options import NowOption
 from hourtally.model.hours import format_instant
 
 
-def check(file: Path, /, *, clock: Clock | None = None) -> int:
+def check(file: Path, /, *, clock: NowOption | None = None) -> int:
     """Load a rate card, print the rates in force now, name what is wrong.
 
     Example: hourtally rates check data/rates.toml
@@ -22,6 +22,6 @@ def check(file: Path, /, *, clock: Clock | None = None) -> int:
     from hourtally.ratecard import load_rate_card, rates_in_force_rows
 
     card = load_rate_card(file, "another FILE")
-    now_ms = (clock or Clock()).read_ms()
+    now_ms = (clock or NowOption()).read_ms()
     print_rates(rates_in_force_rows(card, now_ms), card.currency, format_instant(now_ms))
     return 0

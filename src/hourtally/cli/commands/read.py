@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from hourtally.cli.options import (
-    Clock,
     CustomerId,
-    Place,
+    HomeOption,
+    NowOption,
     hour_range,
     minutes_ms,
 )
@@ -32,8 +32,8 @@ def show(
     type: ResourceType | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     settle: float = 10,
-    place: Place | None = None,
-    clock: Clock | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
 ) -> int:
     """Show a customer's usage in an hour, under filters.
 
@@ -59,9 +59,9 @@ def show(
 
     hour = Hour.parse(timestamp)
     manifest = published(
-        (place or Place()).existing(),
+        (place or HomeOption()).existing(),
         hour,
-        now_ms=(clock or Clock()).read_ms(),
+        now_ms=(clock or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     document = read_document(manifest, customer)
@@ -83,7 +83,7 @@ def export(
     from_: First = None,
     to: str | None = None,
     customer: str | None = None,
-    place: Place | None = None,
+    place: HomeOption | None = None,
 ) -> int:
     """Write one JSON file a customer and hour: DIR/<customer id>/<timestamp>.json.
 
@@ -105,7 +105,7 @@ def export(
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
-    return jobs.export((place or Place()).existing(), directory, first, end, customer)
+    return jobs.export((place or HomeOption()).existing(), directory, first, end, customer)
 
 
 def explain(
@@ -115,8 +115,8 @@ def explain(
     customer: CustomerId,
     resource: str,
     settle: float = 10,
-    place: Place | None = None,
-    clock: Clock | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
 ) -> int:
     """Explain a published charge: slices, milliseconds, rates, exact value and rounding.
 
@@ -138,11 +138,11 @@ def explain(
     from hourtally.published.reader import published
     from hourtally.store.batches import files_of
 
-    home = (place or Place()).existing()
+    home = (place or HomeOption()).existing()
     manifest = published(
         home,
         Hour.parse(timestamp),
-        now_ms=(clock or Clock()).read_ms(),
+        now_ms=(clock or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     explanations = explain_charge(home, manifest, customer, resource)
@@ -157,8 +157,8 @@ def diff(
     /,
     *,
     settle: float = 10,
-    place: Place | None = None,
-    clock: Clock | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
 ) -> int:
     """Show what a restatement changed at each level, and why; largest changes first.
 
@@ -184,11 +184,11 @@ def diff(
     if (first is None) != (second is None):
         message = "name two revisions, or none for the newest and the one before it"
         raise WrongUse(message)
-    home = (place or Place()).existing()
+    home = (place or HomeOption()).existing()
     newest = published(
         home,
         Hour.parse(hour),
-        now_ms=(clock or Clock()).read_ms(),
+        now_ms=(clock or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     if first is None or second is None:
@@ -208,8 +208,8 @@ def status(
     to: str | None = None,
     rates: Path | None = None,
     settle: float = 10,
-    place: Place | None = None,
-    clock: Clock | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
 ) -> int:
     """Show each hour's state: open, missing, current or stale, and why.
 
@@ -231,9 +231,9 @@ def status(
     from hourtally.ratecard import load_rate_card
 
     first, end = hour_range(from_, to)
-    home = (place or Place()).existing()
+    home = (place or HomeOption()).existing()
     card = load_rate_card(rates or home.rates)
-    now_ms = (clock or Clock()).read_ms()
+    now_ms = (clock or NowOption()).read_ms()
     settle_ms = minutes_ms(settle)
     hours = hour_statuses(home, card, now_ms, settle_ms, first, end)
     silent = 0 if end else silent_hours(hours, now_ms, settle_ms)
@@ -246,7 +246,7 @@ def verify(
     from_: First = None,
     to: str | None = None,
     rates: Path | None = None,
-    place: Place | None = None,
+    place: HomeOption | None = None,
 ) -> int:
     """Re-derive published hours by an independent path, and check every digest and sum.
 
@@ -266,7 +266,7 @@ def verify(
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
-    home = (place or Place()).existing()
+    home = (place or HomeOption()).existing()
     return jobs.verify(home, rates or home.rates, first, end)
 
 
@@ -276,7 +276,7 @@ def list_totals(
     from_: First = None,
     to: str | None = None,
     granularity: Literal["hour", "day", "month", "total"] = "hour",
-    place: Place | None = None,
+    place: HomeOption | None = None,
 ) -> int:
     """List a customer's totals by hour, day, month (UTC) or all together, newest first.
 
@@ -295,6 +295,6 @@ def list_totals(
     from hourtally.published import totals
 
     first, end = hour_range(from_, to)
-    home = (place or Place()).existing()
+    home = (place or HomeOption()).existing()
     print_totals(totals.list_totals(home, customer, granularity, first, end), customer)
     return 0

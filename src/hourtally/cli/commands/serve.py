@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import Clock, CustomerId, Place
+from hourtally.cli.options import CustomerId, HomeOption, NowOption
 from hourtally.errors import WrongUse
 
 TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
@@ -21,7 +21,7 @@ def serve(
     port: int = 8080,
     tokens: Path | None = None,
     customer: str | None = None,
-    place: Place | None = None,
+    place: HomeOption | None = None,
 ) -> int:
     """Serve published hours over HTTP until SIGTERM or SIGINT; needs hourtally[server].
 
@@ -43,7 +43,7 @@ def serve(
     """
     from hourtally import server
 
-    home = (place or Place()).open()
+    home = (place or HomeOption()).open()
     # A link to a file that is away at present counts: nobody is let in with it, but all without.
     if tokens is None and os.path.lexists(home.tokens):
         if customer is not None:
@@ -60,8 +60,8 @@ def add_token(
     *,
     customer: CustomerId,
     tokens: TokensPath = None,
-    place: Place | None = None,
-    clock: Clock | None = None,
+    place: HomeOption | None = None,
+    clock: NowOption | None = None,
 ) -> int:
     """Make a token for a customer and print it; only its SHA-256 is kept.
 
@@ -74,12 +74,12 @@ def add_token(
     """
     from hourtally.server import tokens as tokens_file
 
-    path = tokens or (place or Place()).open().tokens
-    print(tokens_file.add_token(path, customer, (clock or Clock()).read_ms()))
+    path = tokens or (place or HomeOption()).open().tokens
+    print(tokens_file.add_token(path, customer, (clock or NowOption()).read_ms()))
     return 0
 
 
-def list_tokens(*, tokens: TokensPath = None, place: Place | None = None) -> int:
+def list_tokens(*, tokens: TokensPath = None, place: HomeOption | None = None) -> int:
     """List the tokens that count: start of the SHA-256, when made, customer.
 
     Example: hourtally tokens list
@@ -92,11 +92,13 @@ def list_tokens(*, tokens: TokensPath = None, place: Place | None = None) -> int
     from hourtally.cli.output.tables import print_tokens
     from hourtally.server.tokens import read_tokens
 
-    print_tokens(read_tokens(tokens or (place or Place()).open().tokens))
+    print_tokens(read_tokens(tokens or (place or HomeOption()).open().tokens))
     return 0
 
 
-def remove_token(sha256: str, /, *, tokens: TokensPath = None, place: Place | None = None) -> int:
+def remove_token(
+    sha256: str, /, *, tokens: TokensPath = None, place: HomeOption | None = None
+) -> int:
     """Take a token back; a running server lets nobody in with it from then on.
 
     Example: hourtally tokens remove 5e884898da28
@@ -110,6 +112,6 @@ def remove_token(sha256: str, /, *, tokens: TokensPath = None, place: Place | No
     """
     from hourtally.server import tokens as tokens_file
 
-    removed = tokens_file.remove_token(tokens or (place or Place()).open().tokens, sha256)
+    removed = tokens_file.remove_token(tokens or (place or HomeOption()).open().tokens, sha256)
     print(f"hourtally: a token of customer {removed.customer!r} was taken back", file=sys.stderr)
     return 0

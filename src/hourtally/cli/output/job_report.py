@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import Estimate
-from hourtally.build.staleness import AtRest, StaleHour
+from hourtally.build.staleness import IdleSummary, StaleHour
 from hourtally.cli.output.text_table import (
     console,
     counted,
@@ -59,7 +59,7 @@ def _note(receipt: IngestReceipt) -> str:
     return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
-def print_built(report: BuildReport, rest: AtRest | None = None) -> None:
+def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
     """One row a published revision, and a line of sums; `rest` is told where none was due."""
     if not report.built:
         if not report.failed and not report.undone:
@@ -100,12 +100,12 @@ def interrupted(report: JobReport) -> str:
     )
 
 
-def print_nothing_due(rest: AtRest | None, so: str) -> None:
+def print_nothing_due(rest: IdleSummary | None, so: str) -> None:
     """Why nothing is to be built, of a range if there is one; and `so` what was, or would be."""
     console().print(_nothing_due(rest, so), soft_wrap=True)
 
 
-def _nothing_due(rest: AtRest | None, so: str) -> str:
+def _nothing_due(rest: IdleSummary | None, so: str) -> str:
     if rest is None:
         return f"Every closed hour is current; {so}."
     if not rest.without_events:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from hourtally.ingest.external_sort.dimensions import Parts, extent, resource_text
 from hourtally.ingest.external_sort.spill import Kept
-from hourtally.runtime.concurrency import in_turn
+from hourtally.runtime.concurrency import ordered_map
 
 PORTION_ROWS: Final = 131_072
 _THREADS: Final = 2
@@ -140,7 +140,7 @@ def _cut(group: Group, borders: pl.DataFrame) -> list[_Stretch]:
         len(labels),
     ]
     ranks = _places_of(labels["number"])
-    cuts = in_turn(
+    cuts = ordered_map(
         _THREADS, _cut_part, ((part, ranks, befores, afters, places) for part in group.parts)
     )
     return [
