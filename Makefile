@@ -6,23 +6,30 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lint bench audit sbom lock clean
+.PHONY: help demo test test-slow torture lint bench audit sbom lock clean
 
-help:   ## Say what can be made
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+help:   ## List these targets
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(INSTALLED)   ## Run the hourly flow on a few hours of sample events and show the result
 	@$(BIN)/hourtally demo
 
-# Files of tests, as many at a time as there are cores, four at most: each may start a server.
-test: $(INSTALLED)   ## Run the tests
-	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+# One process per core, at most four: each may start servers and worker processes of its own.
+# A worker that has run out of tests takes some from the other, so none is idle at the end.
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
-# A part of them: make torture OPTIONS="-k crash".
-torture: $(INSTALLED)   ## Run the tests of faults and hostile input at full length (an hour)
-	@$(BIN)/pytest tests/torture --long -v $(OPTIONS)
+# For part of either: make test OPTIONS="tests/cli -k help".
+test: $(INSTALLED)   ## Run the tests, except the slow ones (5 minutes on two cores)
+	@$(PYTEST) $(OPTIONS)
 
-lint: $(INSTALLED)   ## Check format, lint rules, types and who imports whom
+test-slow: $(INSTALLED)   ## Run the slow tests: Prefect servers, Dask, kills, full disks
+	@$(PYTEST) -m slow $(OPTIONS)
+
+# For part of them: make torture OPTIONS="-k kill".
+torture: $(INSTALLED)   ## Run the fault and hostile-input tests at full length (an hour)
+	@$(BIN)/pytest tests/torture --long -m "not bench" -v $(OPTIONS)
+
+lint: $(INSTALLED)   ## Check formatting, lint rules, types and imports between packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

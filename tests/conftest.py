@@ -1,4 +1,4 @@
-"""What every test shares: how hypothesis searches, and a Prefect that keeps to itself."""
+"""What every test shares: which tests run, how hypothesis searches, and an isolated Prefect."""
 
 from __future__ import annotations
 
@@ -38,20 +38,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--long",
         action="store_true",
-        help="run the tests of tests/torture at full length and not as a short sample",
+        help="run the tests of tests/torture at full length instead of as a short sample",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests with a Prefect server as slow; deselect what runs only with `--long`."""
+    left_out = []
+    for item in items:
+        if "prefect_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
-    """Whether the tests of tests/torture are to run at full length."""
+    """Whether the tests of tests/torture run at full length."""
     return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[PrefectServer]:
     """One real Prefect server for all tests; it takes 9 seconds to start."""
-    # Not before the environment above.
+    # Prefect must not be imported before the environment is set, above.
     from tests.support.prefect_server import PrefectServer
 
     with tempfile.TemporaryDirectory(prefix="hourtally-prefect-") as folder:

@@ -14,16 +14,13 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
-import pytest
-
 from tests.support.command_line import ROOT
-
-needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+from tests.support.tools import require_tool
 
 
 def make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "--directory", folder, *arguments],
+        [require_tool("make"), "--directory", folder, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **variables},
@@ -31,7 +28,6 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-@needs_make
 def test_everything_but_the_project_itself_is_installed_by_hash(tmp_path: Path) -> None:
     said = make(ROOT, "--dry-run", "demo", f"VENV={tmp_path / 'none'}").stdout
     commands = [part for part in said.replace("\\\n", " ").split(";") if " install " in part]
@@ -60,7 +56,6 @@ def wheel(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@needs_make
 def test_a_package_that_is_not_the_one_that_was_locked_stops_the_installation(
     tmp_path: Path,
 ) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -52,17 +50,6 @@ class Call(NamedTuple):
             "-e",
             f"inject={self.name}:{effect}:when={when}",
         ]
-
-
-@cache
-def why_not() -> str:
-    """Why commands cannot be traced here; nothing if they can."""
-    if shutil.which("strace") is None:
-        return "strace is not installed"
-    done = subprocess.run(
-        ["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False
-    )
-    return f"strace cannot trace here: {done.stderr.strip()}" if done.returncode else ""
 
 
 def traced(options: Sequence[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:

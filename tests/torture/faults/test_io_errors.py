@@ -12,12 +12,13 @@ from typing import Final
 
 import pytest
 
+from tests.support.tools import require_strace
 from tests.torture.faults.jobs import JOBS, Trial, sampled, telling
-from tests.torture.faults.system_calls import OPENING, READING, WRITING, effected, why_not
+from tests.torture.faults.system_calls import OPENING, READING, WRITING, effected
 
 log = logging.getLogger(__name__)
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
+pytestmark = pytest.mark.slow
 
 FULL: Final = ("ENOSPC", "EIO", "EDQUOT")
 # What a call fails with where it cannot fail for want of room.
@@ -32,6 +33,7 @@ ERRORS: Final[dict[str, Sequence[str]]] = {
 def test_any_call_that_fails_is_told_and_a_rerun_completes_the_job(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
+    require_strace()
     trial = Trial(tmp_path, name, OPENING | WRITING | READING)
     calls = telling(trial.calls)
     chosen = calls if long else sampled(calls, 5)

@@ -13,19 +13,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import NOW, hourtally
+from tests.support.tools import require_strace
 from tests.torture.faults.jobs import JOBS, Trial, sampled, telling
-from tests.torture.faults.system_calls import OPENING, WRITING, effected, why_not
+from tests.torture.faults.system_calls import OPENING, WRITING, effected
 from tests.torture.faults.two_hours import HOURS
 
 log = logging.getLogger(__name__)
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "traced")
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
+    require_strace()
     trial = Trial(tmp_path, name, OPENING | WRITING)
     calls = telling(trial.calls)
     chosen = calls if long else sampled(calls, 5)

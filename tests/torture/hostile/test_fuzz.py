@@ -31,6 +31,7 @@ from tests.ingest.ndjson.test_line_shapes import ENGINE, assert_parsed_as_judged
 from tests.support.command_line import ROOT
 from tests.support.events import random_events as strategies
 from tests.support.quarantine.structure_cases import NOW_MS
+from tests.support.tools import missing
 from tests.torture.hostile.mutations import (
     CARD_SEEDS,
     CARD_TOKENS,
@@ -174,12 +175,11 @@ def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
             load_rate_card(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["judge", "read_card"])
-def test_what_reaches_new_branches_is_answered_or_refused_too(
-    tmp_path: Path, long: bool, target: str
-) -> None:
+def test_what_reaches_new_branches_is_answered_or_refused_too(tmp_path: Path, target: str) -> None:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed; `.venv/bin/pip install atheris` brings it")
+        missing("atheris is not installed; `.venv/bin/pip install atheris` brings it")
     seeds = EVENT_SEEDS if target == "judge" else CARD_SEEDS
     for number, seed in enumerate(seeds):
         (tmp_path / str(number)).write_bytes(seed)
@@ -190,7 +190,7 @@ def test_what_reaches_new_branches_is_answered_or_refused_too(
         f"atheris.Setup(sys.argv, lambda data: {target}(data) and None)\n"
         "atheris.Fuzz()\n"
     )
-    runs = 1_500_000 if long else 2_000
+    runs = 1_500_000
     options = [f"-runs={runs}", "-seed=1", "-timeout=60", "-rss_limit_mb=1024", "-max_len=2048"]
     paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     done = subprocess.run(
