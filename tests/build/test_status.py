@@ -41,11 +41,11 @@ def test_hours_are_open_missing_current_or_stale(
         "2026-11-22T15  open            -          -    -",
         "5 hours: 2 open, 2 missing, 1 current, 0 stale.",
     ]
-    assert lines[7].startswith("Published last: hour 2026-11-22T13, revision 1, at ")
-    assert lines[8].startswith("Ingested last: ")
+    assert lines[7].startswith("Last published: hour 2026-11-22T13, revision 1, at ")
+    assert lines[8].startswith("Last ingested: ")
     assert lines[9:] == [
         "Batches: 2; quarantined lines: 0; conflicting events in these hours: 1.",
-        "  hours/2026-11-22T13/000001.json: 1 conflicting",
+        "  hours/2026-11-22T13/000001.json: 1 conflicting events",
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_stale_hour_says_why(home: Home, capsys: pytest.CaptureFixture[str]) -
     )
     assert lines[-3:-1] == [
         "Batches: 3; quarantined lines: 1; conflicting events in these hours: 1.",
-        f"  quarantine/{batch}.ndjson: 1 not_json, of {late}",
+        f"  quarantine/{batch}.ndjson: 1 not_json, from {late}",
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_manifest_is_a_reason_and_the_other_hours_are_shown(
         ["2026-11-22T13", "stale", "-", "-", "-", "damaged", "manifest"],
         ["2026-11-22T14", "missing", "-", "-", "-", "never", "built"],
     ]
-    assert lines[-1] == "1 ingest records are damaged; `hourtally verify` names them."
+    assert lines[-1] == "Damaged batch records: 1; `hourtally verify` lists them."
 
 
 def test_hours_after_the_last_events_are_counted_where_no_end_is_asked_for(
@@ -99,7 +99,7 @@ def test_hours_after_the_last_events_are_counted_where_no_end_is_asked_for(
     lines = status(capsys, home, "2026-11-22T18:10:00Z")
     assert lines[4:6] == [
         "3 hours: 0 open, 2 missing, 1 current, 0 stale.",
-        "No events since 2026-11-22T15; not listed: 3 closed hours after that.",
+        "No events since 2026-11-22T15: 3 closed hours not listed.",
     ]
 
 
@@ -108,6 +108,6 @@ def test_a_new_home_says_that_it_is_empty(
 ) -> None:
     (tmp_path / "rates.toml").write_text(RATES)
     assert status(capsys, Home(tmp_path), "2026-11-22T18:00:00Z") == [
-        "There are no events and no published hours yet.",
+        "No events and no published hours yet.",
         "Batches: 0; quarantined lines: 0; conflicting events in these hours: 0.",
     ]

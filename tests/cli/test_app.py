@@ -1,4 +1,4 @@
-"""The commands themselves: help, exit statuses, no tracebacks. What they do is tested elsewhere."""
+"""Every command: help, documentation, exit statuses, no tracebacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help_with_an_example_and_a_word_to_each_parameter(
+def test_every_command_has_help_with_an_example_and_describes_every_parameter(
     command: list[str],
 ) -> None:
     done = hourtally(*command, "--help")
@@ -29,14 +29,23 @@ def test_every_command_has_help_with_an_example_and_a_word_to_each_parameter(
     boxed = [line.strip("│ *") for line in done.stdout.splitlines() if line.startswith("│")]
     parameters = [line for line in boxed if re.match("--[a-z]|[A-Z]{3}", line)]
     assert parameters
-    # Its name, what it takes, and after at least two blanks a sentence.
-    unsaid = [one for one in parameters if not re.fullmatch(r"\S+( [A-Z]+)?  +[A-Z].*", one)]
-    assert unsaid == []
+    # Its name, its type, and after at least two blanks a sentence.
+    undescribed = [one for one in parameters if not re.fullmatch(r"\S+( [A-Z]+)?  +[A-Z].*", one)]
+    assert undescribed == []
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_is_in_the_readme(command: list[str]) -> None:
-    assert f"`hourtally {' '.join(command)}" in (ROOT / "README.md").read_text()
+def test_every_command_is_documented(command: list[str]) -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    documentation = "\n".join(page.read_text() for page in pages)
+    assert re.search(rf"\bhourtally {' '.join(command)}\b", documentation)
+
+
+@pytest.mark.parametrize("group", ["rates", "tokens"])
+def test_every_group_of_commands_has_help_with_an_example(group: str) -> None:
+    done = hourtally(group, "--help")
+    assert done.returncode == 0
+    assert f"Example: hourtally {group} " in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -189,7 +198,7 @@ def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
     assert "see quarantine/ddf63842213b6287.ndjson" in first.stdout
     again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert again.returncode == 0
-    assert again.stdout.count("ingested before, skipped") == 7
+    assert again.stdout.count("already ingested, skipped") == 7
 
 
 def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, 
 from tests.support.prefect_server import PrefectServer, until
 
 INTERRUPTED = re.compile(
-    rf"hourtally: interrupted: (\d+) of {HOURS} hours built, (\S+) the last of them; "
-    r"(\d+) hours? left\. Run the same command again to go on from there\.$",
+    rf"hourtally: interrupted: (\d+) of {HOURS} hours built \(the last is (\S+)\); "
+    r"(\d+) hours? left\. Run the same command again to continue\.$",
     re.MULTILINE,
 )
 
@@ -452,8 +452,8 @@ def test_a_terminal_is_shown_how_long_it_takes_and_a_dry_run_estimates_by_that(h
     )
 
     after = hourtally(*dry_run).stdout.splitlines()
-    assert before[1].split(maxsplit=1) == ["2026-11-03T16", "never built"]
-    unknown = "how long it would take is not known before the first build."
+    assert before[1].split(maxsplit=1) == ["2026-11-03T16", "first build"]
+    unknown = "no estimate before the first build."
     assert before[-1] == f"{HOURS} hours would be built, {unknown}"
     assert after[1].split(maxsplit=1) == ["2026-11-03T16", "forced"]
     assert re.fullmatch(

@@ -73,7 +73,7 @@ def test_a_view_has_its_levels_indented_and_points_below_each_other(
         "               total   share  vcpu  memory  gpu memory  cluster",
         "BYOC clusters    3.5  100.0%   3.5       -           -        -",
         "",
-        "PaaS and BYOC together 15.75",  # 12.25 + 3.5
+        "PaaS and BYOC total 15.75",  # 12.25 + 3.5
     ]
 
 
@@ -83,10 +83,10 @@ def test_a_narrow_terminal_has_the_components_as_rows_of_the_whole() -> None:
     assert view_tables(DEEP, 68)[0] == [
         "                             total   share",
         "PaaS                         12.25  100.0%",
-        "  of it cpu                  12      98.0%",
-        "  of it memory                0.25    2.0%",
-        "  of it storage               -       0.0%",
-        "  of it gpu                   -       0.0%",
+        "  of which cpu               12      98.0%",
+        "  of which memory             0.25    2.0%",
+        "  of which storage            -       0.0%",
+        "  of which gpu                -       0.0%",
         "  Web (t1)                   12.25  100.0%",
         "    p1                       12.25  100.0%",
         "      job                     8      65.3%",
@@ -108,7 +108,7 @@ def test_a_long_label_is_cut_where_the_components_leave_it_room() -> None:
     # 32 cells: 15, the sign of the cut, 16.
     assert cut[2][:33] == "  " + "n" * 13 + "…" + "n" * 12 + " (t) "
     assert [len(row) for row in cut] == [74, 74, 74]
-    assert narrow[2].startswith("  of it cpu")
+    assert narrow[2].startswith("  of which cpu")
 
 
 def test_labels_are_cut_in_the_middle_and_prices_are_not() -> None:
@@ -155,7 +155,7 @@ def test_nothing_has_no_share_and_no_byoc_table(capsys: pytest.CaptureFixture[st
         "acme, hour 2026-11-02T09 (UTC); cents, USD",
         "      total  share  cpu  memory  storage  gpu",
         "PaaS      -           -       -        -    -",
-        "It has nothing in this hour. Ids are taken exactly as events have them.",
+        "No usage in this hour. Ids must match the events exactly.",
     ]
 
 
@@ -164,7 +164,7 @@ def test_that_filters_leave_nothing_is_said(capsys: pytest.CaptureFixture[str]) 
 
     lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"), filters=filters)
 
-    assert lines[-2:] == ["PaaS and BYOC together 3.5", "No resource is left under these filters."]
+    assert lines[-2:] == ["PaaS and BYOC total 3.5", "No resources match these filters."]
 
 
 def test_of_clusters_alone_nothing_is_said_to_be_missing(
@@ -172,7 +172,7 @@ def test_of_clusters_alone_nothing_is_said_to_be_missing(
 ) -> None:
     lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"))
 
-    assert lines[-1] == "PaaS and BYOC together 3.5"
+    assert lines[-1] == "PaaS and BYOC total 3.5"
 
 
 def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +196,7 @@ def test_a_terminal_has_its_width_respected_and_headings_bold(
     lines = terminal.getvalue().splitlines()
 
     assert lines[0] == "\x1b[1macme, hour 2026-11-02T09 (UTC); cents, USD\x1b[0m"
-    assert lines[3] == "  of it cpu                  12      98.0%"
+    assert lines[3] == "  of which cpu               12      98.0%"
 
 
 def test_what_rich_would_take_for_markup_is_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,11 +281,11 @@ def test_a_customer_that_had_no_events_is_doubted(capsys: pytest.CaptureFixture[
     print_totals([totals("2026-11-02", 2, 0, 0, 0)], "acne")
 
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "It had no events in any of them. Ids are taken exactly as events have them."
+        "No events in any of these hours. Ids must match the events exactly."
     )
 
 
 def test_no_hours_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     print_totals([], "acme")
 
-    assert capsys.readouterr().out == "No hour of the range is published.\n"
+    assert capsys.readouterr().out == "No published hours in the range.\n"

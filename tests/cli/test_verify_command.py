@@ -29,7 +29,7 @@ def test_the_first_twenty_differences_are_named_and_the_others_counted(
     # 5 prices of each of 6 resources.
     assert said.out.splitlines()[20:] == [
         "… and 10 more",
-        "1 hour verified, 2 documents and 8 charges re-derived: 30 differences.",
+        "1 hour verified, 2 documents and 8 charges recomputed: 30 differences.",
     ]
     assert said.out.count("charges.parquet: ") == 20
     assert "hourtally backfill --force" in said.err
@@ -40,7 +40,7 @@ def test_the_command_says_what_was_verified(home: Home, capsys: pytest.CaptureFi
 
     assert (status, capsys.readouterr().out) == (
         0,
-        "1 hour verified, 2 documents and 8 charges re-derived: no differences.\n",
+        "1 hour verified, 2 documents and 8 charges recomputed: no differences.\n",
     )
 
 
@@ -53,9 +53,9 @@ def test_the_command_says_why_only_digests_were_checked(
     assert (status, capsys.readouterr().out.splitlines()) == (
         0,
         [
-            f"{HOUR}: stale: rates changed; digests checked only",
-            "1 hour verified (1 of them only by digests, because stale), "
-            "0 documents and 0 charges re-derived: no differences.",
+            f"{HOUR}: stale (rates changed): checksums only",
+            "1 hour verified (1 stale, by checksums only), "
+            "0 documents and 0 charges recomputed: no differences.",
         ],
     )
 

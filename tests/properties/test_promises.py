@@ -49,11 +49,11 @@ def test_a_rerun_leaves_every_published_file_untouched(home: Path) -> None:
     first = hourtally("run", "--home", home, "--now", NOW)
     # One line of the sample is for quarantine.
     assert first.returncode == 3
-    assert "3 hours built, 0 of them restated" in first.stdout
+    assert "3 hours built (0 restated" in first.stdout
     before = everything(home / "hours")
     again = hourtally("run", "--home", home, "--now", NOW)
     assert again.returncode == 0
-    assert "nothing was written" in again.stdout
+    assert "nothing to do" in again.stdout
     assert everything(home / "hours") == before
     backfill = hourtally("backfill", "--home", home, *FROM_TO)
     assert backfill.returncode == 0
@@ -67,7 +67,7 @@ def test_a_late_file_restates_exactly_its_hours(home: Path, undisturbed: dict[st
     before = everything(home / "hours")
     shutil.move(home / "late.ndjson", home / "inbox")
     late = hourtally("run", "--home", home, "--now", NOW)
-    assert "1 hour built, 1 of them restated" in late.stdout
+    assert "1 hour built (1 restated" in late.stdout
     after = everything(home / "hours")
     new = {name for name in after if name not in before}
     assert {Path(name).relative_to(home / "hours").parts[0] for name in new} == {"2026-11-02T09"}
@@ -87,12 +87,12 @@ def test_a_corrected_rate_restates_and_one_of_next_month_does_not(home: Path) ->
         1,
     )
     (home / "rates.toml").write_text(later)
-    assert "nothing was written" in hourtally("run", "--home", home, "--now", NOW).stdout
+    assert "nothing to do" in hourtally("run", "--home", home, "--now", NOW).stdout
     (home / "rates.toml").write_text(card.replace('"1200"', '"1300"'))
     dry = hourtally("backfill", "--home", home, *FROM_TO, "--dry-run")
     assert dry.stdout.count("rates changed") == 3
     restated = hourtally("backfill", "--home", home, *FROM_TO)
-    assert "3 hours built, 3 of them restated" in restated.stdout
+    assert "3 hours built (3 restated" in restated.stdout
 
 
 def test_two_backfills_at_once_end_with_one_chain_and_the_right_documents(
@@ -229,7 +229,7 @@ def test_an_open_hour_waits_for_the_settle_time(home: Path) -> None:
 def test_an_hour_of_nothing_is_published_only_by_force(home: Path) -> None:
     empty = ("--from", "2026-11-03T00", "--to", "2026-11-03T01", "--now", NOW, "--home", home)
     shown = ("show", "2026-11-03T00", "--customer", "acme", "--json", "--home", home)
-    assert "nothing was written" in hourtally("backfill", *empty).stdout
+    assert "nothing to do" in hourtally("backfill", *empty).stdout
     unpublished = hourtally(*shown)
     assert (unpublished.returncode, unpublished.stdout) == (1, "")
     assert "never built" in unpublished.stderr
@@ -252,21 +252,20 @@ def test_a_backfill_that_has_nothing_to_do_tells_current_hours_from_hours_withou
 
     hourtally("run", "--home", home, "--now", NOW)
     # 09, 10 and 11 have events; two hours before them and a year after them have none.
-    mixed = "Closed hours of the range: 3 current, {} without events; {}. " + (
+    mixed = (
+        "Closed hours of the range: 3 current, {} without events: nothing to do. "
         "`--force` publishes hours without events as zero.\n"
     )
     around = ("2026-11-02T07", "2026-11-02T12")
-    assert said(*around) == mixed.format(2, "nothing was written")
-    assert said(*around, "--dry-run") == mixed.format(2, "nothing would be built")
+    assert said(*around) == mixed.format(2)
+    assert said(*around, "--dry-run") == mixed.format(2)
     # It is 2026-11-22T00:00, so 22:00 on the 21st is the last that has been over for 10 minutes.
     closed_without_events = 7 + 12 + 18 * 24 + 23
-    assert said("2026-11-02T02", "2027-11-02T02") == mixed.format(
-        closed_without_events, "nothing was written"
-    )
-    whole = "Every closed hour of the range is current; nothing was written.\n"
+    assert said("2026-11-02T02", "2027-11-02T02") == mixed.format(closed_without_events)
+    whole = "Every closed hour of the range is current: nothing to do.\n"
     assert said("2026-11-02T09", "2026-11-02T12") == whole
     assert said("2026-12-01T00", "2026-12-02T00") == (
-        "No hour of the range is closed yet; nothing was written.\n"
+        "No hour of the range is closed yet: nothing to do.\n"
     )
     # Published as zero, they are current.
     said(*around, "--force")

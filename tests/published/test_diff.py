@@ -56,8 +56,7 @@ def test_an_hour_that_was_never_restated_says_so(
 ) -> None:
     assert run(home, "diff", HOUR) == 0
     assert capsys.readouterr().out == (
-        "hour 2026-11-22T13 (UTC) has revision 1 alone: it was never restated, "
-        "so nothing changed.\n"
+        "hour 2026-11-22T13 (UTC) was never restated: it has revision 1 only.\n"
     )
 
 
@@ -78,23 +77,23 @@ def test_a_late_file_is_shown_at_every_level_with_its_batch(
         == [
             "",
             "customers: 1 changed",
-            "          before          after  delta  what",
+            "          before          after  delta  changed",
             "acme  211.638888892  212.138888892   +0.5  paas memory",
             "",
             "teams: 1 changed",
-            "                     before        after  delta  what",
+            "                     before        after  delta  changed",
             "acme/web (Web)  3.416666669  3.916666669   +0.5  memory",
             "",
             "projects: 1 changed",
-            "                           before        after  delta  what",
+            "                           before        after  delta  changed",
             "acme/web/shop (Shop)  3.416666669  3.916666669   +0.5  memory",
             "",
             "types: 1 changed",
-            "                   before  after  delta  what",
+            "                   before  after  delta  changed",
             "acme/web/shop/job    none    0.5   +0.5  new",
             "",
             "resources: 1 changed",
-            "                                      before  after  delta  what",
+            "                                      before  after  delta  changed",
             "acme/web/shop/job/new (N\\u{1b}ew)    none    0.5   +0.5  new",
         ]
         or lines[3:]
@@ -122,7 +121,7 @@ def test_a_new_price_is_named_by_its_rate(home: Home, capsys: pytest.CaptureFixt
         "total 232.33889167 → 232.83889167, +0.5",
         "",
         "customers: 2 changed",
-        "               before          after  delta  what",
+        "               before          after  delta  changed",
         "acme    211.638888892  211.938888892   +0.3  paas memory",
         "globex   20.700002778   20.900002778   +0.2  paas memory",
     ]
@@ -138,7 +137,7 @@ def test_rates_that_come_and_go_are_named(home: Home, capsys: pytest.CaptureFixt
         "why: rate removed: memory, 0.5 per gib-hour",
         "why: rate added: memory-2, 0.5 per gib-hour",
         "total 232.33889167 → 232.33889167, 0",
-        "Nothing changed: every charge, name and usage is the same.",
+        "No differences in charges, names or usage.",
     ]
 
 
@@ -152,8 +151,8 @@ def test_of_a_rate_whose_price_stays_it_is_said_what_does_not(
     capsys.readouterr()
     assert run(home, "diff", HOUR) == 0
     assert capsys.readouterr().out.splitlines()[1:3] == [
-        "why: rate changed: cpu-1, its active_until",
-        "why: rate changed: cpu-2, its active_from",
+        "why: rate changed: cpu-1, active_until",
+        "why: rate changed: cpu-2, active_from",
     ]
 
 
@@ -163,9 +162,9 @@ def test_a_build_by_request_changes_nothing(home: Home, capsys: pytest.CaptureFi
     assert run(home, "diff", HOUR) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:] == [
-        "why: built anew by request (--force); the inputs are the same",
+        "why: forced rebuild (--force) of the same inputs",
         "total 232.33889167 → 232.33889167, 0",
-        "Nothing changed: every charge, name and usage is the same.",
+        "No differences in charges, names or usage.",
     ]
 
 
@@ -177,7 +176,7 @@ def test_a_revision_beside_itself_has_no_changes_and_no_cause(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[1].endswith(", 0")
-    assert lines[2] == "Nothing changed: every charge, name and usage is the same."
+    assert lines[2] == "No differences in charges, names or usage."
 
 
 def test_a_batch_that_is_taken_out_takes_its_rows_along(
@@ -192,7 +191,7 @@ def test_a_batch_that_is_taken_out_takes_its_rows_along(
     capsys.readouterr()
     assert run(home, "diff", HOUR) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == f"why: batch removed: {late} (its record is gone)"
+    assert lines[1] == f"why: batch removed: {late} (batch record missing)"
     assert lines[-1].split() == [
         "acme/web/shop/job/new",
         "(N\\u{1b}ew)",
@@ -203,7 +202,7 @@ def test_a_batch_that_is_taken_out_takes_its_rows_along(
     ]
     # The first and the third say the same.
     assert run(home, "diff", HOUR, "1", "3") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Nothing changed")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("No differences")
 
 
 def test_a_name_alone_is_a_change(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +215,7 @@ def test_a_name_alone_is_a_change(home: Home, capsys: pytest.CaptureFixture[str]
         "total 232.33889167 → 232.33889167, 0",
         "",
         "resources: 1 changed",
-        "                                       before        after  delta  what",
+        "                                       before        after  delta  changed",
         "acme/web/shop/service/api (door)  3.416666667  3.416666667      0  name",
     ]
 
@@ -239,7 +238,7 @@ def test_a_damaged_revision_is_named_and_its_restatement_goes_on(
 
 def test_what_cannot_be_compared_is_said(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(home, "diff", HOUR, "1") == 2
-    assert "name two revisions" in capsys.readouterr().err
+    assert "give two revisions" in capsys.readouterr().err
     assert run(home, "diff", HOUR, "1", "2") == 1
     assert "has no revision 2; it has [1]" in capsys.readouterr().err
     assert run(home, "diff", "2026-11-22T14") == 1

@@ -34,7 +34,7 @@ def said(
     assert call([*arguments, "--home", str(home.root)]) == status
     printed = capsys.readouterr()
     # The paths of event files are those of a folder of this run.
-    return [re.sub(" is of /.*", " is of", line) for line in printed.out.splitlines()], printed.err
+    return [re.sub(": /.*", ":", line) for line in printed.out.splitlines()], printed.err
 
 
 def test_a_charge_is_led_back_to_slices_rates_and_its_rounding(
@@ -50,8 +50,8 @@ def test_a_charge_is_led_back_to_slices_rates_and_its_rounding(
         "slice  source    id  from      until          ms  batch",
         "1      meter/eu  a1  13:00:00  13:15:00   900000  c53dc50c608315e6",
         "2      meter/eu  a2  13:15:00  13:45:00  1800000  8dde8ae08fb5ed2d, c53dc50c608315e6",
-        "batch 8dde8ae08fb5ed2d is of",
-        "batch c53dc50c608315e6 is of",
+        "batch 8dde8ae08fb5ed2d:",
+        "batch c53dc50c608315e6:",
         "",
         "cpu: paas.cpu, millicores × ms × price / divisor",
         "slice  from          ms  millicores  rate   price                divisor"
@@ -62,14 +62,14 @@ def test_a_charge_is_led_back_to_slices_rates_and_its_rounding(
         "  1000 × 720 × 3600000  5/6",
         "2      13:30:00  900000        2000  cpu-2  1440 per vcpu-month  1000 × 720 × 3600000  1",
         "exact    8/3 = 2.666666666666666666666666… cents",
-        "rounded  2.666666667 cents, half to even, to whole nanocents",
+        "rounded  2.666666667 cents, to whole nanocents, half to even",
         "",
         "memory: paas.memory, MiB × ms × price / divisor",
         "slice  from           ms   MiB  rate    price             divisor             exact cents",
         "1      13:00:00   900000  2048  memory  0.5 per gib-hour  1024 × 1 × 3600000  1/4",
         "2      13:15:00  1800000  2048  memory  0.5 per gib-hour  1024 × 1 × 3600000  1/2",
         "exact    3/4 = 0.75 cents",
-        "rounded  0.75 cents, half to even, to whole nanocents",
+        "rounded  0.75 cents, to whole nanocents, half to even",
         "",
         "total 3.416666667 = cpu 2.666666667 + memory 0.75 + storage 0 + gpu 0",
         "= the published charge",
@@ -114,12 +114,11 @@ def test_the_loser_of_a_conflict_is_named_with_what_counts_instead(
     lines, _ = said(capsys, home, "globex", "api")
     [left_out] = [line for line in lines if line.startswith("not counted")]
     assert left_out.startswith(
-        "not counted: meter/eu c1 from 2026-11-22T13:00:00Z until 2026-11-22T14:00:00Z of batch"
+        "not counted: meter/eu c1 from 2026-11-22T13:00:00Z until 2026-11-22T14:00:00Z in batch"
         " c53dc50c608315e6 ("
     )
     assert left_out.endswith(
-        "it conflicts with the content of the same identity that counts, of 2026-11-22T13:01:00Z,"
-        " for api"
+        "it conflicts with the same event of 2026-11-22T13:01:00Z for api, which counts"
     )
 
 

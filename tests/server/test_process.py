@@ -135,9 +135,9 @@ def test_a_tokens_file_of_the_home_is_not_set_aside_by_naming_a_customer(tmp_pat
     done = hourtally(*arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{tokens}: this tokens file says who may see what" in done.stderr
-    assert "leave out --customer, or move that file away" in done.stderr
-    # A link to where nothing is mounted at present is no leave to let everybody in either.
+    assert f"--customer would show everybody on this machine what {tokens} protects" in done.stderr
+    assert "leave out --customer, or move the tokens file away" in done.stderr
+    # Nor does a dangling link (its target is not mounted, say) let everybody in.
     tokens.rename(tmp_path / "elsewhere")
     tokens.symlink_to(tmp_path / "not-mounted")
     assert hourtally(*arguments).stderr == done.stderr

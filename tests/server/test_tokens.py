@@ -64,7 +64,7 @@ def test_that_there_are_no_tokens_is_said(tmp_path: Path) -> None:
     done = hourtally("tokens", "list", "--tokens", tmp_path / "tokens")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("No token lets anybody in")
+    assert done.stdout.startswith("No tokens yet")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ CHANGED = parse_rate_card(RATES.replace('"1440"', '"1441"'), "rates.toml")
 def test_where_the_rates_have_changed_only_digests_are_checked(home: Home) -> None:
     findings = verify(home, CHANGED)
 
-    assert findings.digests_only == [(HOUR, "rates changed")]
+    assert findings.checksums_only == [(HOUR, "rates changed")]
     assert (findings.differences, findings.hours, findings.documents) == (0, 1, 0)
 
 
@@ -95,7 +95,7 @@ def test_what_another_build_version_published_is_not_derived_anew(
 ) -> None:
     monkeypatch.setattr("hourtally.verify.runner.BUILD_VERSION", 0)
 
-    assert verify(home).digests_only == [(HOUR, "build version")]
+    assert verify(home).checksums_only == [(HOUR, "build version")]
 
 
 def test_an_hour_of_nothing_verifies(tmp_path: Path) -> None:

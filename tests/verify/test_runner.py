@@ -60,7 +60,7 @@ def home(tmp_path: Path) -> Home:
 def test_a_whole_home_verifies(home: Home) -> None:
     findings = verify(home)
 
-    assert (findings.differences, findings.named, findings.digests_only) == (0, [], [])
+    assert (findings.differences, findings.named, findings.checksums_only) == (0, [], [])
     # acme and globex; api, run-1, vol-1, vol-2, api and dns, and the clusters k1 and k2.
     assert (findings.hours, findings.documents, findings.charges) == (1, 2, 8)
 
@@ -91,7 +91,7 @@ def test_any_hour_that_was_built_verifies(
     findings = verify_hours(home, parse_rate_card(rates, "rates.toml"), [MIDDLE], SETTINGS)
 
     assert findings.named == []
-    assert findings.digests_only == []
+    assert findings.checksums_only == []
     assert findings.hours == len(built)
 
 

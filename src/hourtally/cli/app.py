@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print.
 
-What was asked for goes to standard output; progress and messages go to standard error. Exit
-status: 0 done, 1 could not be done, 2 wrong use, 3 done but lines were quarantined.
+Results go to standard output; progress and messages go to standard error. Exit status: 0 done,
+1 could not be done, 2 wrong use, 3 done but lines were quarantined, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
-# In the order in which somebody new needs them.
+# In the order in which a newcomer needs them.
 _BUILD = Group.create_ordered("Build hours")
-_READ = Group.create_ordered("Read what is published")
-_SERVE = Group.create_ordered("Serve it")
+_READ = Group.create_ordered("Read published hours")
+_SERVE = Group.create_ordered("Serve over HTTP")
 
-# Where cyclopts would say [ARGS], and not their names.
+# cyclopts would print [ARGS] instead of their names.
 _USAGES = {
     "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
     "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
@@ -45,13 +45,13 @@ _USAGES = {
 _rates = App(
     name="rates",
     group=_BUILD,
-    help="Rate rates.\n\nExample: hourtally rates check data/rates.toml",
+    help="Check rate cards.\n\nExample: hourtally rates check data/rates.toml",
     help_format="plaintext",
 )
 _tokens = App(
     name="tokens",
     group=_SERVE,
-    help="Tokens of the HTTP server.\n\nExample: hourtally tokens add --customer acme",
+    help="Manage the tokens of the HTTP server.\n\nExample: hourtally tokens add --customer acme",
     help_format="plaintext",
 )
 
@@ -82,7 +82,7 @@ _tokens.command(serve.remove_token, name="remove")
 
 
 def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
-    """Run a command; its exit status. Nothing that a user can do ends in a traceback."""
+    """Run a command and return its exit status. No user error ends in a traceback."""
     try:
         with as_keyboard_interrupt():
             status = run_app(
@@ -90,79 +90,78 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
             )
         sys.stdout.flush()
     except CycloptsError as error:
-        return _say(_told(error), 2)
+        return _fail(_usage_error(error), 2)
     except WrongUse as error:
-        return _say(str(error), 2)
+        return _fail(str(error), 2)
     except HourtallyError as error:
-        return _say(str(error), 1)
+        return _fail(str(error), 1)
     except KeyboardInterrupt:
-        return _say("interrupted; run the same command again to go on from there", 130)
+        return _fail("interrupted; run the same command again to continue", 130)
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        _drop_output()
+        # Whoever read our output is gone: nobody is left to tell.
+        _discard_output()
         return 1
     except OSError as error:
-        _drop_output()
+        _discard_output()
         where = f"{error.filename}: " if error.filename else ""
-        return _say(
-            f"{where}{error.strerror or error}; mend that, then run the same command again", 1
+        return _fail(
+            f"{where}{error.strerror or error}; fix that, then run the same command again", 1
         )
     return status if isinstance(status, int) else 0
 
 
-def _told(error: CycloptsError) -> str:
-    """What cyclopts says of wrong use, and where the help of that command is."""
-    called = " ".join(["hourtally", *(error.command_chain or ())])
-    said = str(error)
+def _usage_error(error: CycloptsError) -> str:
+    """The message of cyclopts, in our words, and which help to read."""
+    command = " ".join(["hourtally", *(error.command_chain or ())])
+    message = str(error)
     if isinstance(error, MissingArgumentError):
-        # Without a keyword it was not given at all; with one, only its value was not.
-        lacks = "needs a value" if error.keyword else "is missing"
-        said = re.sub('^Command "[^"]*" parameter ', "", said)
-        said = said.replace(" requires an argument.", f" {lacks}.")
-    return f"{said}\nSee {called} --help."
+        # cyclopts knows the keyword only if it was given, without a value.
+        problem = "needs a value" if error.keyword else "is missing"
+        message = re.sub('^Command "[^"]*" parameter ', "", message)
+        message = message.replace(" requires an argument.", f" {problem}.")
+    return f"{message}\nSee {command} --help."
 
 
-def _drop_output() -> None:
-    """What is left of the output goes nowhere; else Python would try once more at its end."""
+def _discard_output() -> None:
+    """Discard buffered output, which Python would otherwise try to write again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(message: str, status: int) -> int:
+def _fail(message: str, status: int) -> int:
     print(escaped_message(f"hourtally: {message}"), file=sys.stderr)
     return status
 
 
 def main() -> None:
-    """The console command."""
+    """Entry point of the console command."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # Some schedulers start commands with it closed.
+            # Some schedulers start commands with a closed stream.
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
         elif isinstance(stream, io.TextIOWrapper):
-            # Names of files and customers may hold what the terminal's encoding has not.
+            # Names of files and customers may not fit the terminal's encoding.
             stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, raise_interrupt)
-    _leave(call(sys.argv[1:]))
+    _exit(call(sys.argv[1:]))
 
 
-def _leave(status: int) -> NoReturn:
-    """End the process, at once where that is possible.
+def _exit(status: int) -> NoReturn:
+    """End the process without Python's teardown, if possible.
 
-    Python would take apart, object by object, what the system takes back whole: 0.1 s after a
-    large hour.
+    Freeing every object costs 0.1 s after a large hour; the system frees the memory at once.
     """
     if signal.getsignal(signal.SIGINT) in {raise_interrupt, signal.default_int_handler}:
-        # All is said; an interrupt of what Python and Prefect do at their end needs no trace.
+        # The result is printed; interrupting the teardown of Python and Prefect is no error.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "prefect" in sys.modules:
-        # It has things to tell its server, and does so when Python ends.
+        # Prefect sends its last log records to the server at exit.
         raise SystemExit(status)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        # `call` has flushed what a command that came to its end has to say.
+        # `call` has flushed the results; only a message can be lost here.
         status = status or 1
     os._exit(status)

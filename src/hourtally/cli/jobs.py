@@ -16,7 +16,7 @@ from hourtally.build.builder import Builder, BuildReport
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.cli.output import job_report
-from hourtally.cli.output.progress_bar import shown
+from hourtally.cli.output.progress_bar import progress_bar
 from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
 from hourtally.ingest.discovery import EVENT_SUFFIXES, event_files
 from hourtally.ingest.files import IngestReport, ingest_inbox, ingest_paths
@@ -47,7 +47,7 @@ _DEMO_CUSTOMER = "acme"
 def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
     """Ingest files and folders; the exit status."""
     settings = Settings(threads=usable_cores())
-    with shown("ingesting", "bytes") as advance:
+    with progress_bar("ingesting", "bytes") as advance:
         report = ingest_paths(home, paths, now_ms, settings, advance)
     job_report.print_ingest(report)
     _say_where_no_event_files_are(paths)
@@ -69,12 +69,12 @@ def run(job: Job) -> int:
         if recorded_by_prefect(job.home):
             from hourtally.orchestration.flows import run_hourly
 
-            with shown("building", "hours") as advance:
+            with progress_bar("building", "hours") as advance:
                 done = run_hourly(advance, stop, **job.parameters)
             job_report.print_ingest(done.ingested)
         else:
             card = load_rate_card(job.rates)
-            with shown("ingesting", "bytes") as advance:
+            with progress_bar("ingesting", "bytes") as advance:
                 ingested = ingest_inbox(job.home, job.now_ms, job.settings, advance, stop)
             job_report.print_ingest(ingested)
             stale = stale_hours(job.home, card, job.now_ms, job.settings.settle_ms)
@@ -93,13 +93,13 @@ def backfill(job: Job, first: Hour, end: Hour, *, force: bool, dry_run: bool) ->
         if stale:
             job_report.print_stale(stale, estimate(job.home, stale, job.workers))
         else:
-            job_report.print_nothing_due(_idle_summary(job, first, end), "nothing would be built")
+            job_report.print_nothing_to_do(_idle_summary(job, first, end))
         return DONE
     with graceful_shutdown(_STOPPING) as stop:
         if recorded_by_prefect(job.home):
             from hourtally.orchestration.flows import run_backfill
 
-            with shown("building", "hours") as advance:
+            with progress_bar("building", "hours") as advance:
                 done = run_backfill(
                     advance, stop, from_=first.name, to=end.name, force=force, **job.parameters
                 )
@@ -163,7 +163,7 @@ def export(
     from hourtally.published.export import export_hours
 
     hours = published_hours(home, first, end)
-    with shown("exporting", "hours") as advance:
+    with progress_bar("exporting", "hours") as advance:
         report = export_hours(home, directory, hours, customer, advance)
     job_report.print_export(report, directory)
     return DONE
@@ -179,7 +179,7 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
 
     card = load_rate_card(rates)
     hours = published_hours(home, first, end)
-    with shown("verifying", "hours") as advance:
+    with progress_bar("verifying", "hours") as advance:
         findings = verify_hours(home, card, hours, Settings(threads=usable_cores()), advance)
     if not findings.hours:
         message = f"{home.hours}: no hour of the range is published, so nothing was verified"
@@ -220,7 +220,7 @@ def _status_of(ingested: IngestReport, built: BuildReport) -> int:
 def _build(
     job: Job, card: RateCard, stale: Sequence[StaleHour], stop: Stop, *, force: bool
 ) -> BuildReport:
-    with shown("building", "hours") as advance:
+    with progress_bar("building", "hours") as advance:
         builder = Builder(job.home, card, job.now_ms, job.settings, force)
         if job.workers == 1 or len(stale) < 2:
             return builder.build(stale, advance, stop)

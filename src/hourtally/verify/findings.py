@@ -29,7 +29,7 @@ class Difference:
 class Findings:
     """What was verified so far.
 
-    differences: how many. named: the first of them. digests_only: the names of hours that
+    differences: how many. named: the first of them. checksums_only: the names of hours that
     could not be re-derived though nothing in them differs, each with the reason.
     """
 
@@ -38,7 +38,7 @@ class Findings:
     charges: int = 0
     differences: int = 0
     named: list[Difference] = field(default_factory=list)
-    digests_only: list[tuple[str, str]] = field(default_factory=list)
+    checksums_only: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, file: Path, what: str, expected: str, got: str) -> None:
         """Count a difference."""

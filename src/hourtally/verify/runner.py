@@ -74,7 +74,7 @@ def _verify_hour(
     inputs = manifest.inputs["batches"]
     are_whole = [batches.check_slices(hour, batch) for batch in inputs]
     if reasons := _inputs_of_another_build(card, manifest):
-        findings.digests_only.append((hour.name, reasons))
+        findings.checksums_only.append((hour.name, reasons))
     elif all(are_whole):
         paths = [home.slices(hour, batch) for batch in inputs]
         try:

@@ -86,7 +86,7 @@ def test_a_file_of_an_evil_name_is_told_visibly_and_recorded_exactly(
 def test_progress_shows_the_name_of_a_file_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress_bar.shown("ingesting", "bytes") as advance:
+    with progress_bar.progress_bar("ingesting", "bytes") as advance:
         assert advance is not None
         advance(1, 2, "\x1b]0;owned\x07\u202e[bold]")
     assert "\x1b]0;" not in terminal.getvalue()

@@ -1,4 +1,4 @@
-"""Commands that read what is published: show, list, explain, diff, status, verify, export."""
+"""Commands that read published hours: show, list, explain, diff, status, verify, export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hourtally.errors import WrongUse
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
 
-First = Annotated[str | None, Parameter(name="--from")]
+FromOption = Annotated[str | None, Parameter(name="--from")]
 
 
 def show(
@@ -32,36 +32,36 @@ def show(
     type: ResourceType | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     settle: float = 10,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Show a customer's usage in an hour, under filters.
+    """Show what a customer used in an hour, in cents.
 
     Example: hourtally show 2026-11-22T13 --customer acme --team web
 
     Parameters
     ----------
     timestamp
-        The hour, as 2026-11-22T13 or Unix seconds.
+        Hour: 2026-11-22T13 or Unix seconds.
     team
-        Only this team; its projects are then shown.
+        Show this team only, with its projects.
     project
-        Only projects of this id; their resources are then shown.
+        Show projects with this id only, with their resources.
     type
-        Only resources of this type; they are then shown where projects are.
+        Show resources of this type only.
     json
-        Print the view's canonical bytes and a newline.
+        Print the canonical JSON instead of a table.
     settle
-        Minutes after an hour's end at which it closes.
+        Minutes to wait after the end of an hour before it closes.
     """
     from hourtally.published.reader import published, read_document
     from hourtally.published.views import view
 
     hour = Hour.parse(timestamp)
     manifest = published(
-        (place or HomeOption()).existing(),
+        (home_option or HomeOption()).existing(),
         hour,
-        now_ms=(clock or NowOption()).read_ms(),
+        now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     document = read_document(manifest, customer)
@@ -80,32 +80,32 @@ def export(
     directory: Path,
     /,
     *,
-    from_: First = None,
+    from_: FromOption = None,
     to: str | None = None,
     customer: str | None = None,
-    place: HomeOption | None = None,
+    home_option: HomeOption | None = None,
 ) -> int:
-    """Write one JSON file a customer and hour: DIR/<customer id>/<timestamp>.json.
+    """Export one JSON file per customer and hour: DIRECTORY/<customer>/<timestamp>.json.
 
-    Files there are replaced, or removed, where what is published has changed.
+    Files of restated hours are replaced or removed.
 
     Example: hourtally export /srv/usage --from 2026-11-01T00 --to 2026-12-01T00
 
     Parameters
     ----------
     directory
-        Folder of the tree; made if it is not there.
+        Folder to export to, created if needed.
     from_
-        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
     to
-        End, exclusive; default: the end of the last published one.
+        End of the range, exclusive. Default: after the last published hour.
     customer
-        Only this customer's files; default: everybody's.
+        Export this customer only. Default: all customers.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
-    return jobs.export((place or HomeOption()).existing(), directory, first, end, customer)
+    return jobs.export((home_option or HomeOption()).existing(), directory, first, end, customer)
 
 
 def explain(
@@ -115,34 +115,34 @@ def explain(
     customer: CustomerId,
     resource: str,
     settle: float = 10,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Explain a published charge: slices, milliseconds, rates, exact value and rounding.
+    """Explain a published charge, from events and rates to the rounded price.
 
-    Exit status 1 too if what is stored does not give the published charge.
+    Exit status 1 if the stored slices do not add up to the published charge.
 
     Example: hourtally explain 2026-11-22T13 --customer acme --resource api
 
     Parameters
     ----------
     timestamp
-        The hour, as 2026-11-22T13 or Unix seconds.
+        Hour: 2026-11-22T13 or Unix seconds.
     resource
-        Id of a resource or of a BYOC cluster.
+        Id of a resource or BYOC cluster.
     settle
-        Minutes after an hour's end at which it closes.
+        Minutes to wait after the end of an hour before it closes.
     """
     from hourtally.cli.output.explanation import print_explanations
     from hourtally.published.explain import explain as explain_charge
     from hourtally.published.reader import published
     from hourtally.store.batches import files_of
 
-    home = (place or HomeOption()).existing()
+    home = (home_option or HomeOption()).existing()
     manifest = published(
         home,
         Hour.parse(timestamp),
-        now_ms=(clock or NowOption()).read_ms(),
+        now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     explanations = explain_charge(home, manifest, customer, resource)
@@ -157,23 +157,23 @@ def diff(
     /,
     *,
     settle: float = 10,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Show what a restatement changed at each level, and why; largest changes first.
+    """Compare two revisions of an hour: what changed at each level, and why.
 
     Example: hourtally diff 2026-11-22T13 1 2
 
     Parameters
     ----------
     hour
-        The hour, as 2026-11-22T13 or Unix seconds.
+        Hour: 2026-11-22T13 or Unix seconds.
     first
-        The revision to compare with; default: the one before the newest.
+        Revision to compare with. Default: the one before the newest.
     second
-        The revision to compare; default: the newest.
+        Revision to compare. Default: the newest.
     settle
-        Minutes after an hour's end at which it closes.
+        Minutes to wait after the end of an hour before it closes.
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
     from hourtally.published.diff import changes_between
@@ -182,13 +182,13 @@ def diff(
     from hourtally.store.manifests import read_manifest
 
     if (first is None) != (second is None):
-        message = "name two revisions, or none for the newest and the one before it"
+        message = "give two revisions, or none to compare the newest with the one before it"
         raise WrongUse(message)
-    home = (place or HomeOption()).existing()
+    home = (home_option or HomeOption()).existing()
     newest = published(
         home,
         Hour.parse(hour),
-        now_ms=(clock or NowOption()).read_ms(),
+        now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     if first is None or second is None:
@@ -204,36 +204,36 @@ def diff(
 
 def status(
     *,
-    from_: First = None,
+    from_: FromOption = None,
     to: str | None = None,
     rates: Path | None = None,
     settle: float = 10,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Show each hour's state: open, missing, current or stale, and why.
+    """Show the state of each hour: open, missing, current or stale, and why.
 
     Example: hourtally status --from 2026-11-22T00 --to 2026-11-23T00
 
     Parameters
     ----------
     from_
-        First hour, as 2026-11-22T13 or Unix seconds; default: the first with events.
+        First hour: 2026-11-22T13 or Unix seconds. Default: the first hour with events.
     to
-        End, exclusive; default: the end of the last hour with events.
+        End of the range, exclusive. Default: after the last hour with events.
     rates
-        Rate card; default: rates.toml in the home folder.
+        Rate card. Default: rates.toml in the home folder.
     settle
-        Minutes after an hour's end at which it closes.
+        Minutes to wait after the end of an hour before it closes.
     """
     from hourtally.build.status import batches_of, hour_statuses, silent_hours
     from hourtally.cli.output.status import print_status
     from hourtally.ratecard import load_rate_card
 
     first, end = hour_range(from_, to)
-    home = (place or HomeOption()).existing()
+    home = (home_option or HomeOption()).existing()
     card = load_rate_card(rates or home.rates)
-    now_ms = (clock or NowOption()).read_ms()
+    now_ms = (now_option or NowOption()).read_ms()
     settle_ms = minutes_ms(settle)
     hours = hour_statuses(home, card, now_ms, settle_ms, first, end)
     silent = 0 if end else silent_hours(hours, now_ms, settle_ms)
@@ -243,58 +243,58 @@ def status(
 
 def verify(
     *,
-    from_: First = None,
+    from_: FromOption = None,
     to: str | None = None,
     rates: Path | None = None,
-    place: HomeOption | None = None,
+    home_option: HomeOption | None = None,
 ) -> int:
-    """Re-derive published hours by an independent path, and check every digest and sum.
+    """Verify published hours: recompute them independently and check every file.
 
-    Exit status 1: something differs; the first differences are named.
+    Exit status 1 if anything differs; the first differences are listed.
 
     Example: hourtally verify --from 2026-11-01T00 --to 2026-12-01T00
 
     Parameters
     ----------
     from_
-        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
     to
-        End, exclusive; default: the end of the last published one.
+        End of the range, exclusive. Default: after the last published hour.
     rates
-        Rate card; default: rates.toml in the home folder.
+        Rate card. Default: rates.toml in the home folder.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
-    home = (place or HomeOption()).existing()
+    home = (home_option or HomeOption()).existing()
     return jobs.verify(home, rates or home.rates, first, end)
 
 
 def list_totals(
     *,
     customer: CustomerId,
-    from_: First = None,
+    from_: FromOption = None,
     to: str | None = None,
     granularity: Literal["hour", "day", "month", "total"] = "hour",
-    place: HomeOption | None = None,
+    home_option: HomeOption | None = None,
 ) -> int:
-    """List a customer's totals by hour, day, month (UTC) or all together, newest first.
+    """List a customer's totals by hour, day or month, newest first.
 
     Example: hourtally list --customer acme --from 2026-11-01T00 --granularity day
 
     Parameters
     ----------
     from_
-        First hour, as 2026-11-22T13 or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
     to
-        End, exclusive; default: the end of the last published one.
+        End of the range, exclusive. Default: after the last published hour.
     granularity
-        What a line is of.
+        Period of each line. Days and months are UTC.
     """
     from hourtally.cli.output.tables import print_totals
     from hourtally.published import totals
 
     first, end = hour_range(from_, to)
-    home = (place or HomeOption()).existing()
+    home = (home_option or HomeOption()).existing()
     print_totals(totals.list_totals(home, customer, granularity, first, end), customer)
     return 0

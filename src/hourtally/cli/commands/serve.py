@@ -21,35 +21,35 @@ def serve(
     port: int = 8080,
     tokens: Path | None = None,
     customer: str | None = None,
-    place: HomeOption | None = None,
+    home_option: HomeOption | None = None,
 ) -> int:
-    """Serve published hours over HTTP until SIGTERM or SIGINT; needs hourtally[server].
+    """Serve published hours over HTTP until SIGTERM or SIGINT.
 
-    Prints its address when it is ready, and a line a request on standard error.
+    Prints its address once it is ready, and logs each request to standard error. Requires
+    `pip install hourtally[server]`.
 
     Example: hourtally serve --customer acme
 
     Parameters
     ----------
     host
-        Address to listen on; without a tokens file only a loopback address.
+        Address to listen on. Without a tokens file it must be a loopback address.
     port
-        Port to listen on; 0: any that is free.
+        Port to listen on; 0 picks a free one.
     tokens
-        File of the tokens that let customers in; default: tokens.ndjson in the home folder,
-        if it is there.
+        Tokens file. Default: tokens.ndjson in the home folder, if it exists.
     customer
-        Without any tokens file: the customer whose usage everybody on this machine may see.
+        Serve this customer's usage to everybody on this machine, without tokens.
     """
     from hourtally import server
 
-    home = (place or HomeOption()).open()
-    # A link to a file that is away at present counts: nobody is let in with it, but all without.
+    home = (home_option or HomeOption()).open()
+    # A dangling link counts as a tokens file: with it nobody gets in, without it everybody would.
     if tokens is None and os.path.lexists(home.tokens):
         if customer is not None:
             message = (
-                f"{home.tokens}: this tokens file says who may see what, and --customer would let "
-                "everybody on this machine in; leave out --customer, or move that file away"
+                f"--customer would show everybody on this machine what {home.tokens} protects; "
+                "leave out --customer, or move the tokens file away"
             )
             raise WrongUse(message)
         tokens = home.tokens
@@ -60,58 +60,60 @@ def add_token(
     *,
     customer: CustomerId,
     tokens: TokensPath = None,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Make a token for a customer and print it; only its SHA-256 is kept.
+    """Create a token for a customer and print it; only its SHA-256 is stored.
 
     Example: hourtally tokens add --customer acme
 
     Parameters
     ----------
     tokens
-        Tokens file; default: tokens.ndjson in the home folder.
+        Tokens file. Default: tokens.ndjson in the home folder.
     """
     from hourtally.server import tokens as tokens_file
 
-    path = tokens or (place or HomeOption()).open().tokens
-    print(tokens_file.add_token(path, customer, (clock or NowOption()).read_ms()))
+    path = tokens or (home_option or HomeOption()).open().tokens
+    print(tokens_file.add_token(path, customer, (now_option or NowOption()).read_ms()))
     return 0
 
 
-def list_tokens(*, tokens: TokensPath = None, place: HomeOption | None = None) -> int:
-    """List the tokens that count: start of the SHA-256, when made, customer.
+def list_tokens(*, tokens: TokensPath = None, home_option: HomeOption | None = None) -> int:
+    """List the valid tokens: start of the SHA-256, creation time, customer.
 
     Example: hourtally tokens list
 
     Parameters
     ----------
     tokens
-        Tokens file; default: tokens.ndjson in the home folder.
+        Tokens file. Default: tokens.ndjson in the home folder.
     """
     from hourtally.cli.output.tables import print_tokens
     from hourtally.server.tokens import read_tokens
 
-    print_tokens(read_tokens(tokens or (place or HomeOption()).open().tokens))
+    print_tokens(read_tokens(tokens or (home_option or HomeOption()).open().tokens))
     return 0
 
 
 def remove_token(
-    sha256: str, /, *, tokens: TokensPath = None, place: HomeOption | None = None
+    sha256: str, /, *, tokens: TokensPath = None, home_option: HomeOption | None = None
 ) -> int:
-    """Take a token back; a running server lets nobody in with it from then on.
+    """Revoke a token; a running server rejects it from then on.
 
     Example: hourtally tokens remove 5e884898da28
 
     Parameters
     ----------
     sha256
-        The start of its SHA-256, as `hourtally tokens list` prints it.
+        Start of its SHA-256, as printed by `hourtally tokens list`.
     tokens
-        Tokens file; default: tokens.ndjson in the home folder.
+        Tokens file. Default: tokens.ndjson in the home folder.
     """
     from hourtally.server import tokens as tokens_file
 
-    removed = tokens_file.remove_token(tokens or (place or HomeOption()).open().tokens, sha256)
-    print(f"hourtally: a token of customer {removed.customer!r} was taken back", file=sys.stderr)
+    removed = tokens_file.remove_token(
+        tokens or (home_option or HomeOption()).open().tokens, sha256
+    )
+    print(f"hourtally: revoked a token of customer {removed.customer!r}", file=sys.stderr)
     return 0

@@ -1,4 +1,4 @@
-"""The changes between two revisions as a person reads them: why, then level by level."""
+"""Human-readable diff of two revisions: why, then level by level."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hourtally.cli.output.text_table import (
     lines_of,
     print_lines,
     print_text,
+    right_aligned,
     texts,
-    to_the_right,
 )
 from hourtally.model.money import format_cents
 from hourtally.published.diff import LEVELS, Causes, Changes
@@ -28,18 +28,18 @@ MOST_RATES_SHOWN: Final = 20
 def print_changes(
     changes: Changes, before: Manifest, after: Manifest, files: Mapping[str, str]
 ) -> None:
-    """What changed at every level, the largest change first.
+    """What changed at every level, largest change first.
 
     Args:
-        changes: between the two.
-        before: the earlier of them.
-        after: the later one.
-        files: by batch the event file that it is of.
+        changes: from `before` to `after`.
+        before: the earlier manifest.
+        after: the later manifest.
+        files: the event file of each batch.
     """
     out = console()
     heading = (
-        f"hour {after.hour} (UTC): revision {before.revision} of "
-        f"{before.record['published_at']} → revision {after.revision} of "
+        f"hour {after.hour} (UTC): revision {before.revision}, "
+        f"{before.record['published_at']} → revision {after.revision}, "
         f"{after.record['published_at']}; cents, {after.record['currency']}"
     )
     print_text(out, heading, style="bold")
@@ -49,7 +49,7 @@ def print_changes(
     old, new = changes.total
     print_text(out, f"total {format_cents(old)} → {format_cents(new)}, {_signed(new - old)}")
     if changes.is_empty:
-        out.print("Nothing changed: every charge, name and usage is the same.")
+        out.print("No differences in charges, names or usage.")
         return
     for level, rows in changes.levels.items():
         if len(rows):
@@ -61,15 +61,17 @@ def print_changes(
 
 
 def print_never_restated(manifest: Manifest) -> None:
-    """There is nothing to compare the newest revision with."""
-    only = f"hour {manifest.hour} (UTC) has revision {manifest.revision} alone"
-    print_text(console(), f"{only}: it was never restated, so nothing changed.")
+    """Say that the hour has a single revision."""
+    print_text(
+        console(),
+        f"hour {manifest.hour} (UTC) was never restated: it has revision {manifest.revision} only.",
+    )
 
 
 def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
     for word, batches in (("added", causes.batches_added), ("removed", causes.batches_removed)):
         for batch in batches:
-            yield f"why: batch {word}: {batch} {files.get(batch, '(its record is gone)')}"
+            yield f"why: batch {word}: {batch} {files.get(batch, '(batch record missing)')}"
     for number, (id_, old, new) in enumerate(causes.rates):
         if number == MOST_RATES_SHOWN:
             yield f"why: … and {len(causes.rates) - number} more rates"
@@ -78,7 +80,7 @@ def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
     if causes.build[0] != causes.build[1]:
         yield f"why: build version {causes.build[0]} → {causes.build[1]}"
     if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
-        yield "why: built anew by request (--force); the inputs are the same"
+        yield "why: forced rebuild (--force) of the same inputs"
 
 
 def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
@@ -92,7 +94,7 @@ def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
         for field in fields(Rate)
         if getattr(old, field.name) != getattr(new, field.name)
     ]
-    return f"rate changed: {id_}, its {', '.join(differing)}"
+    return f"rate changed: {id_}, {', '.join(differing)}"
 
 
 def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
@@ -105,15 +107,15 @@ def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
     columns = [
         _cents("before", rows["before"].to_list()),
         _cents("after", rows["after"].to_list()),
-        to_the_right("delta", [_signed(delta) for delta in rows["delta"]]),
-        texts("what", [", ".join(words) for words in rows["what"]]),
+        right_aligned("delta", [_signed(delta) for delta in rows["delta"]]),
+        texts("changed", [", ".join(words) for words in rows["what"]]),
     ]
     return lines_of(["", *labels], columns, width)
 
 
 def _cents(heading: str, nanocents: Sequence[int | None]) -> list[str]:
-    """A column of totals; `none` where a revision has no such row."""
-    return to_the_right(
+    """A column of totals; `none` if a revision lacks the row."""
+    return right_aligned(
         heading, ["none" if one is None else format_cents(one) for one in nanocents]
     )
 

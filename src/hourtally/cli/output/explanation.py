@@ -1,4 +1,4 @@
-"""An explanation as a person reads it: slices, then each component's pieces, sum and rounding."""
+"""Human-readable explanation of a charge: slices, then each component's sum and rounding."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ _DECIMALS: Final = 24
 def print_explanations(
     explanations: Sequence[Explanation], manifest: Manifest, files: Mapping[str, str]
 ) -> None:
-    """Everything that an id has in an hour; each ends with its published charge.
+    """Everything with one id in an hour; each explanation ends with the published charge.
 
     Args:
-        files: by batch the event file that it is of.
+        explanations: at least one, all of the same customer.
+        manifest: of the revision that is explained.
+        files: the event file of each batch.
     """
     out = console()
     currency = manifest.record["currency"]
@@ -53,8 +55,8 @@ def print_explanations(
         out.print()
         print_lines(out, _slices(explanation))
         for batch in sorted({batch for one in explanation.slices for batch in one.batches}):
-            print_text(out, f"batch {batch} is of {files.get(batch, '(its record is gone)')}")
-        for line in _left_out(explanation, files):
+            print_text(out, f"batch {batch}: {files.get(batch, '(batch record missing)')}")
+        for line in _conflicts(explanation, files):
             print_text(out, line)
         for component in explanation.components:
             if any(piece.quantity for piece in component.pieces):
@@ -84,7 +86,7 @@ def _named(name: str, own_id: str) -> str:
 
 
 def _slices(explanation: Explanation) -> list[str]:
-    """The table of the slices that count."""
+    """The table of the counted slices."""
     slices = explanation.slices
     rows = [one.row for one in slices]
     columns = [
@@ -104,25 +106,25 @@ def _slices(explanation: Explanation) -> list[str]:
 
 
 def _clock(instant_ms: int) -> str:
-    """The time of day of an instant in the hour that the heading names."""
+    """The time of day; the heading has the date."""
     return format_instant(instant_ms)[11:].removesuffix("Z")
 
 
-def _left_out(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
-    """A line for each slice that lost to another content of its identity."""
+def _conflicts(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
+    """A line for each slice that lost to a conflicting one with the same identity."""
     for one in explanation.left_out:
         row, winner = one.row, one.winner
         yield (
             f"not counted: {row['event_source']} {row['event_id']} from "
             f"{format_instant(row['slice_start_ms'])} until {format_instant(row['slice_end_ms'])} "
-            f"of batch {one.batch} ({files.get(one.batch, '')}): it conflicts with the content of "
-            f"the same identity that counts, {_said(winner)}, for {winner['resource_id']}"
+            f"in batch {one.batch} ({files.get(one.batch, '')}): it conflicts with the same event "
+            f"{_time(winner)} for {winner['resource_id']}, which counts"
         )
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _time(row: Mapping[str, Any]) -> str:
     time_us = row["event_time_us"]
-    return "which has no time" if time_us is None else f"of {format_instant(time_us // 1_000)}"
+    return "without a time" if time_us is None else f"of {format_instant(time_us // 1_000)}"
 
 
 def _print_component(component: Component) -> None:
@@ -146,7 +148,7 @@ def _print_component(component: Component) -> None:
     print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
     print_text(
         out,
-        f"rounded  {format_cents(component.charge)} cents, half to even, to whole nanocents",
+        f"rounded  {format_cents(component.charge)} cents, to whole nanocents, half to even",
     )
 
 
@@ -163,7 +165,7 @@ def _divisor(piece: Piece, unit: int) -> str:
 
 
 def decimal_of(exact: Fraction) -> str:
-    """A fraction that is not negative as a decimal: whole, or its first digits and `…`."""
+    """A fraction of at least zero as a decimal: exact, or its first 24 decimals and `…`."""
     scaled, rest = divmod(exact.numerator * 10**_DECIMALS, exact.denominator)
     whole, digits = divmod(scaled, 10**_DECIMALS)
     shown = f"{digits:0{_DECIMALS}d}"

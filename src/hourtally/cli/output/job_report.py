@@ -1,4 +1,4 @@
-"""What jobs have done, as tables on standard output."""
+"""Reports of what a job did, as tables on standard output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import Estimate
-from hourtally.build.staleness import IdleSummary, StaleHour
+from hourtally.build.staleness import NEVER_BUILT, IdleSummary, StaleHour
 from hourtally.cli.output.text_table import (
     console,
     counted,
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
     from hourtally.verify import Findings
 
 AFTER_DIFFERENCES = (
-    "what is published or stored is not what it must be. Of files that have changed restore a "
-    "copy; where only a revision is wrong, `hourtally backfill --force` over its hour publishes "
-    "it anew, and the wrong revision stays for `hourtally diff`."
+    "verification failed. Restore changed files from a backup. If only a revision is wrong, "
+    "publish its hour again with `hourtally backfill --force`; the wrong revision stays for "
+    "`hourtally diff`."
 )
+# How a manifest's reason is shown beside the hour that was, or would be, built.
+_REASON_LABELS = {NEVER_BUILT: "first build"}
 
 
 def print_ingest(report: IngestReport) -> None:
-    """One row a file: its batch and what became of its lines."""
+    """One row per file: its batch and what became of its lines."""
     if not report.files:
         return
     columns = [
@@ -55,19 +57,19 @@ def print_ingest(report: IngestReport) -> None:
 
 def _note(receipt: IngestReceipt) -> str:
     if receipt.skipped:
-        return "ingested before, skipped"
+        return "already ingested, skipped"
     return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
 def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
-    """One row a published revision, and a line of sums; `rest` is told where none was due."""
+    """One row per published revision and a line of sums; `rest` says why if there is none."""
     if not report.built:
         if not report.failed and not report.undone:
-            print_nothing_due(rest, "nothing was written")
+            print_nothing_to_do(rest)
         return
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
-        texts("why", [", ".join(receipt.reasons) for receipt in report.built]),
+        texts("why", [_why(receipt.reasons) for receipt in report.built]),
         counts("customers", [receipt.customers for receipt in report.built]),
         counts("resources", [receipt.resources for receipt in report.built]),
         prices("cents", [receipt.total_nanocents for receipt in report.built]),
@@ -78,14 +80,18 @@ def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
     conflicts = sum(receipt.conflicts for receipt in report.built)
     duplicates = sum(receipt.duplicates for receipt in report.built)
     console().print(
-        f"{counted(len(report.built), 'hour')} built, {restated} of them restated, {total} cents "
-        f"together; {counted(duplicates, 'duplicate slice')} left out, "
-        f"{counted(conflicts, 'conflict')} decided."
+        f"{counted(len(report.built), 'hour')} built ({restated} restated), {total} cents in "
+        f"total; {counted(duplicates, 'duplicate slice')} ignored, "
+        f"{counted(conflicts, 'conflict')} resolved."
     )
 
 
+def _why(reasons: Sequence[str]) -> str:
+    return ", ".join(_REASON_LABELS.get(reason, reason) for reason in reasons)
+
+
 def interrupted(report: JobReport) -> str:
-    """How far a job came that was asked to stop."""
+    """How far an interrupted job got."""
     built = report.built
     left = [
         counted(number, what)
@@ -93,37 +99,37 @@ def interrupted(report: JobReport) -> str:
         if number
     ]
     total = len(built.built) + len(built.failed) + built.undone
-    last = f", {built.built[-1].hour} the last of them" if built.built else ""
+    last = f" (the last is {built.built[-1].hour})" if built.built else ""
     return (
         f"interrupted: {len(built.built)} of {counted(total, 'hour')} built{last}; "
-        f"{' and '.join(left)} left. Run the same command again to go on from there."
+        f"{' and '.join(left)} left. Run the same command again to continue."
     )
 
 
-def print_nothing_due(rest: IdleSummary | None, so: str) -> None:
-    """Why nothing is to be built, of a range if there is one; and `so` what was, or would be."""
-    console().print(_nothing_due(rest, so), soft_wrap=True)
+def print_nothing_to_do(rest: IdleSummary | None) -> None:
+    """Why nothing is to be built; `rest` counts the closed hours of a range, if one was given."""
+    console().print(_nothing_to_do(rest), soft_wrap=True)
 
 
-def _nothing_due(rest: IdleSummary | None, so: str) -> str:
+def _nothing_to_do(rest: IdleSummary | None) -> str:
     if rest is None:
-        return f"Every closed hour is current; {so}."
+        return "Every closed hour is current: nothing to do."
     if not rest.without_events:
         if not rest.current:
-            return f"No hour of the range is closed yet; {so}."
-        return f"Every closed hour of the range is current; {so}."
+            return "No hour of the range is closed yet: nothing to do."
+        return "Every closed hour of the range is current: nothing to do."
     return (
         f"Closed hours of the range: {rest.current} current, {rest.without_events} without "
-        f"events; {so}. `--force` publishes hours without events as zero."
+        "events: nothing to do. `--force` publishes hours without events as zero."
     )
 
 
 def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
-    """What a backfill would build, why, and how long it would take."""
-    columns = [texts("why", [", ".join(one.reasons) for one in stale])]
+    """Which hours a backfill would build, why, and how long it would take."""
+    columns = [texts("why", [_why(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
     pace = (
-        "how long it would take is not known before the first build"
+        "no estimate before the first build"
         if expected is None
         else f"in about {_duration(expected.seconds)} at the pace of the last "
         f"{counted(expected.builds, 'build')}"
@@ -139,16 +145,16 @@ def _duration(seconds: float) -> str:
 
 
 def print_export(report: ExportReport, directory: Path) -> None:
-    """How many files were brought into step."""
+    """How many files an export wrote and removed."""
     print_text(
         console(),
         f"{counted(report.written, 'file')} written to {directory}, {report.removed} removed; "
-        f"{counted(report.hours, 'hour')} exported, {report.current} in step before.",
+        f"{counted(report.hours, 'hour')} exported, {report.current} up to date.",
     )
 
 
 def print_verified(findings: Findings) -> None:
-    """What was verified, the first differences, and the hours that could not be re-derived."""
+    """What was verified, the first differences, and the hours that could not be recomputed."""
     from hourtally.verify import MOST_NAMED
 
     out = console()
@@ -156,19 +162,19 @@ def print_verified(findings: Findings) -> None:
         print_text(out, str(difference))
     if findings.differences > len(findings.named):
         out.print(f"… and {findings.differences - len(findings.named)} more")
-    for hour, reasons in findings.digests_only[:MOST_NAMED]:
-        out.print(f"{hour}: stale: {reasons}; digests checked only")
-    if len(findings.digests_only) > MOST_NAMED:
-        out.print(f"… and {len(findings.digests_only) - MOST_NAMED} more stale hours")
+    for hour, reasons in findings.checksums_only[:MOST_NAMED]:
+        out.print(f"{hour}: stale ({reasons}): checksums only")
+    if len(findings.checksums_only) > MOST_NAMED:
+        out.print(f"… and {len(findings.checksums_only) - MOST_NAMED} more stale hours")
     found = findings.differences
-    digests_only = (
-        f" ({len(findings.digests_only)} of them only by digests, because stale)"
-        if findings.digests_only
+    checksums_only = (
+        f" ({len(findings.checksums_only)} stale, by checksums only)"
+        if findings.checksums_only
         else ""
     )
     out.print(
-        f"{counted(findings.hours, 'hour')} verified{digests_only}, "
+        f"{counted(findings.hours, 'hour')} verified{checksums_only}, "
         f"{counted(findings.documents, 'document')} and {counted(findings.charges, 'charge')} "
-        f"re-derived: {counted(found, 'difference') if found else 'no differences'}.",
+        f"recomputed: {counted(found, 'difference') if found else 'no differences'}.",
         soft_wrap=True,
     )

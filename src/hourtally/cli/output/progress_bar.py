@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from hourtally.model.printable import escaped
 from hourtally.runtime.progress import Progress
 
-# Hours take milliseconds to minutes: the rate is that of so many seconds.
+# An hour takes milliseconds to minutes: the rate is averaged over so many seconds.
 _RATE_OVER_SECONDS = 300.0
 
 
 @contextlib.contextmanager
-def shown(what: str, unit: str) -> Iterator[Progress | None]:
-    """A function to be called with done, of how much, and of which; None where nobody looks.
+def progress_bar(what: str, unit: str) -> Iterator[Progress | None]:
+    """Yields a function that advances the bar; None if standard error is no terminal.
 
     Args:
         what: what is going on, such as "building".
@@ -51,7 +51,7 @@ def shown(what: str, unit: str) -> Iterator[Progress | None]:
         transient=True,
         speed_estimate_period=_RATE_OVER_SECONDS,
     ) as bar:
-        # Bytes are counted a file, so each has its bar; hours are counted all together.
+        # Bytes are counted per file, so each file has its bar; hours share one.
         tasks: dict[str, TaskID] = {}
         if unit != "bytes":
             tasks[""] = bar.add_task(what, total=None)
@@ -68,10 +68,10 @@ def shown(what: str, unit: str) -> Iterator[Progress | None]:
         yield advance
 
 
-def _rate(a_second: float | None, unit: str) -> str:
-    """How fast it goes, in numbers that are easily read."""
-    if not a_second:
+def _rate(units_per_second: float | None, unit: str) -> str:
+    """`2.5 hours/s`, or below one a second `4.0 s/hour`."""
+    if not units_per_second:
         return ""
-    if a_second >= 1:
-        return f"{a_second:.1f} {unit}/s"
-    return f"{1 / a_second:.1f} s/{unit.removesuffix('s')}"
+    if units_per_second >= 1:
+        return f"{units_per_second:.1f} {unit}/s"
+    return f"{1 / units_per_second:.1f} s/{unit.removesuffix('s')}"

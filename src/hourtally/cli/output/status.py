@@ -1,4 +1,4 @@
-"""The state of hours as a person reads it: a line an hour, then sums."""
+"""Human-readable status: a line per hour, then sums."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from hourtally.cli.output.text_table import (
     prices,
     print_lines,
     print_text,
+    right_aligned,
     texts,
-    to_the_right,
 )
 
-# Of batches with quarantined lines, and of hours with conflicts.
-_MOST_NAMED: Final = 10
+# Batches with quarantined lines, and hours with conflicts.
+_MOST_LISTED: Final = 10
 
 
 def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> None:
-    """Every hour, how many are in which state, and what was last done and set aside.
+    """Every hour, a count per state, and what was last published, ingested and set aside.
 
     Args:
         hours: in order.
-        silent: how many closed hours after them are not listed, as nothing is known of them.
+        silent: how many closed hours after them are not listed because they have no events.
         batches: all of the home.
     """
     out = console()
     if hours:
         columns = [
             texts("state", [one.state for one in hours]),
-            to_the_right("revision", [str(one.revision or "-") for one in hours]),
-            to_the_right("customers", [str(one.customers or "-") for one in hours]),
+            right_aligned("revision", [str(one.revision or "-") for one in hours]),
+            right_aligned("customers", [str(one.customers or "-") for one in hours]),
             prices(_cents(hours), [one.total_nanocents for one in hours]),
             texts("why", [", ".join(one.why) for one in hours]),
         ]
@@ -47,19 +47,19 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
         if silent:
             print_text(
                 out,
-                f"No events since {hours[-1].hour.following}; not listed: "
-                f"{counted(silent, 'closed hour')} after that.",
+                f"No events since {hours[-1].hour.following}: "
+                f"{counted(silent, 'closed hour')} not listed.",
             )
     else:
-        print_text(out, "There are no events and no published hours yet.")
+        print_text(out, "No events and no published hours yet.")
     last = max(hours, key=lambda one: (one.published_at, one.hour), default=None)
     if last is not None and last.published_at:
         print_text(
             out,
-            f"Published last: hour {last.hour}, revision {last.revision}, at {last.published_at}.",
+            f"Last published: hour {last.hour}, revision {last.revision}, at {last.published_at}.",
         )
     if batches.count:
-        print_text(out, f"Ingested last: {batches.last_file} at {batches.last_ingested_at}.")
+        print_text(out, f"Last ingested: {batches.last_file} at {batches.last_ingested_at}.")
     conflicts = sum(one.conflicts for one in hours)
     print_text(
         out,
@@ -69,25 +69,23 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
     for line in _set_aside(hours, batches):
         print_text(out, line)
     if batches.damaged:
-        print_text(
-            out, f"{batches.damaged} ingest records are damaged; `hourtally verify` names them."
-        )
+        print_text(out, f"Damaged batch records: {batches.damaged}; `hourtally verify` lists them.")
 
 
 def _cents(hours: Sequence[HourStatus]) -> str:
-    """The heading of a column of prices: hours built under other cards may have others."""
+    """The heading of the prices: hours built with different rate cards may differ in currency."""
     return ", ".join(("cents", *sorted({one.currency for one in hours if one.currency})))
 
 
 def _set_aside(hours: Sequence[HourStatus], batches: Batches) -> Iterator[str]:
-    """Where what was quarantined and what conflicts is kept, newest first."""
-    for batch, file, rules in batches.refusing[:_MOST_NAMED]:
+    """Where to find quarantined lines and conflicts, newest first."""
+    for batch, file, rules in batches.refusing[:_MOST_LISTED]:
         broken = ", ".join(f"{lines} {rule}" for rule, lines in sorted(rules.items()))
-        yield f"  quarantine/{batch}.ndjson: {broken}, of {file}"
-    if len(batches.refusing) > _MOST_NAMED:
-        yield f"  … and of {len(batches.refusing) - _MOST_NAMED} more files"
+        yield f"  quarantine/{batch}.ndjson: {broken}, from {file}"
+    if len(batches.refusing) > _MOST_LISTED:
+        yield f"  … and {len(batches.refusing) - _MOST_LISTED} more files"
     conflicting = [one for one in reversed(hours) if one.conflicts]
-    for one in conflicting[:_MOST_NAMED]:
-        yield f"  hours/{one.hour}/{one.revision:06d}.json: {one.conflicts} conflicting"
-    if len(conflicting) > _MOST_NAMED:
-        yield f"  … and of {len(conflicting) - _MOST_NAMED} more hours"
+    for one in conflicting[:_MOST_LISTED]:
+        yield f"  hours/{one.hour}/{one.revision:06d}.json: {one.conflicts} conflicting events"
+    if len(conflicting) > _MOST_LISTED:
+        yield f"  … and {len(conflicting) - _MOST_LISTED} more hours"

@@ -1,4 +1,4 @@
-"""What is asked for, as tables that a person reads: rich on a terminal, plain when piped."""
+"""Human-readable tables: rich on a terminal, plain when piped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hourtally.cli.output.text_table import (
     prices,
     print_lines,
     print_text,
+    right_aligned,
     shares,
     texts,
-    to_the_right,
     width_of,
 )
 from hourtally.model.hours import Hour
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
     from hourtally.ratecard import RateRow
     from hourtally.server.tokens import Token
 
-# Of a label beside its components; a shorter one would be cut beyond recognition.
+# A label shorter than this, beside its components, would be cut beyond recognition.
 _LABEL_WIDTH: Final = 32
 
 
 def print_view(
     view: bytes, hour: Hour, customer: str, currency: str, filters: Mapping[str, str | None]
 ) -> None:
-    """A view: its levels indented, prices in cents, each with its share of the PaaS total."""
-    said = "".join(f", {name} {value}" for name, value in filters.items() if value is not None)
+    """A view: levels indented, prices in cents, each with its share of the PaaS total."""
+    filtered = "".join(f", {name} {value}" for name, value in filters.items() if value is not None)
     out = console()
-    print_text(out, f"{customer}, hour {hour} (UTC){said}; cents, {currency}", style="bold")
+    print_text(out, f"{customer}, hour {hour} (UTC){filtered}; cents, {currency}", style="bold")
     for number, lines in enumerate(view_tables(view, out.width)):
         if number:
             out.print()
         print_lines(out, lines)
     if b'"teams":[]' in view:
         if any(value is not None for value in filters.values()):
-            out.print("No resource is left under these filters.")
+            out.print("No resources match these filters.")
         elif number == 0:
-            out.print("It has nothing in this hour. Ids are taken exactly as events have them.")
+            out.print("No usage in this hour. Ids must match the events exactly.")
 
 
 def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
     """A customer's totals by period, in the order given."""
     out = console()
     if not totals:
-        print_text(out, "No hour of the range is published.")
+        print_text(out, "No published hours in the range.")
         return
     currencies = sorted({one.currency for one in totals})
     print_text(
@@ -77,16 +77,16 @@ def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
         ]
     print_lines(out, lines_of(["", *labels], columns, out.width))
     if not any(one.used_hours for one in totals):
-        out.print("It had no events in any of them. Ids are taken exactly as events have them.")
+        out.print("No events in any of these hours. Ids must match the events exactly.")
 
 
 def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
-    """The rates of a card that are in force."""
+    """The rates of a valid card that are in force."""
     out = console()
-    out.print(f"The card is right. In force at {now}, prices in cents, {currency}:", style="bold")
+    out.print(f"Rate card OK. In force at {now}; prices in cents, {currency}:", style="bold")
     columns = [
         texts("meter", [row.meter for row in rows]),
-        to_the_right("price", [row.price for row in rows]),
+        right_aligned("price", [row.price for row in rows]),
         texts("selectors", [row.selectors for row in rows]),
         texts("from", [row.active_from for row in rows]),
         texts("until", [row.active_until for row in rows]),
@@ -95,10 +95,10 @@ def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
 
 
 def print_tokens(tokens: Sequence[Token]) -> None:
-    """Tokens by the start of their digest, which is what they are taken back by."""
+    """Tokens by the start of their SHA-256, by which they are revoked."""
     out = console()
     if not tokens:
-        print_text(out, "No token lets anybody in; `hourtally tokens add` makes one.")
+        print_text(out, "No tokens yet: create one with `hourtally tokens add`.")
         return
     columns = [
         texts("created", [token.created for token in tokens]),
@@ -115,20 +115,20 @@ class _Priced(NamedTuple):
 
 
 def view_tables(view: bytes, width: int | None) -> list[list[str]]:
-    """The lines of a view's tables: PaaS and, where there is any of it, BYOC and the sum.
+    """The lines of a view's tables: PaaS and, if there is any, BYOC and the sum.
 
-    Where a row is wider than `width`, its label is cut in the middle; where less than 32 cells
-    would be left of it, the components go from columns to rows of the whole first. A price is
-    never cut.
+    Rows wider than `width` have their label cut in the middle. If that leaves the label less than
+    32 cells, the components become rows below the PaaS total instead of columns. Prices are never
+    cut.
     """
     data = json.loads(view, parse_float=_nanocents, parse_int=_nanocents)["data"]
     paas, byoc = data["paasUsage"], data["byocUsage"]["price"]
     levels = [_Priced("PaaS", paas["price"]), *_levels(paas["teams"], 1)]
     tables = [_priced_lines(levels, width)]
     if byoc["total"]:
-        together = paas["price"]["total"] + byoc["total"]
+        total = paas["price"]["total"] + byoc["total"]
         tables.append(_priced_lines([_Priced("BYOC clusters", byoc)], width))
-        tables.append([f"PaaS and BYOC together {format_cents(together)}"])
+        tables.append([f"PaaS and BYOC total {format_cents(total)}"])
     return tables
 
 
@@ -137,7 +137,7 @@ def _nanocents(number: str) -> int:
 
 
 def _levels(items: Sequence[dict[str, Any]], depth: int) -> Iterator[_Priced]:
-    """Every item of a level and of those inside it."""
+    """Every item of a level, each followed by the items below it."""
     for item in items:
         label = item.get("resourceType") or item["name"]
         if item.get("id") not in (None, label):
@@ -148,7 +148,7 @@ def _levels(items: Sequence[dict[str, Any]], depth: int) -> Iterator[_Priced]:
 
 
 def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
-    """Rows with their total, its share of the first row's, and their components."""
+    """Rows with their total, its share of the first row's total, and their components."""
     components = [name for name in rows[0].prices if name != "total"]
     headings = {"gpuMemory": "gpu memory"}
     columns = _total_columns(rows) + [
@@ -161,7 +161,7 @@ def _priced_lines(rows: list[_Priced], width: int | None) -> list[str]:
     if width - width_of(columns) >= _LABEL_WIDTH:
         return lines_of(labels, columns, width)
     parts = [
-        _Priced(f"  of it {headings.get(name, name)}", {"total": rows[0].prices[name]})
+        _Priced(f"  of which {headings.get(name, name)}", {"total": rows[0].prices[name]})
         for name in components
     ]
     narrow = [rows[0], *parts, *rows[1:]]
