@@ -1,4 +1,4 @@
-"""The description at /openapi.json, held to the running server by schemathesis."""
+"""schemathesis checks the running server against its /openapi.json."""
 
 from __future__ import annotations
 
@@ -45,16 +45,14 @@ def served(sample: Path, token: str) -> Iterator[Served]:
         yield served
 
 
-def test_the_server_answers_as_it_describes_itself(
-    served: Served, token: str, tmp_path: Path
-) -> None:
+def test_responses_match_the_description(served: Served, token: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {token}", "--seed", "1", "--no-color"),
             *("--max-examples", "15", "--continue-on-failure", "--generation-database", "none"),
-            # What it holds for valid may still break a rule that a schema has no words for; the
-            # test below looks which.
+            # A request that fits the schema may break a rule that a schema cannot express; the
+            # next test checks these.
             *("--exclude-checks", "positive_data_acceptance"),
         ],
         capture_output=True,
@@ -69,7 +67,7 @@ def test_the_server_answers_as_it_describes_itself(
 
 
 @pytest.mark.parametrize("path", OPERATIONS)
-def test_a_request_of_the_described_form_is_refused_only_for_what_is_said_in_words(
+def test_a_request_that_fits_the_schema_fails_only_for_rules_in_descriptions(
     served: Served, token: str, path: str
 ) -> None:
     api: Any = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
@@ -78,7 +76,7 @@ def test_a_request_of_the_described_form_is_refused_only_for_what_is_said_in_wor
     @given(case=api[path]["GET"].as_strategy(headers=headers))
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
-        answer = case.call()
+        response = case.call()
         query, in_path = case.query or {}, case.path_parameters or {}
         broken = (
             ("endTime" in query and "startTime" not in query)
@@ -87,14 +85,12 @@ def test_a_request_of_the_described_form_is_refused_only_for_what_is_said_in_wor
             != in_path.get("teamId", query.get("teamId"))
             or "cursor" in query
         )
-        assert answer.status_code in ((400,) if broken else (200, 304, 404)), answer.text
+        assert response.status_code in ((400,) if broken else (200, 304, 404)), response.text
 
     ask()
 
 
-def test_a_server_of_one_customer_describes_itself_as_asking_for_no_token(
-    served: Served, sample: Path
-) -> None:
+def test_a_server_of_one_customer_is_described_without_tokens(served: Served, sample: Path) -> None:
     with serving(sample / "home", "--customer", "acme", log=sample / "open.log") as open_one:
         described = open_one.get("/openapi.json").json()
     with_tokens = served.get("/openapi.json").json()

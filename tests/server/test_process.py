@@ -1,4 +1,4 @@
-"""The server as a process: where it listens, what it logs, how it stops."""
+"""The server process: where it listens, what it logs, how it stops."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.support.http_server import WAIT_SECONDS, received, serving
 
 HOUR = 1795352400  # 2026-11-22T13
 VIEW = f"/v1/billing/usage/{HOUR}"
-# Gives time for a signal while an answer is being made: it is made only when the file is there.
-HELD = (
+# Leaves time for a signal during a response: it waits until a file appears.
+PAUSED = (
     "import pathlib, time",
     "import hourtally.server.usage as usage",
     "whole = usage._view",
-    "def held(*arguments):",
+    "def paused(*arguments):",
     "    pathlib.Path({begun!r}).touch()",
     "    while not pathlib.Path({go!r}).exists(): time.sleep(0.01)",
     "    return whole(*arguments)",
-    "usage._view = held",
+    "usage._view = paused",
 )
 
 
@@ -41,14 +41,14 @@ def wait_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_that_has_begun_is_answered_before_the_server_stops(
+def test_the_server_finishes_requests_in_progress_before_it_stops(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     publish(Home(tmp_path / "home"), Hour(HOUR), {"acme": document(HOUR, cpu="3")})
     begun, go = tmp_path / "begun", tmp_path / "go"
-    held = [text.format(begun=str(begun), go=str(go)) for text in HELD]
+    paused = [text.format(begun=str(begun), go=str(go)) for text in PAUSED]
     with serving(
-        tmp_path / "home", "--customer", "acme", log=tmp_path / "log", program=held
+        tmp_path / "home", "--customer", "acme", log=tmp_path / "log", program=paused
     ) as served:
         with (
             socket.create_connection(served.address, timeout=WAIT_SECONDS) as client,
@@ -59,19 +59,19 @@ def test_a_request_that_has_begun_is_answered_before_the_server_stops(
 
             served.process.send_signal(number)
 
-            # It has heard: a connection without a request is closed.
+            # The signal has arrived: a connection without a request is closed.
             assert received(idle) == b""
             assert served.process.poll() is None
             go.touch()
-            answer = received(client)
+            response = received(client)
         status = served.process.wait(WAIT_SECONDS)
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert answer.endswith(b"\r\n\r\n" + document(HOUR, cpu="3"))
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert response.endswith(b"\r\n\r\n" + document(HOUR, cpu="3"))
     assert status == 0
 
 
-def test_a_line_a_request_is_logged_without_its_query_and_its_token(tmp_path: Path) -> None:
+def test_each_request_is_logged_without_its_query_and_token(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     publish(home, Hour(HOUR), {"acme": document(HOUR, cpu="3")})
     token = add_token(home.tokens, "acme", 0)
@@ -102,16 +102,16 @@ def test_a_line_a_request_is_logged_without_its_query_and_its_token(tmp_path: Pa
     [
         ((), 2, "give either --tokens FILE"),
         (("--customer", "acme", "--tokens", "{tokens}"), 2, "give either --tokens FILE"),
-        (("--customer", "acme", "--host", "0.0.0.0"), 2, "can be reached from other machines"),
-        (("--customer", "acme", "--host", "::"), 2, "can be reached from other machines"),
-        (("--customer", ""), 2, "is no id of a customer"),
-        (("--customer", "acme", "--host", "no such host"), 2, "is no address of this machine"),
+        (("--customer", "acme", "--host", "0.0.0.0"), 2, "is reachable from other machines"),
+        (("--customer", "acme", "--host", "::"), 2, "is reachable from other machines"),
+        (("--customer", ""), 2, "is not a customer id"),
+        (("--customer", "acme", "--host", "no such host"), 2, "is not an address of this machine"),
         (("--customer", "acme", "--port", "65536"), 2, "--port 65536 is not 0 to 65535"),
-        (("--tokens", "{home}/none"), 1, "there is no such tokens file"),
+        (("--tokens", "{home}/none"), 1, "no such tokens file"),
         (("--customer", "acme", "--port", "{taken}"), 1, "Address already in use"),
     ],
 )
-def test_a_server_that_must_not_or_cannot_listen_says_why(
+def test_a_server_that_cannot_or_must_not_listen_says_why(
     tmp_path: Path, arguments: tuple[str, ...], status: int, said: str
 ) -> None:
     add_token(tmp_path / "tokens", "acme", 0)
@@ -127,10 +127,10 @@ def test_a_server_that_must_not_or_cannot_listen_says_why(
     assert said in done.stderr
 
 
-def test_a_tokens_file_of_the_home_is_not_set_aside_by_naming_a_customer(tmp_path: Path) -> None:
+def test_customer_does_not_override_the_tokens_file_of_the_home(tmp_path: Path) -> None:
     tokens = Home(tmp_path).tokens
     add_token(tokens, "acme", 0)
-    # Port 65536 would be refused next: a server that did start would never end.
+    # Port 65536 would fail next: a server that started would never end.
     arguments = ("serve", "--home", tmp_path, "--customer", "acme", "--port", "65536")
     done = hourtally(*arguments)
 
@@ -153,7 +153,7 @@ def test_with_tokens_a_server_may_listen_on_every_address(tmp_path: Path) -> Non
         assert httpx.get(f"http://127.0.0.1:{port}/openapi.json").status_code == 200
 
 
-def test_a_token_is_let_in_as_soon_as_it_is_added_and_not_after_it_is_taken_back(
+def test_tokens_are_valid_from_adding_to_revoking_while_the_server_runs(
     tmp_path: Path,
 ) -> None:
     home = Home(tmp_path / "home")
@@ -168,6 +168,6 @@ def test_a_token_is_let_in_as_soon_as_it_is_added_and_not_after_it_is_taken_back
         assert served.get(VIEW, token).status_code == 401
 
         home.tokens.write_text("not a token\n")
-        answer = served.get(VIEW, token)
+        response = served.get(VIEW, token)
 
-    assert (answer.status_code, answer.json()["error"]["id"]) == (503, "tokens_unreadable")
+    assert (response.status_code, response.json()["error"]["id"]) == (503, "tokens_unreadable")

@@ -1,4 +1,4 @@
-"""Tokens: made, listed and taken back by commands, kept as digests alone."""
+"""Tokens: created, listed and revoked by commands, stored as SHA-256 only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def line(customer: str, digest: str) -> str:
     return f'{{"customer":"{customer}","sha256":"{digest}"}}\n'
 
 
-def test_a_token_is_printed_once_and_only_its_digest_is_kept(tmp_path: Path) -> None:
+def test_a_token_is_printed_once_and_only_its_sha256_is_stored(tmp_path: Path) -> None:
     done = hourtally(
         *("tokens", "add", "--customer", "acme", "--home", tmp_path),
         *("--now", "2026-11-22T13:00:00Z"),
@@ -40,7 +40,7 @@ def test_a_token_is_printed_once_and_only_its_digest_is_kept(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "tokens.ndjson").stat().st_mode) == 0o600
 
 
-def test_tokens_are_listed_by_the_start_of_their_digest_and_taken_back_by_it(
+def test_tokens_are_listed_and_revoked_by_the_start_of_their_sha256(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "tokens"
@@ -58,7 +58,7 @@ def test_tokens_are_listed_by_the_start_of_their_digest_and_taken_back_by_it(
     assert file.read_text() == line("globex", "ab" * 32)
 
 
-def test_that_there_are_no_tokens_is_said(tmp_path: Path) -> None:
+def test_an_empty_list_says_how_to_create_a_token(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("\n")
 
     done = hourtally("tokens", "list", "--tokens", tmp_path / "tokens")
@@ -70,12 +70,12 @@ def test_that_there_are_no_tokens_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "status", "said"),
     [
-        ("ffff", 1, "no token has a digest that begins with 'ffff'"),
-        ("2cf2", 2, "2 tokens have a digest that begins with '2cf2'"),
-        ("", 2, "2 tokens have a digest that begins with ''"),
+        ("ffff", 1, "no token has a SHA-256 that starts with 'ffff'"),
+        ("2cf2", 2, "2 tokens have a SHA-256 that starts with '2cf2'"),
+        ("", 2, "2 tokens have a SHA-256 that starts with ''"),
     ],
 )
-def test_a_start_that_is_not_one_tokens_takes_none_back(
+def test_a_start_that_matches_no_token_or_several_revokes_none(
     tmp_path: Path, start: str, status: int, said: str
 ) -> None:
     file = tmp_path / "tokens"
@@ -90,11 +90,11 @@ def test_a_start_that_is_not_one_tokens_takes_none_back(
 
 
 @pytest.mark.parametrize("customer", ["", "a\nb", "a" * 257, "\x7f"])
-def test_a_token_for_what_is_no_customer_is_not_made(tmp_path: Path, customer: str) -> None:
+def test_no_token_is_created_for_an_invalid_customer_id(tmp_path: Path, customer: str) -> None:
     done = hourtally("tokens", "add", "--customer", customer, "--home", tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "is no id of a customer" in done.stderr
+    assert "is not a customer id" in done.stderr
     assert not (tmp_path / "tokens.ndjson").exists()
 
 
@@ -111,7 +111,7 @@ def test_a_token_for_what_is_no_customer_is_not_made(tmp_path: Path, customer: s
         (f'{{"customer":1,"sha256":"{HELLO}"}}\n', 1),
     ],
 )
-def test_a_line_that_is_wrong_is_named_and_lets_nobody_in(
+def test_a_malformed_line_is_named_and_every_token_is_rejected(
     tmp_path: Path, content: str, number: int
 ) -> None:
     file = tmp_path / "tokens"
@@ -125,7 +125,7 @@ def test_a_line_that_is_wrong_is_named_and_lets_nobody_in(
         TokensFile(file).customer_of(b"hello")
 
 
-def test_a_token_counts_from_when_it_is_added_until_it_is_taken_back(tmp_path: Path) -> None:
+def test_a_token_is_valid_from_adding_to_revoking(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     first = add_token(file, "acme", 0)
     tokens = TokensFile(file)
@@ -140,7 +140,7 @@ def test_a_token_counts_from_when_it_is_added_until_it_is_taken_back(tmp_path: P
     assert tokens.customer_of(second.encode()) == "globex"
 
 
-def test_the_digest_that_a_file_shows_is_no_token(tmp_path: Path) -> None:
+def test_the_sha256_of_a_token_is_not_a_token(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(line("acme", HELLO))
 
@@ -148,7 +148,7 @@ def test_the_digest_that_a_file_shows_is_no_token(tmp_path: Path) -> None:
     assert TokensFile(file).customer_of(HELLO.encode()) is None
 
 
-def test_digests_are_compared_in_constant_time(
+def test_hashes_are_compared_in_constant_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "tokens"
@@ -161,6 +161,6 @@ def test_digests_are_compared_in_constant_time(
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
 
-    # What it says is what counts: the digests are the same, and it lets nobody in.
+    # compare_digest decides: it says no, so the token is rejected though the hashes are equal.
     assert TokensFile(file).customer_of(b"hello") is None
     assert compared == [(HELLO, HELLO)]

@@ -1,4 +1,4 @@
-"""The server as a process: what it listens on, when it is ready, how it stops."""
+"""The server process: listen, say when ready, stop gracefully."""
 
 from __future__ import annotations
 
@@ -17,69 +17,69 @@ import uvicorn
 
 from hourtally.errors import HourtallyError, WrongUse
 from hourtally.server.app import MAX_HEADER_BYTES, App
-from hourtally.server.slow_clients import Connection
+from hourtally.server.slow_clients import TimeLimitedConnection
 from hourtally.server.tokens import TokensFile, check_customer, read_tokens
-from hourtally.server.usage import Usage
+from hourtally.server.usage import PublishedUsage
 from hourtally.store.layout import Home
 
 _BACKLOG = 2_048
-_LOOK_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
 
 log = logging.getLogger("hourtally.server")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it is ready and drops slow clients."""
+    """uvicorn's server, which also says when it is ready and drops slow clients."""
 
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._when_ready = when_ready
-        self._watch: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # That has made the system's queue as short.
+        # uvicorn has just set the system's queue to `backlog`, which is 1: see `run`.
         for listening in sockets or ():
             listening.listen(_BACKLOG)
         asyncio.get_running_loop().set_exception_handler(_log_fault)
-        self._watch = asyncio.create_task(self._drop_slow_clients())
+        self._watchdog = asyncio.create_task(self._drop_slow_clients())
         self._when_ready()
 
     async def _drop_slow_clients(self) -> None:
-        """Until the process ends: also while it waits for the last answers to be taken."""
+        """Run until the process ends, also while clients read their last responses."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
+                if isinstance(connection, TimeLimitedConnection):
                     connection.close_if_slow(now)
 
 
 def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """A line for a fault outside of any request, such as one connection more than there may be."""
+    """Log a fault outside of any request, such as too many open connections, as one line."""
     log.error("%s: %r", context.get("message"), context.get("exception"))
 
 
 def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | None) -> int:
-    """Serve until SIGTERM or SIGINT; requests that have begun are answered. The exit status.
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress; the exit status.
 
     Args:
-        home: whose published hours.
-        host: to listen on; without tokens a loopback address.
-        port: to listen on; 0 is any that is free.
-        customer: who everybody is, without tokens.
-        tokens: file that says which token lets in whom.
+        home: the published hours.
+        host: address to listen on; without tokens a loopback address.
+        port: port to listen on; 0 picks a free one.
+        customer: whose usage everybody sees, if there are no tokens.
+        tokens: the tokens file.
 
     Raises:
         WrongUse: both or neither of customer and tokens, or not loopback without tokens.
         TokensError: the tokens file is wrong.
-        HourtallyError: the address is taken or not ours.
+        HourtallyError: the address is taken or not on this machine.
     """
     customer_of = _customer_of(customer, tokens)
     with _listen(host, port, only_loopback=tokens is None) as listening:
         config = uvicorn.Config(
-            App(Usage(home), customer_of),
-            http=Connection,
+            App(PublishedUsage(home), customer_of),
+            http=TimeLimitedConnection,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -87,19 +87,19 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            # How many connections asyncio accepts at a time; each that the system refuses is a
-            # line in the log, and CPython 3.11 goes on through all of them.
+            # How many connections asyncio accepts in one go. CPython 3.11 logs a line for each
+            # that fails, so with 2,048 a lack of file descriptors would flood the log.
             backlog=1,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
-        server = _Server(config, lambda: _say_address(listening))
+        server = _Server(config, lambda: _print_address(listening))
         _log_to_stderr()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             server.should_exit = True
 
-        # uvicorn has handlers of its own while it runs. When it has stopped it sends itself the
-        # signal again, which without these would be the end by a signal, not exit status 0.
+        # uvicorn has its own handlers while it runs. Once stopped, it raises the signal again,
+        # which without these would end the process by the signal instead of exit status 0.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         server.run([listening])
@@ -109,12 +109,12 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
 def _customer_of(customer: str | None, tokens: Path | None) -> Callable[[bytes | None], str | None]:
     if (customer is None) == (tokens is None):
         message = (
-            "give either --tokens FILE, which says who may see what, or --customer ID, whose "
-            "usage is then shown to everybody on this machine"
+            "give either --tokens FILE, or --customer ID to show that customer's usage to "
+            "everybody on this machine"
         )
         raise WrongUse(message)
     if tokens is not None:
-        # So that what is wrong with it is said at once, and not to the first client.
+        # Fail now rather than at the first request.
         read_tokens(tokens)
         file = TokensFile(tokens)
         return lambda token: None if token is None else file.customer_of(token)
@@ -132,16 +132,16 @@ def _listen(host: str, port: int, *, only_loopback: bool) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        message = f"--host {host!r} is no address of this machine: {error}"
+        message = f"--host {host!r} is not an address of this machine: {error}"
         raise WrongUse(message) from None
     if only_loopback and not ipaddress.ip_address(address[0]).is_loopback:
         message = (
-            f"--host {host} can be reached from other machines, and without --tokens FILE "
-            "everybody may see everything: give a tokens file, or a loopback address"
+            f"--host {host} is reachable from other machines, where anybody could see all usage: "
+            "give --tokens FILE, or a loopback address"
         )
         raise WrongUse(message)
-    # With the protocol named asyncio turns Nagle's algorithm off; with it on, the two writes of
-    # an answer are 40 ms apart, and 50 connections get 1,100 answers a second.
+    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, the two
+    # writes of a response are 40 ms apart, and 50 connections get 1,100 responses a second.
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,7 +154,7 @@ def _listen(host: str, port: int, *, only_loopback: bool) -> socket.socket:
     return listening
 
 
-def _say_address(listening: socket.socket) -> None:
+def _print_address(listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if listening.family == socket.AF_INET6 else host
     sys.stdout.write(f"http://{shown}:{port}\n")
@@ -162,16 +162,16 @@ def _say_address(listening: socket.socket) -> None:
 
 
 def _log_to_stderr() -> None:
-    """The log of the process: instants in UTC, one line a request."""
-    form = logging.Formatter(
+    """Log to standard error: UTC times, one line per request."""
+    formatter = logging.Formatter(
         "{asctime}.{msecs:03.0f}Z {message}", style="{", datefmt="%Y-%m-%dT%H:%M:%S"
     )
-    form.converter = time.gmtime
+    formatter.converter = time.gmtime
     handler = logging.StreamHandler()
-    handler.setFormatter(form)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("hourtally.server").setLevel(logging.INFO)
-    # What a client sends that is no HTTP is in our own log.
+    # Our own log already has a line for what is not HTTP.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

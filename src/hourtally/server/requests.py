@@ -1,7 +1,7 @@
-"""What a request asks for, from its path and its query (contract, section 9). Pure.
+"""Parse a request's path and query (contract, section 9). Pure.
 
-The path is taken apart as it came, before percent-decoding, so an id may have a `/` in it
-(`%2F`), and `..` is a piece of text like any other: no name in it ever becomes a file's.
+The path is split before percent-decoding, so an id may contain a `/` (`%2F`), and `..` is text
+like any other: no part of a path ever becomes a file name.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MAX_PER_PAGE = 100
 
 _PATH = re.compile(rb"/v1(?:/teams/([^/]+))?/billing/usage(?:/([^/]+))?")
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-# Stands for every integer of so many digits that int() refuses it: no second of any year.
+# Stands for every integer with too many digits for int(): a second of no year.
 _NO_SECOND = 10**18
 _MAX_PARAMETERS = 32
 
 
-class Refusal(Exception):
-    """A request that is answered with an error: HTTP status, the error's id, a sentence."""
+class HttpError(Exception):
+    """An error response: HTTP status, the error's id, and a message for the client."""
 
     def __init__(self, status: int, id: str, message: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 
 class Filters(NamedTuple):
-    """What of a document is asked for (contract, section 6); None is no filter."""
+    """Which part of a document to show (contract, section 6); None is no filter."""
 
     team: str | None
     project: str | None
@@ -47,14 +47,14 @@ class Filters(NamedTuple):
 
 
 class ViewRequest(NamedTuple):
-    """One hour's view. timestamp: Unix seconds, not yet known to be those of an hour."""
+    """The view of one hour. timestamp: Unix seconds, not yet checked to start an hour."""
 
     timestamp: int
     filters: Filters
 
 
 class ListRequest(NamedTuple):
-    """Hours in `[start, end)`, earlier than `before`, at most `per_page`; Unix seconds."""
+    """Hours in `[start, end)` before `before`, at most `per_page`; Unix seconds."""
 
     filters: Filters
     start: int | None
@@ -64,10 +64,10 @@ class ListRequest(NamedTuple):
 
 
 def read_request(raw_path: bytes, query: bytes) -> ViewRequest | ListRequest | None:
-    """What is asked for; None where there is no such path.
+    """Parse a request; None if the path is unknown.
 
     Raises:
-        Refusal: the path is one of ours, but something in it or in the query is wrong.
+        HttpError: the path is known, but a part of it or of the query is wrong.
     """
     match = _PATH.fullmatch(raw_path)
     if match is None:
@@ -81,17 +81,17 @@ def read_request(raw_path: bytes, query: bytes) -> ViewRequest | ListRequest | N
 
 
 def is_known(raw_path: bytes) -> bool:
-    """Whether there is such a path, whatever is in it."""
+    """Whether the path is one of the API, whatever its ids are."""
     return _PATH.fullmatch(raw_path) is not None
 
 
 def cursor_after(timestamp: int) -> str:
-    """The cursor of the page after the one whose last hour begins at this Unix second."""
+    """The cursor of the page after the one whose last hour starts at this Unix second."""
     return base64.urlsafe_b64encode(str(timestamp).encode()).decode().rstrip("=")
 
 
 def _parameters(query: bytes) -> dict[str, str]:
-    """The query's parameters; those that are not known are nobody's business, but none twice."""
+    """The query's parameters, none of them twice; unknown ones are ignored later."""
     if not query:
         return {}
     try:
@@ -102,14 +102,14 @@ def _parameters(query: bytes) -> dict[str, str]:
             max_num_fields=_MAX_PARAMETERS,
         )
     except ValueError:
-        message = f"The query is not UTF-8, or has over {_MAX_PARAMETERS} parameters."
-        raise Refusal(400, "bad_parameter", message) from None
+        message = f"The query is not UTF-8 or has more than {_MAX_PARAMETERS} parameters."
+        raise HttpError(400, "bad_parameter", message) from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
         message = f"The parameter {repeated!r} is given more than once."
-        raise Refusal(400, "bad_parameter", message)
+        raise HttpError(400, "bad_parameter", message)
     return parameters
 
 
@@ -117,31 +117,31 @@ def _segment(raw: bytes) -> str:
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
-        message = "A part of the path is not UTF-8 when percent-decoded."
-        raise Refusal(400, "bad_parameter", message) from None
+        message = "The percent-decoded path is not UTF-8."
+        raise HttpError(400, "bad_parameter", message) from None
 
 
 def _filters(team: str | None, parameters: Mapping[str, str]) -> Filters:
     asked = parameters.get("teamId")
     for name in ("teamId", "projectId"):
         if parameters.get(name) == "":
-            message = f"{name} is empty. Leave it out to see all of them."
-            raise Refusal(400, "bad_parameter", message)
+            message = f"{name} is empty. Omit it to see all."
+            raise HttpError(400, "bad_parameter", message)
     if team is not None and asked is not None and asked != team:
-        message = f"The path asks for team {team!r}, the query for teamId {asked!r}."
-        raise Refusal(400, "team_contradiction", message)
+        message = f"The path names team {team!r}, but the query has teamId {asked!r}."
+        raise HttpError(400, "team_contradiction", message)
     resource_type = parameters.get("resourceType")
     if resource_type is not None and resource_type not in RESOURCE_TYPES:
-        message = f"resourceType {resource_type!r} is none of {', '.join(RESOURCE_TYPES)}."
-        raise Refusal(400, "unknown_resource_type", message)
+        message = f"Unknown resourceType {resource_type!r}: use {', '.join(RESOURCE_TYPES)}."
+        raise HttpError(400, "unknown_resource_type", message)
     return Filters(asked if team is None else team, parameters.get("projectId"), resource_type)
 
 
 def _list_request(filters: Filters, parameters: Mapping[str, str]) -> ListRequest:
     start, end = (_bound(name, parameters) for name in ("startTime", "endTime"))
     if end is not None and start is None:
-        message = "endTime is given without startTime."
-        raise Refusal(400, "bad_parameter", message)
+        message = "endTime requires startTime."
+        raise HttpError(400, "bad_parameter", message)
     cursor = parameters.get("cursor")
     return ListRequest(
         filters, start, end, None if cursor is None else _before(cursor), _per_page(parameters)
@@ -157,14 +157,14 @@ def _bound(name: str, parameters: Mapping[str, str]) -> int | None:
         check_year(seconds * 1_000)
     except ValueError as error:
         message = f"{name} {text} {error}."
-        raise Refusal(400, "bad_timestamp", message) from None
+        raise HttpError(400, "bad_timestamp", message) from None
     return seconds
 
 
 def _seconds(name: str, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        message = f"{name} {text!r} is no integer: it must be Unix seconds."
-        raise Refusal(400, "bad_timestamp", message)
+        message = f"{name} {text!r} is not an integer: use Unix seconds."
+        raise HttpError(400, "bad_timestamp", message)
     try:
         return int(text)
     except ValueError:
@@ -174,14 +174,14 @@ def _seconds(name: str, text: str) -> int:
 def _per_page(parameters: Mapping[str, str]) -> int:
     names = [name for name in ("per_page", "perPage") if name in parameters]
     if len(names) > 1:
-        message = "per_page and perPage are two names of one parameter; give one."
-        raise Refusal(400, "bad_parameter", message)
+        message = "per_page and perPage are the same parameter: give only one."
+        raise HttpError(400, "bad_parameter", message)
     if not names:
         return DEFAULT_PER_PAGE
     text = parameters[names[0]]
     if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= MAX_PER_PAGE:
-        message = f"{names[0]} {text!r} is no integer of 1 to {MAX_PER_PAGE}."
-        raise Refusal(400, "bad_parameter", message)
+        message = f"{names[0]} {text!r} is not an integer from 1 to {MAX_PER_PAGE}."
+        raise HttpError(400, "bad_parameter", message)
     return int(text)
 
 
@@ -192,8 +192,8 @@ def _before(cursor: str) -> int:
         check_year(timestamp * 1_000)
     except (binascii.Error, ValueError, WrongUse):
         timestamp = None
-    # What int() and b64decode() let pass beyond what was given out, such as spaces.
+    # int() and b64decode() also accept what this server never issued, such as spaces.
     if timestamp is None or cursor != cursor_after(timestamp):
-        message = f"cursor {cursor!r} is none that a page of this list has given."
-        raise Refusal(400, "bad_parameter", message)
+        message = f"Invalid cursor {cursor!r}: use the one of the previous page, unchanged."
+        raise HttpError(400, "bad_parameter", message)
     return timestamp

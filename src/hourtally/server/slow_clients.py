@@ -1,7 +1,7 @@
-"""Connections that do not wait for ever, and errors below HTTP in the shape of all errors.
+"""Connections that time out, and errors below HTTP in the shape of all errors.
 
-uvicorn ends a connection that is idle after an answer, but not one that never finishes its
-request, nor one that never takes its answer: a few thousand of those, and nobody else gets in.
+uvicorn closes a connection that is idle after a response, but not one that never finishes its
+request or never reads its response: a few thousand of those would lock everybody else out.
 """
 
 from __future__ import annotations
@@ -14,72 +14,66 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hourtally.server.app import MAX_HEADER_BYTES, log_request
-from hourtally.server.requests import Refusal
-from hourtally.server.responses import refused
+from hourtally.server.requests import HttpError
+from hourtally.server.responses import error_response
 
-# A request has to be complete so long after the connection is made or the last answer.
+# A request must be complete this long after the connection was made or the last response sent.
 REQUEST_SECONDS = 10.0
-# An answer has to be taken at this rate at least, looked at every so many seconds.
-ANSWER_SECONDS = 10.0
-LEAST_BYTES_TAKEN = 10_240
+# A client must read at least so many bytes of its response in every period of so many seconds.
+RESPONSE_SECONDS = 10.0
+MIN_RESPONSE_BYTES = 10_240
 
 
-class Connection(H11Protocol):
-    """One connection of a client, with limits to how long it may keep us waiting."""
+class TimeLimitedConnection(H11Protocol):
+    """One client's connection, dropped if the client is too slow."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The client may send its first request."""
+        """Start waiting for the first request."""
         super().connection_made(transport)
-        self._our_turn_ended = self.loop.time()
-        self._seen: tuple[float, int] | None = None
+        self._waiting_since = self.loop.time()
+        self._period: tuple[float, int] | None = None
 
     def on_response_complete(self) -> None:
-        """The answer is on its way; the client may send its next request."""
-        self._our_turn_ended = self.loop.time()
-        self._seen = None
+        """Start waiting for the next request; the response may still be in the send buffer."""
+        self._waiting_since = self.loop.time()
+        self._period = None
         super().on_response_complete()
 
     def close_if_slow(self, now: float) -> None:
-        """Drop a client that has kept us waiting too long; to be called about every second."""
+        """Drop the connection if the client is too slow; to be called about once a second."""
         unsent = self.transport.get_write_buffer_size()
         if unsent:
-            seen_at, seen = self._seen or (now, unsent)
-            if now - seen_at < ANSWER_SECONDS:
-                self._seen = (seen_at, seen)
-            elif seen - unsent < LEAST_BYTES_TAKEN:
+            started, unsent_at_start = self._period or (now, unsent)
+            if now - started < RESPONSE_SECONDS:
+                self._period = (started, unsent_at_start)
+            elif unsent_at_start - unsent < MIN_RESPONSE_BYTES:
                 self.transport.abort()
             else:
-                self._seen = (now, unsent)
-        elif self._is_our_turn():
-            self._seen = None
-        elif now - self._our_turn_ended > REQUEST_SECONDS:
+                self._period = (now, unsent)
+        elif self._is_responding():
+            self._period = None
+        elif now - self._waiting_since > REQUEST_SECONDS:
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Answer what is no HTTP, or has a head without an end, and close."""
-        if self._is_our_turn():
-            # The application's answer to the request before would now come too late.
+        """Reject what is not HTTP, or whose head never ends, and close."""
+        if self._is_responding():
+            # The application's response to the previous request would come too late now.
             self.cycle.disconnected = True
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            message = (
-                "This is no request of HTTP/1.1, or one whose head has over "
-                f"{MAX_HEADER_BYTES} bytes."
-            )
-            answer = refused(Refusal(400, "bad_request", message), (b"connection", b"close"))
+            message = f"Not an HTTP/1.1 request, or its head is over {MAX_HEADER_BYTES} bytes."
+            error = HttpError(400, "bad_request", message)
+            response = error_response(error, (b"connection", b"close"))
             for event in (
-                h11.Response(status_code=400, headers=answer.headers, reason=b"Bad Request"),
-                h11.Data(data=answer.body),
+                h11.Response(status_code=400, headers=response.headers, reason=b"Bad Request"),
+                h11.Data(data=response.body),
                 h11.EndOfMessage(),
             ):
-                self.transport.write(_some(self.conn.send(event)))
-            log_request("-", b"-", 400, len(answer.body), time.perf_counter(), None)
+                self.transport.write(self.conn.send(event) or b"")
+            log_request("-", b"-", 400, len(response.body), time.perf_counter(), None)
         self.transport.close()
 
-    def _is_our_turn(self) -> bool:
-        """Whether a request is being answered."""
+    def _is_responding(self) -> bool:
+        """Whether the application is working on a response."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete
-
-
-def _some(data: bytes | None) -> bytes:
-    return data or b""

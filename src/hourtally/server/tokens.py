@@ -1,11 +1,11 @@
-"""The tokens file: who a bearer token lets in as which customer.
+"""The tokens file: which bearer token belongs to which customer.
 
-One JSON object a line, one line a token:
+One JSON object per line, one line per token:
 
     {"customer": "acme", "sha256": "5e88…", "created": "2026-11-22T13:00:00Z"}
 
-Only the SHA-256 of a token is there, so whoever reads the file can use none of them. Tokens
-have 256 bits of chance, which is why a plain digest is enough: there is nothing to guess.
+It stores the SHA-256 of a token only, so reading the file gives no access. Tokens are 256 random
+bits, which cannot be guessed, so a plain hash without salt or stretching is enough.
 """
 
 from __future__ import annotations
@@ -27,18 +27,17 @@ from hourtally.store.locking import locked_folder
 
 _FILE_MODE = 0o600
 _RANDOM_BYTES = 32
-# Recognised by whoever looks for secrets that were published by mistake.
+# Lets secret scanners recognise a leaked token.
 _PREFIX = "hourtally_"
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-# No control character, and no half of a surrogate pair, which is what an argument that is not
-# UTF-8 comes as.
+# No control characters, and no lone surrogates, which stand for arguments that are not UTF-8.
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _MAX_CUSTOMER_BYTES = 256
 _INDEXED_DIGITS = 16
 
 
 class Token(NamedTuple):
-    """A token that counts: whose, its SHA-256 in hex, when it was made ("" if not said)."""
+    """A valid token: its customer, its SHA-256 in hex, when it was created ("" if unknown)."""
 
     customer: str
     sha256: str
@@ -46,10 +45,10 @@ class Token(NamedTuple):
 
 
 class TokensFile:
-    """The tokens that count now: the file is read again whenever it has changed.
+    """The tokens that are valid now: the file is read again whenever it has changed.
 
-    While it cannot be read, nobody is let in: a token that was taken back must not live on
-    because of a slip in the line above it.
+    While it cannot be read every token is rejected: a revoked token must not stay valid because
+    of a typo in the line above it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,24 +58,24 @@ class TokensFile:
         self._by_start: dict[str, list[Token]] = {}
 
     def customer_of(self, token: bytes) -> str | None:
-        """The customer that a token lets in; None where it lets in nobody.
+        """The customer of a token; None if the token is invalid.
 
         Raises:
             TokensError: the file cannot be read or a line of it is wrong.
         """
-        self._follow()
+        self._reload()
         if self._problem is not None:
             raise TokensError(self._problem)
         digest = hashlib.sha256(token).hexdigest()
-        # Nobody can steer the digest of what they present, so what the search takes tells them
-        # nothing; that two digests are the same is found in a time that depends on neither.
+        # A client cannot choose the digest of its token, so the time of the lookup reveals
+        # nothing; the whole digests are compared in constant time.
         for known in self._by_start.get(digest[:_INDEXED_DIGITS], ()):
             if hmac.compare_digest(known.sha256, digest):
                 return known.customer
         return None
 
-    def _follow(self) -> None:
-        """Read the file if it is not the one read last."""
+    def _reload(self) -> None:
+        """Read the file again if it has changed."""
         state: tuple[int, ...] = ()
         with suppress(OSError):
             status = self._path.stat()
@@ -96,23 +95,23 @@ class TokensFile:
 
 
 def read_tokens(path: Path) -> list[Token]:
-    """The tokens of a file, in its order.
+    """The tokens of a file, in file order.
 
     Raises:
-        TokensError: it cannot be read, or a line is not of its form; names the line.
+        TokensError: the file cannot be read, or a line is malformed; names the line.
     """
     return [token for _, token in _parsed(path, _read_lines(path))]
 
 
 def add_token(path: Path, customer: str, now_ms: int) -> str:
-    """Make a token for a customer; only its digest is kept, in the file, made if need be.
+    """Create a token and add its SHA-256 to the file, which is created if needed.
 
     Returns:
-        The token, which nobody can find out again.
+        The token, which is stored nowhere.
 
     Raises:
-        WrongUse: there is no such customer id.
-        TokensError: the file is wrong as it is.
+        WrongUse: the customer id is invalid.
+        TokensError: the file has a malformed line.
     """
     check_customer(customer)
     token = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
@@ -124,26 +123,29 @@ def add_token(path: Path, customer: str, now_ms: int) -> str:
 
 
 def remove_token(path: Path, sha256_start: str) -> Token:
-    """Take a token back.
+    """Revoke a token.
 
     Args:
-        path: of the tokens file.
-        sha256_start: enough of its digest to tell it from the others.
+        path: the tokens file.
+        sha256_start: enough of its SHA-256 to tell it from the others.
 
     Raises:
-        WrongUse: the digests of several tokens begin so.
-        NotFound: the digest of none begins so.
-        TokensError: the file is wrong as it is.
+        WrongUse: several tokens match.
+        NotFound: no token matches.
+        TokensError: the file has a malformed line.
     """
     removed: list[Token] = []
 
     def without(lines: list[str]) -> list[str]:
         found = [(i, t) for i, t in _parsed(path, lines) if t.sha256.startswith(sha256_start)]
         if not found:
-            message = f"{path}: no token has a digest that begins with {sha256_start!r}"
+            message = f"{path}: no token has a SHA-256 that starts with {sha256_start!r}"
             raise NotFound(message)
         if len(found) > 1 or not sha256_start:
-            message = f"{len(found)} tokens have a digest that begins with {sha256_start!r}"
+            message = (
+                f"{len(found)} tokens have a SHA-256 that starts with {sha256_start!r}; "
+                "give more digits"
+            )
             raise WrongUse(message)
         [(index, token)] = found
         removed.append(token)
@@ -154,21 +156,21 @@ def remove_token(path: Path, sha256_start: str) -> Token:
 
 
 def check_customer(customer: str) -> None:
-    """Refuse what cannot be the id of a customer (contract, section 2).
+    """Check a customer id (contract, section 2).
 
     Raises:
         WrongUse: it is not 1 to 256 bytes of UTF-8, or has control characters.
     """
     if not _ID.fullmatch(customer) or len(customer.encode()) > _MAX_CUSTOMER_BYTES:
         message = (
-            f"{customer!r} is no id of a customer: 1 to {_MAX_CUSTOMER_BYTES} bytes of UTF-8 "
+            f"{customer!r} is not a customer id: use 1 to {_MAX_CUSTOMER_BYTES} bytes of UTF-8 "
             "without control characters"
         )
         raise WrongUse(message)
 
 
 def _edit(path: Path, change: Callable[[list[str]], list[str]], *, may_be_new: bool) -> None:
-    """Replace the lines of the file by others; one process at a time."""
+    """Replace the lines of the file; one process at a time."""
     with (
         storage_faults(path, "writing the tokens file", "another file"),
         locked_folder(path.absolute().parent),
@@ -183,7 +185,7 @@ def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
-        message = f"{path}: there is no such tokens file; `hourtally tokens add` makes it"
+        message = f"{path}: no such tokens file; create it with `hourtally tokens add`"
         raise TokensError(message) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
@@ -199,11 +201,10 @@ def _parsed(path: Path, lines: list[str]) -> list[tuple[int, Token]]:
             continue
         token = _parse(line)
         if token is None or token.sha256 in found:
-            fault = "is not of the form" if token is None else "has the digest of an earlier line"
+            problem = "is malformed" if token is None else "repeats the SHA-256 of an earlier line"
             message = (
-                f"{path}: line {index + 1} {fault}: it must be "
-                '{"customer": "<id>", "sha256": "<64 hex digits of a token>", "created": "<when>"} '
-                "with a digest of its own; nobody is let in until it is"
+                f"{path}: line {index + 1} {problem}; every token is rejected until it is fixed. "
+                'Expected {"customer": "<id>", "sha256": "<64 hex digits>", "created": "<when>"}'
             )
             raise TokensError(message)
         found[token.sha256] = (index, token)

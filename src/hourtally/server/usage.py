@@ -1,7 +1,7 @@
-"""Views and lists of published hours, over the reading module.
+"""Views and lists of published hours, cached by revision.
 
-Which revision of an hour is the newest is looked up for every answer, in the hour's folder: 3 µs.
-All that follows from a revision is kept, because a revision never changes.
+Every request looks up the current revision of its hour in the hour's folder, which takes 3 µs.
+What follows from a revision is cached, because a revision never changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
-# What reading imports when it comes to it: here, so that the first request need not wait 0.1 s.
+# The published reader imports it on first use; importing it here saves the first request 0.1 s.
 import pyarrow.parquet  # noqa: F401
 from cachetools import LRUCache
 
@@ -24,28 +24,27 @@ from hourtally.errors import WrongUse
 from hourtally.model.hours import Hour, format_instant
 from hourtally.published.reader import read_customers, read_document
 from hourtally.published.views import view, zero_document
-from hourtally.server.requests import Filters, ListRequest, Refusal, ViewRequest, cursor_after
-from hourtally.server.responses import Answer, etag_of, found
+from hourtally.server.requests import Filters, HttpError, ListRequest, ViewRequest, cursor_after
+from hourtally.server.responses import Response, customer_response, etag_of
 from hourtally.store.durable import storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
 
-# 5,000 manifests of 2 KB, views of 64 MiB together, 50,000 lines of lists of 0.5 KB.
-_CACHED_HOURS = 5_000
+# 5,000 manifests of 2 KB, 64 MiB of views, 50,000 list items of 0.5 KB.
+_CACHED_REVISIONS = 5_000
 _CACHED_VIEW_BYTES = 64 << 20
-_CACHED_LINES = 50_000
-# What an answer takes beside its body.
-_ANSWER_BYTES = 1_024
+_CACHED_LIST_ITEMS = 50_000
+# The memory of a cached response besides its body.
+_RESPONSE_OVERHEAD_BYTES = 1_024
 
-_PAAS = b',"paasUsage":{"price":'
-_BYOC = b',"byocUsage":'
-
+_PAAS_PRICE = b',"paasUsage":{"price":'
+_BYOC_USAGE = b',"byocUsage":'
 
 Value = TypeVar("Value")
 
 
-class _Newest(NamedTuple):
-    """An hour's newest revision. names: what was in its folder when it was read."""
+class _Revision(NamedTuple):
+    """The current revision of an hour. names: the entries of its folder when it was read."""
 
     folder: str
     names: list[str]
@@ -53,135 +52,135 @@ class _Newest(NamedTuple):
     key: str
 
 
-class Usage:
-    """The published hours of a home. Several threads may ask at a time."""
+class PublishedUsage:
+    """The published hours of a home; safe to share between threads."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._newest: LRUCache[Hashable, _Newest] = LRUCache(_CACHED_HOURS)
-        self._views: LRUCache[Hashable, Answer] = LRUCache(_CACHED_VIEW_BYTES, _answer_bytes)
-        self._lines: LRUCache[Hashable, bytes] = LRUCache(_CACHED_LINES)
-        # The caches of cachetools are not safe to share between threads by themselves.
+        self._revisions: LRUCache[Hashable, _Revision] = LRUCache(_CACHED_REVISIONS)
+        self._views: LRUCache[Hashable, Response] = LRUCache(_CACHED_VIEW_BYTES, _size)
+        self._list_items: LRUCache[Hashable, bytes] = LRUCache(_CACHED_LIST_ITEMS)
+        # cachetools leaves locking to its users.
         self._lock = Lock()
 
-    def cached_view(self, customer: str, asked: ViewRequest) -> Answer | None:
-        """The view, if it takes no time: it was asked for before, of the same revision."""
-        newest = self._cached(self._newest, asked.timestamp)
-        if newest is None or _names(newest.folder) != newest.names:
+    def cached_view(self, customer: str, request: ViewRequest) -> Response | None:
+        """The view if it is cached and current: 3 µs, so it may run in the event loop."""
+        revision = self._cached(self._revisions, request.timestamp)
+        if revision is None or _names(revision.folder) != revision.names:
             return None
-        return self._cached(self._views, (newest.key, customer, asked.filters))
+        return self._cached(self._views, (revision.key, customer, request.filters))
 
-    def view(self, customer: str, asked: ViewRequest) -> Answer:
+    def view(self, customer: str, request: ViewRequest) -> Response:
         """The canonical bytes of a customer's view of an hour.
 
         Raises:
-            Refusal: the hour is not published.
-            Damaged: what was published is not there as it was.
+            HttpError: the hour is not published.
+            Damaged: a published file is missing or has changed.
         """
-        newest = self._find(asked.timestamp)
-        if newest is None:
+        revision = self._current_revision(request.timestamp)
+        if revision is None:
             message = (
-                f"The hour {asked.timestamp} is not published: it is not over yet, was never "
+                f"Hour {request.timestamp} is not published: it is not over yet, was never "
                 "built, or is not the start of a UTC hour."
             )
-            raise Refusal(404, "hour_not_found", message)
-        digest = _digest(newest.manifest, customer)
-        body = _view(newest.manifest, customer, asked.filters)
-        # The version, because another one might write another view of the same document.
-        etag = etag_of(__version__.encode(), digest, json.dumps(asked.filters).encode())
-        answer = found(body, etag)
-        key = (newest.key, customer, asked.filters)
-        self._cache(self._views, key, answer)
-        return answer
+            raise HttpError(404, "hour_not_found", message)
+        digest = _document_digest(revision.manifest, customer)
+        body = _view(revision.manifest, customer, request.filters)
+        # The version is part of the ETag, because another version may render views differently.
+        etag = etag_of(__version__.encode(), digest, json.dumps(request.filters).encode())
+        response = customer_response(body, etag)
+        self._cache(self._views, (revision.key, customer, request.filters), response)
+        return response
 
-    def list(self, customer: str, asked: ListRequest) -> Answer:
-        """A page of hours with the prices that their views have, newest first.
+    def list(self, customer: str, request: ListRequest) -> Response:
+        """A page of hours, newest first, with the same prices as their views.
 
         Raises:
             Damaged: as `view`.
         """
         page: list[tuple[int, bytes]] = []
         is_last = True
-        for newest in self._newest_first(asked):
-            if len(page) == asked.per_page:
+        for revision in self._newest_first(request):
+            if len(page) == request.per_page:
                 is_last = False
                 break
-            line = self._line(newest, customer, asked.filters)
-            page.append((newest.manifest.hour.timestamp, line))
+            item = self._list_item(revision, customer, request.filters)
+            page.append((revision.manifest.hour.timestamp, item))
         pagination: dict[str, object] = {"hasNextPage": not is_last, "count": len(page)}
         if not is_last:
             pagination["cursor"] = cursor_after(page[-1][0])
         body = b'{"data":{"usage":[%b]},"pagination":%b}' % (
-            b",".join(line for _, line in page),
+            b",".join(item for _, item in page),
             json.dumps(pagination, separators=(",", ":")).encode(),
         )
-        return found(body, etag_of(body))
+        return customer_response(body, etag_of(body))
 
-    def _newest_first(self, asked: ListRequest) -> Iterator[_Newest]:
-        """The newest revisions of the hours asked for."""
-        first = "" if asked.start is None else format_instant(asked.start * 1_000)
-        ends = [format_instant(b * 1_000) for b in (asked.end, asked.before) if b is not None]
+    def _newest_first(self, request: ListRequest) -> Iterator[_Revision]:
+        """The current revisions of the requested hours."""
+        start = "" if request.start is None else format_instant(request.start * 1_000)
+        ends = [format_instant(b * 1_000) for b in (request.end, request.before) if b is not None]
         with storage_faults(self._home.hours, "reading"):
             names = _names(str(self._home.hours))
         # Instants sort as text: years have four digits.
-        starts = {f"{name}:00:00Z": name for name in names}
-        inside = (one for one in starts if one >= first and all(one < end for end in ends))
-        for start in sorted(inside, reverse=True):
-            hour = _hour(starts[start])
-            newest = None if hour is None else self._find(hour.timestamp)
-            if newest is not None:
-                yield newest
+        names_by_instant = {f"{name}:00:00Z": name for name in names}
+        instants = [i for i in names_by_instant if i >= start and all(i < end for end in ends)]
+        for instant in sorted(instants, reverse=True):
+            hour = _hour(names_by_instant[instant])
+            revision = None if hour is None else self._current_revision(hour.timestamp)
+            if revision is not None:
+                yield revision
 
-    def _line(self, newest: _Newest, customer: str, filters: Filters) -> bytes:
-        key = (newest.key, customer, filters)
-        line = self._cached(self._lines, key)
-        if line is None:
-            shown = _view(newest.manifest, customer, filters)
-            start = shown.index(_PAAS)
-            price = shown[start : shown.index(b"}", start) + 1]
-            byoc = shown[shown.rindex(_BYOC) : -len(b"}}")]
-            line = b'{"timestamp":%d%b}%b}' % (newest.manifest.hour.timestamp, price, byoc)
-            self._cache(self._lines, key, line)
-        return line
+    def _list_item(self, revision: _Revision, customer: str, filters: Filters) -> bytes:
+        """An hour of a list: its view without teams, cut out of the view's bytes."""
+        key = (revision.key, customer, filters)
+        item = self._cached(self._list_items, key)
+        if item is None:
+            body = _view(revision.manifest, customer, filters)
+            start = body.index(_PAAS_PRICE)
+            price = body[start : body.index(b"}", start) + 1]
+            byoc = body[body.rindex(_BYOC_USAGE) : -len(b"}}")]
+            item = b'{"timestamp":%d%b}%b}' % (revision.manifest.hour.timestamp, price, byoc)
+            self._cache(self._list_items, key, item)
+        return item
 
-    def _find(self, timestamp: int) -> _Newest | None:
-        """The newest revision of an hour; None where there is no such hour or none of it."""
-        newest = self._cached(self._newest, timestamp)
-        if newest is None:
+    def _current_revision(self, timestamp: int) -> _Revision | None:
+        """The current revision of an hour; None if it is not an hour or not published."""
+        cached = self._cached(self._revisions, timestamp)
+        if cached is None:
             try:
                 hour = Hour(timestamp)
                 folder = str(self._home.hour(hour))
             except (WrongUse, OverflowError):
                 return None
         else:
-            hour, folder = newest.manifest.hour, newest.folder
+            hour, folder = cached.manifest.hour, cached.folder
         with storage_faults(Path(folder), "reading"):
             names = _names(folder)
-        if newest is not None and names == newest.names:
-            return newest
-        # Read after the names: a revision that came between them is found by the next answer.
+        if cached is not None and names == cached.names:
+            return cached
+        # Read after the names: the next request finds a revision published in between.
         manifest = current_manifest(self._home, hour) if names else None
         if manifest is None:
             return None
         # The rest of a manifest may be a thousand conflicts.
         record = {name: manifest.record[name] for name in ("folder", "files")}
-        newest = _Newest(folder, names, replace(manifest, record=record), str(manifest.folder))
-        self._cache(self._newest, timestamp, newest)
-        return newest
+        revision = _Revision(folder, names, replace(manifest, record=record), str(manifest.folder))
+        self._cache(self._revisions, timestamp, revision)
+        return revision
 
     def _cached(self, cache: LRUCache[Hashable, Value], key: Hashable) -> Value | None:
         with self._lock:
             return cache.get(key)
 
     def _cache(self, cache: LRUCache[Hashable, Value], key: Hashable, value: Value) -> None:
-        # A value larger than the whole cache is not cached.
+        # cachetools raises ValueError for a value larger than the whole cache: do not cache it.
         with self._lock, suppress(ValueError):
             cache[key] = value
 
 
-def _answer_bytes(answer: Answer) -> int:
-    """The room that an answer takes in the cache."""
-    return len(answer.body) + _ANSWER_BYTES
+def _size(response: Response) -> int:
+    """The bytes that a response takes in the cache."""
+    return len(response.body) + _RESPONSE_OVERHEAD_BYTES
 
 
 def _names(folder: str) -> list[str]:
@@ -193,7 +192,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _hour(name: str) -> Hour | None:
-    """The hour of a folder; None where it is not the folder of one."""
+    """The hour of a folder; None if its name is not an hour's."""
     try:
         hour = Hour.parse(name)
         # Unix seconds are parsed too, of any year.
@@ -203,8 +202,8 @@ def _hour(name: str) -> Hour | None:
     return hour if is_name else None
 
 
-def _digest(manifest: Manifest, customer: str) -> bytes:
-    """What tells the customer's document from every other one."""
+def _document_digest(manifest: Manifest, customer: str) -> bytes:
+    """A digest of the customer's whole document, from the index."""
     customers = read_customers(manifest)
     row = customers.find(customer)
     if row is None:

@@ -1,4 +1,4 @@
-"""Clients that mean no good: malformed, huge, slow, many, or after what is another's."""
+"""Hostile clients: malformed, huge, slow or many requests, and attempts at others' data."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from tests.torture.hostile.mutations import mutated
 HOURS = (1795341600, 1795345200, 1795348800, 1795352400)
 LIST = "/v1/billing/usage"
 VIEW = f"{LIST}/{HOURS[0]}"
-# Some of them alike but for case, normalisation, or what a path or a pattern would make of them.
+# Some differ only in case or normalisation, or mean something in a path or a pattern.
 CUSTOMERS = ("acme", "Acme", "acme/web", "..", "%61cme", "é", "e\u0301", "*")
-# Seconds after which the server of these tests drops who keeps it waiting.
-PATIENCE = 1.0
+# The server of these tests drops slow clients after one second instead of ten.
 IMPATIENT = (
-    "from hourtally.server import connections",
-    f"connections.REQUEST_SECONDS = connections.ANSWER_SECONDS = {PATIENCE}",
+    "from hourtally.server import slow_clients",
+    "slow_clients.REQUEST_SECONDS = slow_clients.RESPONSE_SECONDS = 1.0",
 )
 
 
 class Customer(NamedTuple):
-    """number: told from all other customers by it. secret: what only its documents hold."""
+    """number: unique to it. secret: text that only its documents contain."""
 
     number: int
     token: str
@@ -88,10 +87,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield Fleet(served, customers)
 
 
-def asks_at_random(fleet: Fleet, seed: int, count: int) -> None:
-    """Requests of all customers over one connection; each is answered with its own and no other's.
+def send_random_requests(fleet: Fleet, seed: int, count: int) -> None:
+    """Requests of all customers over one connection; each must get its own data only.
 
-    They come with ETags, cursors and filters that were given to another, or to nobody.
+    They carry ETags, cursors and filters that were issued to another customer, or to nobody.
     """
     chance = random.Random(seed)
     etags = ["*x", '""', 'W/"a"']
@@ -110,20 +109,20 @@ def asks_at_random(fleet: Fleet, seed: int, count: int) -> None:
             headers = {"Authorization": f"Bearer {me.token}"}
             if chance.random() < 0.5:
                 headers["If-None-Match"] = chance.choice(etags)
-            answer = client.get(path + query, headers=headers)
-            if answer.status_code == 304:
-                # Whoever it was given to first, it is that of the bytes that I would see.
+            response = client.get(path + query, headers=headers)
+            if response.status_code == 304:
+                # Whoever got this ETag first: it is the one of my own bytes.
                 own = client.get(path + query, headers={"Authorization": f"Bearer {me.token}"})
                 assert own.headers["etag"] == headers["If-None-Match"]
-                assert answer.content == b""
-                answer = own
-            assert answer.status_code in {200, 400}
+                assert response.content == b""
+                response = own
+            assert response.status_code in {200, 400}
             others = (secret for _, _, secret in fleet.customers if secret != me.secret)
-            assert not any(secret.encode() in answer.content for secret in others)
-            if answer.status_code == 400:
+            assert not any(secret.encode() in response.content for secret in others)
+            if response.status_code == 400:
                 continue
-            body = answer.json()
-            etags.append(answer.headers["etag"])
+            body = response.json()
+            etags.append(response.headers["etag"])
             if path.endswith("usage"):
                 cursors.append(body["pagination"].get("cursor", "x"))
                 lines = body["data"]["usage"]
@@ -135,17 +134,17 @@ def asks_at_random(fleet: Fleet, seed: int, count: int) -> None:
                 assert total == (0 if nothing else cents_of(hour, me.number))
 
 
-def test_no_customers_document_ever_leaves_to_another(fleet: Fleet, long: bool) -> None:
+def test_no_customer_ever_sees_another_customers_document(fleet: Fleet, long: bool) -> None:
     threads = 4
     count = 5_000 if long else 60
     with ThreadPoolExecutor(threads) as pool:
-        tasks = [pool.submit(asks_at_random, fleet, seed, count) for seed in range(threads)]
+        tasks = [pool.submit(send_random_requests, fleet, seed, count) for seed in range(threads)]
         for task in tasks:
             task.result()
 
 
 @pytest.mark.parametrize("how", ["cut", "longer", "other case", "digest", "spaces", "percent"])
-def test_what_is_nearly_a_token_lets_nobody_in(fleet: Fleet, how: str) -> None:
+def test_an_almost_right_token_is_rejected(fleet: Fleet, how: str) -> None:
     token = fleet.customers[0].token
     near = {
         "cut": token[:-1],
@@ -165,10 +164,10 @@ def head(target: str | bytes, token: str | None = None, *more: str) -> bytes:
     return b"GET " + raw + b" HTTP/1.1\r\n" + "".join(f"{line}\r\n" for line in lines).encode()
 
 
-def asked_raw(served: Served, request: bytes, *, then_silent: bool = False) -> bytes:
-    """What comes back, until the server closes or drops the connection.
+def send_raw(served: Served, request: bytes, *, then_silent: bool = False) -> bytes:
+    """All bytes until the server closes or drops the connection.
 
-    Who is `then_silent` says that nothing more will come, which ends what is not complete.
+    `then_silent` closes the sending side, so an incomplete request ends.
     """
     with (
         socket.create_connection(served.address, timeout=WAIT_SECONDS) as client,
@@ -181,11 +180,11 @@ def asked_raw(served: Served, request: bytes, *, then_silent: bool = False) -> b
     return b""
 
 
-def statuses(answers: bytes) -> list[int]:
-    return [int(part.split(b" ", 1)[0]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+def statuses(responses: bytes) -> list[int]:
+    return [int(part.split(b" ", 1)[0]) for part in responses.split(b"HTTP/1.1 ")[1:]]
 
 
-def assert_still_answers(fleet: Fleet) -> None:
+def assert_still_responds(fleet: Fleet) -> None:
     me = fleet.customers[0]
     assert me.secret in fleet.served.get(VIEW + "?teamId=web", me.token).text
 
@@ -211,24 +210,24 @@ def assert_still_answers(fleet: Fleet) -> None:
         f"{LIST}/{HOURS[0]}#fragment",
     ],
 )
-def test_a_path_that_is_none_finds_nothing(fleet: Fleet, target: str) -> None:
+def test_a_malformed_path_finds_nothing(fleet: Fleet, target: str) -> None:
     me = fleet.customers[0]
-    answer = asked_raw(fleet.served, head(target, me.token, "Connection: close") + b"\r\n")
-    [status] = statuses(answer)
-    # A team that is called so has nothing in it.
-    assert status in {400, 404} or b'"teams":[]' in answer or b'"total":0,' in answer
-    assert b"root:" not in answer
-    assert b"sha256" not in answer
-    assert me.secret.encode() not in answer
+    response = send_raw(fleet.served, head(target, me.token, "Connection: close") + b"\r\n")
+    [status] = statuses(response)
+    # It may be taken for a team that has no usage.
+    assert status in {400, 404} or b'"teams":[]' in response or b'"total":0,' in response
+    assert b"root:" not in response
+    assert b"sha256" not in response
+    assert me.secret.encode() not in response
 
 
-def test_a_target_with_raw_bytes_is_refused(fleet: Fleet) -> None:
+def test_a_target_with_raw_bytes_is_rejected(fleet: Fleet) -> None:
     token = fleet.customers[0].token
     for raw in (b"\0", b"\xff", b"\x1b[31m", b"\x7f", " \u202e".encode(), b"\n", b"\r"):
         request = head(VIEW.encode() + raw, token) + b"\r\n"
-        answer = asked_raw(fleet.served, request, then_silent=True)
-        assert set(statuses(answer)) <= {400, 404}, raw
-    assert_still_answers(fleet)
+        response = send_raw(fleet.served, request, then_silent=True)
+        assert set(statuses(response)) <= {400, 404}, raw
+    assert_still_responds(fleet)
 
 
 @pytest.mark.parametrize(
@@ -253,37 +252,35 @@ def test_a_target_with_raw_bytes_is_refused(fleet: Fleet) -> None:
     ],
     ids=lambda lines: " + ".join(lines)[:50],
 )
-def test_of_a_request_within_another_ones_body_nothing_is_answered(
-    fleet: Fleet, lines: list[str]
-) -> None:
+def test_a_request_smuggled_in_a_body_is_never_answered(fleet: Fleet, lines: list[str]) -> None:
     me, other = fleet.customers[:2]
-    # To whoever reads the first head otherwise, this is a second request, of another customer.
+    # A server that misreads the first head takes this for a second request, of another customer.
     smuggled = b"0\r\n\r\n" + head(VIEW, other.token, "Connection: close") + b"\r\n"
-    answer = asked_raw(fleet.served, head(VIEW, me.token, *lines) + b"\r\n" + smuggled)
-    # Where the first head is a good one, what follows is no request, but bytes after one.
-    assert statuses(answer) in ([400], [401], [200], [200, 400], [401, 400])
-    assert other.secret.encode() not in answer
-    assert_still_answers(fleet)
+    response = send_raw(fleet.served, head(VIEW, me.token, *lines) + b"\r\n" + smuggled)
+    # If the first head is valid, the rest is not a request but stray bytes.
+    assert statuses(response) in ([400], [401], [200], [200, 400], [401, 400])
+    assert other.secret.encode() not in response
+    assert_still_responds(fleet)
 
 
-def test_what_follows_a_chunked_body_is_a_request_of_its_own(fleet: Fleet) -> None:
+def test_a_chunked_body_is_followed_by_the_next_request(fleet: Fleet) -> None:
     me, other = fleet.customers[:2]
     first = head(VIEW, me.token, "Transfer-Encoding: chunked") + b"\r\n0\r\n\r\n"
     second = head(VIEW + "?teamId=web", other.token, "Connection: close") + b"\r\n"
-    answers = asked_raw(fleet.served, first + second).split(b"HTTP/1.1 ")[1:]
-    assert [answer[:3] for answer in answers] == [b"200", b"200"]
-    assert other.secret.encode() not in answers[0]
-    assert other.secret.encode() in answers[1]
+    responses = send_raw(fleet.served, first + second).split(b"HTTP/1.1 ")[1:]
+    assert [response[:3] for response in responses] == [b"200", b"200"]
+    assert other.secret.encode() not in responses[0]
+    assert other.secret.encode() in responses[1]
 
 
-def test_a_body_of_a_get_is_read_over_and_is_no_request(fleet: Fleet) -> None:
+def test_the_body_of_a_get_is_skipped_and_is_not_a_request(fleet: Fleet) -> None:
     me, other = fleet.customers[:2]
     inner = head(VIEW, other.token) + b"\r\n"
     request = head(VIEW, me.token, f"Content-Length: {len(inner)}") + b"\r\n" + inner
-    answer = asked_raw(fleet.served, request + head(LIST, me.token, "Connection: close") + b"\r\n")
-    # It may also close, as the body of the first one was of no interest.
-    assert statuses(answer) in ([200], [200, 200])
-    assert other.secret.encode() not in answer
+    response = send_raw(fleet.served, request + head(LIST, me.token, "Connection: close") + b"\r\n")
+    # It may also close the connection after a request with a body.
+    assert statuses(response) in ([200], [200, 200])
+    assert other.secret.encode() not in response
 
 
 @pytest.mark.parametrize(
@@ -309,26 +306,26 @@ def test_a_body_of_a_get_is_read_over_and_is_no_request(fleet: Fleet) -> None:
         *("zeros", "TLS", "HTTP/2", "HTTP/9.9", "no target", "no host"),
     ],
 )
-def test_a_head_that_is_huge_or_none_is_refused_at_once(fleet: Fleet, request_head: bytes) -> None:
-    answer = asked_raw(fleet.served, request_head)
-    assert set(statuses(answer)) <= {400, 401, 404, 414, 431, 505}
-    assert_still_answers(fleet)
+def test_a_huge_or_malformed_head_is_rejected_at_once(fleet: Fleet, request_head: bytes) -> None:
+    response = send_raw(fleet.served, request_head)
+    assert set(statuses(response)) <= {400, 401, 404, 414, 431, 505}
+    assert_still_responds(fleet)
 
 
-def test_any_bytes_leave_the_server_answering(fleet: Fleet, long: bool) -> None:
+def test_the_server_survives_any_bytes(fleet: Fleet, long: bool) -> None:
     me = fleet.customers[0]
     seed = head(f"{VIEW}?teamId=web&projectId=p", me.token, "If-None-Match: *") + b"\r\n"
     tokens = [b"\r\n", b"\n", b"\0", b"%", b"%ff", b"?", b"&", b"//", b"..", b": ", b"HTTP/1.0"]
     for number in range(5_000 if long else 150):
         request = mutated([seed], tokens, random.Random(number))
-        answer = asked_raw(fleet.served, request, then_silent=True)
-        assert set(statuses(answer)) <= {200, 304, 400, 401, 404, 405, 414, 431, 505}
-        assert not any(other.secret.encode() in answer for other in fleet.customers[1:])
-    assert_still_answers(fleet)
+        response = send_raw(fleet.served, request, then_silent=True)
+        assert set(statuses(response)) <= {200, 304, 400, 401, 404, 405, 414, 431, 505}
+        assert not any(other.secret.encode() in response for other in fleet.customers[1:])
+    assert_still_responds(fleet)
 
 
-def until_dropped(client: socket.socket, trickle: Iterator[bytes]) -> int:
-    """Send a piece now and then until the other side has dropped the connection; how many."""
+def send_until_dropped(client: socket.socket, trickle: Iterator[bytes]) -> int:
+    """Send a piece now and then until the server drops the connection; how many were sent."""
     deadline = time.monotonic() + WAIT_SECONDS
     client.settimeout(0.1)
     for sent, piece in enumerate(trickle):
@@ -344,7 +341,7 @@ def until_dropped(client: socket.socket, trickle: Iterator[bytes]) -> int:
 
 
 @pytest.mark.parametrize("start", [b"", b"GET ", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-def test_who_never_ends_a_request_is_dropped_and_others_are_answered(
+def test_a_client_that_never_ends_its_request_is_dropped_and_others_are_served(
     fleet: Fleet, start: bytes
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -353,18 +350,18 @@ def test_who_never_ends_a_request_is_dropped_and_others_are_answered(
         ]
         for client in clients:
             client.sendall(start)
-        assert_still_answers(fleet)
+        assert_still_responds(fleet)
         trickle = itertools.repeat(b"" if not start else b"a")
-        until_dropped(clients[0], trickle)
+        send_until_dropped(clients[0], trickle)
         for client in clients[1:]:
             client.settimeout(WAIT_SECONDS)
             with contextlib.suppress(ConnectionError):
                 while client.recv(4_096):
                     pass
-        assert_still_answers(fleet)
+        assert_still_responds(fleet)
 
 
-def test_who_never_ends_a_body_is_dropped(fleet: Fleet) -> None:
+def test_a_client_that_never_ends_its_body_is_dropped(fleet: Fleet) -> None:
     me = fleet.customers[0]
     with socket.create_connection(fleet.served.address) as client:
         client.sendall(head(VIEW, me.token, "Content-Length: 1000000") + b"\r\n")
@@ -377,11 +374,11 @@ def test_who_never_ends_a_body_is_dropped(fleet: Fleet) -> None:
                     if client.recv(4_096) == b"":
                         break
         assert time.monotonic() < deadline
-    assert_still_answers(fleet)
+    assert_still_responds(fleet)
 
 
 def sockets_of(served: Served) -> int:
-    """How many sockets the server holds."""
+    """How many sockets the server has open."""
     needs_proc()
     found = 0
     for descriptor in Path(f"/proc/{served.process.pid}/fd").iterdir():
@@ -391,7 +388,7 @@ def sockets_of(served: Served) -> int:
 
 
 def large_teams() -> str:
-    """8,000 teams of a KB and more each."""
+    """8,000 teams of more than 1 KB each."""
     price = '"price":{"total":0,"cpu":0,"memory":0,"storage":0,"gpu":0}'
     resource = f'{{"id":"r","name":"r",{price}}}'
     of_type = f'{{"resourceType":"service",{price},"resources":[{resource}]}}'
@@ -402,7 +399,9 @@ def large_teams() -> str:
     )
 
 
-def test_who_does_not_take_an_answer_is_dropped_and_others_are_answered(tmp_path: Path) -> None:
+def test_a_client_that_does_not_take_an_answer_is_dropped_and_others_are_served(
+    tmp_path: Path,
+) -> None:
     home = Home(tmp_path / "home")
     publish(home, Hour(HOURS[0]), {"acme": document(HOURS[0], teams=large_teams())})
     arguments = ("--customer", "acme")
@@ -415,16 +414,16 @@ def test_who_does_not_take_an_answer_is_dropped_and_others_are_answered(tmp_path
             client.sendall((head(VIEW) + b"\r\n") * 20)
             client.settimeout(WAIT_SECONDS)
             assert client.recv(8) == b"HTTP/1.1"
-            # Nothing more of it is read until the server has given up.
+            # Read nothing more until the server gives up.
             before, deadline = sockets_of(served), time.monotonic() + WAIT_SECONDS
             while sockets_of(served) >= before:
-                assert time.monotonic() < deadline, "who does not read is never dropped"
+                assert time.monotonic() < deadline, "a client that does not read is never dropped"
                 assert served.get(LIST).status_code == 200
             with contextlib.suppress(ConnectionError):
                 assert len(received(client)) < 20 * whole
 
 
-def test_more_connections_than_the_server_may_have_end_and_it_goes_on(tmp_path: Path) -> None:
+def test_the_server_survives_more_connections_than_it_may_open(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     publish(home, Hour(HOURS[0]), {"acme": own_document(HOURS[0], 0)})
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
@@ -435,9 +434,9 @@ def test_more_connections_than_the_server_may_have_end_and_it_goes_on(tmp_path: 
     ):
         for _ in range(200):
             stack.enter_context(socket.create_connection(served.address))
-        # It waits for the idle ones to be dropped, then answers.
-        answer = served.get(f"{VIEW}?teamId=web")
-        assert secret_of(0) in answer.text
-        # It says so, and not more than once a second.
+        # It waits for the idle ones to be dropped, then responds.
+        response = served.get(f"{VIEW}?teamId=web")
+        assert secret_of(0) in response.text
+        # It logs this, at most once a second.
         said = served.log.read_text().count("Too many open files")
         assert 0 < said < 50

@@ -1,4 +1,4 @@
-"""What the server refuses, with which status and id; every error is JSON of one shape."""
+"""HTTP errors: status, id and the JSON shape that all of them share."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def served(tmp_path_factory: pytest.TempPathFactory, token: str) -> Iterator[Ser
         yield served
 
 
-def error_of(answer: httpx.Response) -> tuple[int, str]:
-    """Status and id of an error, whose shape is checked."""
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store"
-    body = answer.json()
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and id of an error; checks its shape."""
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    body = response.json()
     assert list(body) == ["error"]
     assert list(body["error"]) == ["status", "message", "id"]
-    assert body["error"]["status"] == answer.status_code
+    assert body["error"]["status"] == response.status_code
     assert body["error"]["message"]
-    return answer.status_code, body["error"]["id"]
+    return response.status_code, body["error"]["id"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else None,
 )
-def test_a_wrong_request_has_a_status_and_an_id(
+def test_an_invalid_request_gets_its_status_and_id(
     served: Served, token: str, path: str, status: int, id: str
 ) -> None:
     assert error_of(served.get(path, token)) == (status, id)
@@ -116,25 +116,25 @@ def test_a_wrong_request_has_a_status_and_an_id(
         "*",
     ],
 )
-def test_a_path_is_taken_as_it_comes(served: Served, token: str, target: str) -> None:
+def test_dots_and_slashes_in_a_path_are_not_resolved(
+    served: Served, token: str, target: str
+) -> None:
     assert served.status_of(target, token) == 404
 
 
 @pytest.mark.parametrize("target", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "..", "%2F", "%00"])
-def test_no_file_is_named_by_a_timestamp(served: Served, token: str, target: str) -> None:
+def test_a_timestamp_never_names_a_file(served: Served, token: str, target: str) -> None:
     assert served.status_of(f"/v1/billing/usage/{target}", token) == 400
 
 
-def test_a_parameter_that_nobody_knows_is_ignored_and_one_with_a_plus_is_decoded(
-    served: Served, token: str
-) -> None:
+def test_an_unknown_parameter_is_ignored_and_a_plus_is_a_space(served: Served, token: str) -> None:
     plain = served.get(VIEW, token)
 
     assert served.get(f"{VIEW}?per_page=1000&startTime=x&debug", token).content == plain.content
     assert served.get(f"{VIEW}?teamId=a+b", token).json()["data"]["paasUsage"]["teams"] == []
 
 
-def test_an_integer_with_zeros_before_it_is_that_integer(served: Served, token: str) -> None:
+def test_leading_zeros_of_an_integer_are_ignored(served: Served, token: str) -> None:
     assert served.get(f"/v1/billing/usage/00{HOUR}", token).status_code == 200
 
 
@@ -142,38 +142,38 @@ def test_an_integer_with_zeros_before_it_is_that_integer(served: Served, token: 
     "authorization",
     ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}", "Bearer {token}x"],
 )
-def test_without_a_token_that_counts_nothing_is_shown(
+def test_a_missing_or_invalid_token_gets_401(
     served: Served, token: str, authorization: str
 ) -> None:
     for path in (VIEW, LIST, "/v1/billing/usage/abc"):
         headers = {"Authorization": authorization.format(token=token)} if authorization else {}
-        answer = httpx.get(served.url + path, headers=headers)
-        assert error_of(answer) == (401, "unauthorized")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        response = httpx.get(served.url + path, headers=headers)
+        assert error_of(response) == (401, "unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_of_two_tokens_none_counts(served: Served, token: str) -> None:
+def test_two_tokens_in_a_request_get_401(served: Served, token: str) -> None:
     headers = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer other")]
 
     assert error_of(httpx.get(served.url + VIEW, headers=headers)) == (401, "unauthorized")
 
 
-def test_the_scheme_of_a_token_may_be_in_any_case(served: Served, token: str) -> None:
-    answer = httpx.get(served.url + VIEW, headers={"Authorization": f"bEARER {token}"})
+def test_the_bearer_scheme_may_be_in_any_case(served: Served, token: str) -> None:
+    response = httpx.get(served.url + VIEW, headers={"Authorization": f"bEARER {token}"})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
-def test_only_get_and_head_are_methods(served: Served, token: str, method: str) -> None:
+def test_other_methods_than_get_and_head_get_405(served: Served, token: str, method: str) -> None:
     for path in (VIEW, LIST, "/openapi.json"):
         headers = {"Authorization": f"Bearer {token}"}
-        answer = httpx.request(method, served.url + path, headers=headers, content=b"{}")
-        assert error_of(answer) == (405, "method_not_allowed")
-        assert answer.headers["allow"] == "GET, HEAD"
+        response = httpx.request(method, served.url + path, headers=headers, content=b"{}")
+        assert error_of(response) == (405, "method_not_allowed")
+        assert response.headers["allow"] == "GET, HEAD"
 
 
-def test_large_headers_are_refused(served: Served, token: str) -> None:
-    answer = served.get(VIEW, token, x_large="a" * 16_384)
+def test_large_headers_get_431(served: Served, token: str) -> None:
+    response = served.get(VIEW, token, x_large="a" * 16_384)
 
-    assert error_of(answer) == (431, "headers_too_large")
+    assert error_of(response) == (431, "headers_too_large")
