@@ -61,7 +61,7 @@ class TimeLimitedConnection(H11Protocol):
             # The application's response to the previous request would come too late now.
             self.cycle.disconnected = True
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            message = f"Not an HTTP/1.1 request, or its head is over {MAX_HEADER_BYTES} bytes."
+            message = f"Malformed HTTP request, or its head is over {MAX_HEADER_BYTES} bytes."
             error = HttpError(400, "bad_request", message)
             response = error_response(error, (b"connection", b"close"))
             for event in (
