@@ -1,4 +1,7 @@
-"""What holds for the project as a whole: its lock, its layers, its lint exceptions."""
+"""What holds for the project as a whole: its lock, its size, and what a start imports.
+
+Which package may import which is import-linter's to say (`make lint`).
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,30 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hourtally.jobs.sample import NOW_MS, write_sample
 from hourtally.model.hours import format_instant
+from tests.support.command_line import ROOT
 
-ROOT = Path(__file__).parents[2]
+FOLDERS = ["src", "flows", "tests", "docs", "data/sample", ".ci"]
+MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
 
 
-def imported_modules(source: str) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module)
-    return names
+def committed_files() -> list[Path]:
+    """The files of the project, without what installing, running and testing leave behind."""
+    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))
+    top = (path for path in ROOT.iterdir() if path.name != ".git")
+    return [path for path in [*inside, *top] if path.is_file() and "__pycache__" not in path.parts]
+
+
+def functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
 
 
 def test_every_pin_of_the_lock_is_exact_and_has_hashes() -> None:
@@ -46,13 +55,39 @@ def test_the_lock_names_no_address_and_no_path() -> None:
         assert forbidden not in lock
 
 
-def test_the_core_imports_no_prefect() -> None:
-    sources = sorted((ROOT / "src").rglob("*.py"))
+def test_no_file_names_the_address_of_a_package_index() -> None:
+    index = re.compile(r"https?://[^\s\"']*/simple\b|pythonhosted" + r"\.org|index-url[= ]+http")
+    for path in committed_files():
+        found = index.search(path.read_text(errors="replace"))
+        assert not found, f"{path} names {found and found[0]}"
 
-    assert len(sources) > 5
-    for source in sources:
-        for name in imported_modules(source.read_text()):
-            assert name.split(".")[0] != "prefect", f"{source} imports {name}"
+
+def test_the_readme_has_at_most_8_kb() -> None:
+    assert (ROOT / "README.md").stat().st_size <= 8 * 1024
+
+
+def test_a_folder_has_at_most_20_files() -> None:
+    folders = [path for folder in FOLDERS for path in [ROOT / folder, *(ROOT / folder).rglob("*")]]
+    counts = {
+        str(folder.relative_to(ROOT)): sum(path.is_file() for path in folder.iterdir())
+        for folder in folders
+        if folder.is_dir() and folder.name != "__pycache__"
+    }
+    assert {folder: count for folder, count in counts.items() if count > 20} == {}
+
+
+def test_a_module_has_at_most_300_lines() -> None:
+    lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in MODULES}
+    assert {path: count for path, count in lines.items() if count > 300} == {}
+
+
+def test_a_function_has_at_most_70_lines() -> None:
+    lines = {
+        f"{path.relative_to(ROOT)}: {one.name}": (one.end_lineno or one.lineno) - one.lineno + 1
+        for path in MODULES
+        for one in functions(path)
+    }
+    assert {name: count for name, count in lines.items() if count > 70} == {}
 
 
 @pytest.mark.parametrize(
