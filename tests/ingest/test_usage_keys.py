@@ -25,7 +25,6 @@ from hourtally.model.components import QUANTITIES
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.stages.deduplication import decide
-from hourtally.stages.metering import HourInputs, meter
 from tests.support.command_line import documents, hourtally
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.random_events import HOUR as MIDDLE
@@ -34,6 +33,7 @@ from tests.support.homes.damaged_home import golden_home, rewrite_slices
 from tests.support.homes.damaged_home import slices_of as slices_file_of
 from tests.support.homes.golden_hour import HOUR
 from tests.support.ingest.labelled_slices import in_order, write_slices
+from tests.support.ingest.metered_files import HourFiles, meter_files
 
 # What lengths, marks and ends could be taken for.
 _CONFUSING = ("", "-", ":", "1", "1:", "0:", "-0:", "a", "\0", "a\0b", "é", "\U0001f600")
@@ -130,7 +130,8 @@ def test_usage_by_keys_is_usage_by_texts_of_each_hour_by_itself(
         lines = (json.dumps(as_cloud_event(event)).encode() for event in (*events, *again))
         cut.append(slices_of(events_frame(check_line(line, NOW_MS) for line in lines)))
 
-    hours, expected, numbered = [], [], 0
+    hours: list[HourFiles] = []
+    expected, numbered = [], 0
     # Events reach from the hour before to two hours after it.
     for timestamp, of_hour in zip(
         range(MIDDLE - 3_600, MIDDLE + 10_800, 3_600), changes, strict=False
@@ -142,18 +143,18 @@ def test_usage_by_keys_is_usage_by_texts_of_each_hour_by_itself(
             if len(here := slices.filter(hour=timestamp)):
                 paths.append(write_slices(folder / f"{timestamp}-{number}.parquet", here))
                 stored.append(in_order(here)[0])
-        hours.append(HourInputs(Hour(timestamp), paths, periods))
+        hours.append((Hour(timestamp), paths, periods))
         if stored:
             usage = usage_by_texts(connection, pl.concat(stored), periods, timestamp)
             expected.append(usage.with_columns(pl.col("period") + numbered))
         numbered += len(periods)
-    metered = meter(connection, hours)
+    metered = meter_files(connection, *hours)
     assert_frame_equal(
         metered.usage, pl.concat([pl.DataFrame(schema=USAGE), *expected]), check_row_order=False
     )
-    alone = [meter(connection, [hour]) for hour in hours]
-    for together, [by_itself] in zip(metered.counted, (one.counted for one in alone), strict=True):
-        assert (together.slices, together.duplicates) == (by_itself.slices, by_itself.duplicates)
+    alone = [meter_files(connection, hour) for hour in hours]
+    for together, [by_itself] in zip(metered.counts, (one.counts for one in alone), strict=True):
+        assert (together.counted, together.duplicates) == (by_itself.counted, by_itself.duplicates)
         assert_frame_equal(together.conflicts, by_itself.conflicts)
 
 

@@ -15,11 +15,12 @@ from hourtally.ingest.slicing import slices_of
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import SLICES, USAGE
 from hourtally.stages.deduplication import describe_conflicts
-from hourtally.stages.metering import Counted, HourInputs, Metered, meter
+from hourtally.stages.metering import Metered, SliceCounts
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
 from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json
 from tests.support.ingest.labelled_slices import write_slices
+from tests.support.ingest.metered_files import meter_files
 from tests.support.oracle.events import CLUSTER
 
 WHOLE = [(HOUR_START_MS, HOUR_START_MS + 3_600_000)]
@@ -43,12 +44,11 @@ def meter_hour(
     connection: duckdb.DuckDBPyConnection,
     paths: Sequence[Path],
     periods: Sequence[tuple[int, int]] = WHOLE,
-) -> tuple[Metered, Counted]:
+) -> tuple[Metered, SliceCounts]:
     """The middle hour by itself."""
-    hour = HourInputs(Hour.containing(HOUR_START_MS), paths, periods)
-    metered = meter(connection, [hour])
-    [counted] = metered.counted
-    return metered, counted
+    metered = meter_files(connection, (Hour.containing(HOUR_START_MS), paths, periods))
+    [counts] = metered.counts
+    return metered, counts
 
 
 def usage_of(metered: Metered, *columns: str) -> list[tuple[Any, ...]]:
@@ -58,9 +58,9 @@ def usage_of(metered: Metered, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def test_no_slices_are_no_usage(connection: duckdb.DuckDBPyConnection) -> None:
-    metered, counted = meter_hour(connection, [])
+    metered, counts = meter_hour(connection, [])
     assert metered.usage.schema == pl.Schema(USAGE)
-    assert (len(metered.usage), counted.slices, counted.duplicates) == (0, 0, 0)
+    assert (len(metered.usage), counts.counted, counts.duplicates) == (0, 0, 0)
 
 
 def test_usage_is_quantity_times_milliseconds_summed_over_slices(
@@ -72,13 +72,13 @@ def test_usage_is_quantity_times_milliseconds_summed_over_slices(
         # A replica of the same resource, and of this hour only its second half.
         {**statement(0, start=30, end=90, cpuMillicores=2_000), "id": "replica"},
     )
-    metered, counted = meter_hour(connection, [path])
+    metered, counts = meter_hour(connection, [path])
     # 500 x 600,000 + 2,000 x 1,800,000; 7 x 600,000 + 10 x 1,800,000.
     assert usage_of(metered, "cpu_millicores_ms", "memory_mib_ms", "storage_mib_ms") == [
         (3_900_000_000, 22_200_000, 0)
     ]
     assert usage_of(metered, "last_end_ms") == [(HOUR_START_MS + 3_600_000,)]
-    assert counted.slices == 2
+    assert counts.counted == 2
 
 
 def test_a_cluster_counts_its_own_quantities(
@@ -142,10 +142,10 @@ def test_a_slice_is_cut_where_a_rate_changes(
         batch(tmp_path / f"{number}.parquet", statement(0, start=start, end=end))
         for number in range(copies)
     ]
-    metered, counted = meter_hour(connection, paths, periods)
+    metered, counts = meter_hour(connection, paths, periods)
     found = usage_of(metered, "period", "memory_mib_ms")
     assert dict(found) == {period: 10 * MINUTE_MS * n for period, n in pieces.items()}
-    assert (counted.slices, counted.duplicates) == (1, copies - 1)
+    assert (counts.counted, counts.duplicates) == (1, copies - 1)
 
 
 def test_equal_slices_of_several_batches_count_once(
@@ -156,9 +156,9 @@ def test_equal_slices_of_several_batches_count_once(
         batch(tmp_path / "b.parquet", statement(0), statement(2)),
         batch(tmp_path / "c.parquet", statement(0, time=1), statement(1, time=9)),
     ]
-    metered, counted = meter_hour(connection, paths)
+    metered, counts = meter_hour(connection, paths)
     # Of 0 there are two too many, of 1 there is one.
-    assert (counted.slices, counted.duplicates, len(counted.conflicts)) == (3, 3, 0)
+    assert (counts.counted, counts.duplicates, len(counts.conflicts)) == (3, 3, 0)
     minutes = 30 * MINUTE_MS
     assert usage_of(metered, "customer_id", "memory_mib_ms") == [
         ("customer 00", 10 * minutes),
@@ -167,7 +167,7 @@ def test_equal_slices_of_several_batches_count_once(
     ]
 
 
-def test_of_contradicting_slices_one_counts_and_the_conflict_is_told(
+def test_one_slice_of_a_conflict_counts_and_the_conflict_is_listed(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     paths = [
@@ -176,11 +176,11 @@ def test_of_contradicting_slices_one_counts_and_the_conflict_is_told(
         batch(tmp_path / "c.parquet", statement(0, time=5, memoryMiB=30), statement(0)),
     ]
     for order in (paths, paths[::-1]):
-        metered, counted = meter_hour(connection, order)
+        metered, counts = meter_hour(connection, order)
         # One of the four of 0 counts; of the others one repeats another.
-        assert (counted.slices, counted.duplicates) == (2, 1)
+        assert (counts.counted, counts.duplicates) == (2, 1)
         assert usage_of(metered, "memory_mib_ms")[0] == (20 * 30 * MINUTE_MS,)
-        [conflict] = counted.conflicts.to_dicts()
+        [conflict] = counts.conflicts.to_dicts()
         assert conflict == {
             "event_source": "meter",
             "event_id": "identity 0",
@@ -198,8 +198,8 @@ def test_a_conflict_is_of_the_hour_in_which_both_slices_lie(
 ) -> None:
     # The first one says nothing about the middle hour.
     path = batch(tmp_path / "a.parquet", statement(0, start=-60, end=0, memoryMiB=1), statement(0))
-    _, counted = meter_hour(connection, [path])
-    assert (counted.slices, len(counted.conflicts)) == (1, 0)
+    _, counts = meter_hour(connection, [path])
+    assert (counts.counted, len(counts.conflicts)) == (1, 0)
 
 
 def test_identities_that_only_share_a_digest_both_count(
@@ -210,8 +210,8 @@ def test_identities_that_only_share_a_digest_both_count(
     twins = slices.with_columns(
         hour=pl.lit(HOUR, dtype=pl.Int64), identity=pl.lit(7, dtype=pl.UInt64)
     )
-    metered, counted = meter_hour(connection, [write_slices(tmp_path / "b.parquet", twins)])
-    assert (counted.slices, counted.duplicates, len(counted.conflicts)) == (2, 0, 0)
+    metered, counts = meter_hour(connection, [write_slices(tmp_path / "b.parquet", twins)])
+    assert (counts.counted, counts.duplicates, len(counts.conflicts)) == (2, 0, 0)
     assert len(metered.usage) == 2
 
 
@@ -240,3 +240,18 @@ def test_conflicts_are_listed_up_to_a_number(
     # An instant of milliseconds, as every other in a manifest.
     assert listed[0]["time"] == "2026-11-22T13:00:01.500Z"
     assert len(describe_conflicts(conflicts, 10)) == 3
+
+
+def test_usage_before_1970_is_cut_at_a_rate_change_too(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    # 1969-12-31T23, the hour before 1970: its slices start at negative milliseconds.
+    slices = pl.read_parquet(batch(tmp_path / "a.parquet", statement(0, start=0, end=60)))
+    shift = HOUR_START_MS + 3_600_000
+    instants = ("start_ms", "end_ms", "slice_start_ms", "slice_end_ms")
+    path = tmp_path / "b.parquet"
+    slices.with_columns(pl.col(instants) - shift).write_parquet(path)
+    periods = [(-3_600_000, -1_800_000), (-1_800_000, 0)]
+    metered = meter_files(connection, (Hour(-3_600), [path], periods))
+    half = 10 * 30 * MINUTE_MS
+    assert usage_of(metered, "period", "memory_mib_ms") == [(0, half), (1, half)]

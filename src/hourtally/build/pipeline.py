@@ -30,12 +30,13 @@ from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
 from hourtally.stages.deduplication import describe_conflicts
 from hourtally.stages.documents import DocumentBlock, documents
-from hourtally.stages.metering import Counted, HourInputs, Metered, meter
+from hourtally.stages.metering import HourSlices, Metered, SliceCounts, meter
 from hourtally.stages.rating import rate
 from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
+from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
@@ -63,18 +64,10 @@ def write_revisions(
         OSError: the system refused a read or a write.
         The other errors of `build.build_together`.
     """
-    hours = [
-        HourInputs(
-            one.hour,
-            [home.slices(one.hour, batch) for batch in one.inputs["batches"]],
-            card.periods(one.hour),
-        )
-        for one in begun
-    ]
-    metered = _metered(home, begun, hours, settings, stop)
+    metered = _metered(home, card, begun, settings, stop)
     stop.check()
     rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
-    periods = [period for hour in hours for period in hour.periods]
+    periods = [period for one in begun for period in card.periods(one.hour)]
     rated = rate(metered.usage, rates.values(), periods)
     # One that fsyncs waits for the disk, and others go on: of hours of few rows that is a third.
     with ThreadPoolExecutor(max(_LEAST_WRITERS, settings.threads)) as writers:
@@ -90,9 +83,9 @@ def write_revisions(
         rollup = roll_up(rated.charges, rated.clusters, metered.usage)
         stop.check()
         write(types=rollup.types, projects=rollup.projects, teams=rollup.teams)
-        for of_hour, counted in zip(files, metered.counted, strict=True):
-            if len(counted.conflicts):
-                of_hour.write("conflicts", counted.conflicts)
+        for of_hour, counts in zip(files, metered.counts, strict=True):
+            if len(counts.conflicts):
+                of_hour.write("conflicts", counts.conflicts)
         paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in begun}
         blocks = documents(rated.charges, rollup, settings.threads)
         for of_hour, written in zip(files, _write_documents(paths, blocks, stop), strict=True):
@@ -103,31 +96,34 @@ def write_revisions(
         return [
             {
                 "files": of_hour.described(),
-                "rows": {"slices": counted.slices, **of_hour.rows},
+                "rows": {"slices": counts.counted, **of_hour.rows},
                 "totals": totals,
-                **_left_out(counted),
+                **_left_out(counts),
                 "changes": one.parent
                 and in_short(home, one.parent, one.inputs, of_hour.tables, totals["total"]),
             }
-            for one, of_hour, counted, totals in zip(
-                begun, files, metered.counted, _totals(rollup.customers, timestamps), strict=True
+            for one, of_hour, counts, totals in zip(
+                begun, files, metered.counts, _totals(rollup.customers, timestamps), strict=True
             )
         ]
 
 
 def _metered(
-    home: Home,
-    begun: Sequence[PendingRevision],
-    hours: Sequence[HourInputs],
-    settings: Settings,
-    stop: Stop,
+    home: Home, card: RateCard, begun: Sequence[PendingRevision], settings: Settings, stop: Stop
 ) -> Metered:
     """The usage of the hours; DuckDB may spill into the first one's folder."""
+    paths, hours, first_row = [], [], 0
     for one in begun:
-        _check_keys(home, one.hour, one.inputs["batches"])
+        batches = one.inputs["batches"]
+        _check_keys(home, one.hour, batches)
+        of_hour = [home.slices(one.hour, batch) for batch in batches]
+        slices = scan_slices(of_hour, first_row)
+        hours.append(HourSlices(one.hour, slices, card.periods(one.hour)))
+        first_row += count_rows(of_hour)
+        paths += of_hour
     folder = begun[0].folder
     with _engine_faults(folder), connected(folder / "spill", settings, stop) as connection:
-        return meter(connection, hours)
+        return meter(connection, slices_relation(connection, paths), hours)
 
 
 class _Files:
@@ -244,12 +240,12 @@ def _finish_file(path: Path, sha256: str) -> tuple[str, dict[str, Any]]:
     return path.name, {"size": path.stat().st_size, "sha256": sha256}
 
 
-def _left_out(counted: Counted) -> dict[str, Any]:
+def _left_out(counts: SliceCounts) -> dict[str, Any]:
     return {
-        "duplicates": counted.duplicates,
+        "duplicates": counts.duplicates,
         "conflicts": {
-            "count": len(counted.conflicts),
-            "listed": describe_conflicts(counted.conflicts, MOST_LISTED_CONFLICTS),
+            "count": len(counts.conflicts),
+            "listed": describe_conflicts(counts.conflicts, MOST_LISTED_CONFLICTS),
         },
     }
 

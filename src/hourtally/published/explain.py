@@ -28,14 +28,15 @@ from hourtally.model.components import (
 )
 from hourtally.model.hours import Hour
 from hourtally.model.money import round_half_even
-from hourtally.model.schemas import CHARGES, CLUSTERS, CONTENT
+from hourtally.model.schemas import CHARGES, CLUSTERS, CONTENT, SLICES
 from hourtally.published.reader import read_table
 from hourtally.ratecard import Rate, RatesInForce, read_statement
 from hourtally.settings import usable_cores
-from hourtally.stages.deduplication import decide, slices_with
+from hourtally.stages.deduplication import decide, with_digests
 from hourtally.store.batches import check_slices
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
+from hourtally.store.slice_files import scan_slices
 
 _IDENTITY: Final = ("event_source", "event_id")
 _KEY: Final = ("team_id", "project_id", "resource_type", "resource_id")
@@ -143,15 +144,10 @@ def _published(
 
 def _slices_of(paths: list[Path], customer: str, resource: str) -> pl.DataFrame:
     """The slices of an id, and all others that share an identity with one of them."""
-    if not paths:
-        return slices_with(paths, pl.Series(dtype=pl.UInt64))
-    own = (
-        pl.scan_parquet(paths, glob=False, hive_partitioning=False)
-        .filter(pl.col("customer_id") == customer, pl.col("resource_id") == resource)
-        .select("identity")
-        .collect()
-    )
-    return slices_with(paths, own["identity"].unique())
+    slices = scan_slices(paths)
+    is_own = pl.all_horizontal(pl.col("customer_id") == customer, pl.col("resource_id") == resource)
+    own = slices.filter(is_own).select("identity").collect()
+    return with_digests(slices, own["identity"].unique(), (*SLICES, "path"))
 
 
 def _explain(

@@ -1,9 +1,8 @@
-"""Slices of hours to usage: each identity counted once, quantities times milliseconds summed.
+"""Metering: the slices of hours to usage, each identity counted once.
 
-Of all slices of an hour only the identities' 64-bit digests are compared; what shares one is
-looked at more closely (`identities.py`). Usage is summed by usage key; repeats are taken back from
-the sums, and what contradicts the slice that counts is left out of them. The texts of each key
-are read from one slice that has it.
+Most hours have no identity twice, so only the identities' 64-bit digests are compared; slices
+that share one are looked at more closely (`deduplication`). Usage is summed by usage key, and the
+texts that a key stands for are read from one slice that has it.
 """
 
 from __future__ import annotations
@@ -12,192 +11,138 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate, pairwise
-from pathlib import Path
-from typing import Final
 
 import duckdb
 import polars as pl
 
-from hourtally.model.components import CLUSTER_EVENT
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.schemas import HOUR, RESOURCE_ORDER, USAGE, USAGE_KEY, USAGE_TEXTS, conform
-from hourtally.runtime.sql_text import quoted_path
-from hourtally.stages.deduplication import NOTHING_SHARED, TAKEN_BACK, Shared, compare, scan
-
-# The sums of `sql/usage.sql` that are of one quantity for resources, of another for clusters.
-_PARTS: Final = (
-    ("cpu_or_vcpu", False, "cpu_millicores"),
-    ("cpu_or_vcpu", True, "vcpu_millicores"),
-    ("storage_or_gpu_memory", False, "storage_mib"),
-    ("storage_or_gpu_memory", True, "gpu_memory_mib"),
-    ("gpu_or_cluster", False, "gpu_milli"),
-    ("gpu_or_cluster", True, "cluster_count"),
-)
+from hourtally.stages.deduplication import find_not_counted
 
 
 @dataclass(frozen=True)
-class HourInputs:
-    """What the usage of an hour comes from.
+class HourSlices:
+    """What the usage of an hour is made from.
 
-    paths: the slices files of its committed batches. periods: the hour cut where a rate starts or
+    slices: `schemas.STORED_SLICES` of its committed batches, and `slice_row`, which numbers the
+    slices of all hours that are metered together. periods: the hour cut where a rate starts or
     ends, `(start_ms, end_ms)` each.
     """
 
     hour: Hour
-    paths: Sequence[Path]
+    slices: pl.LazyFrame
     periods: Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Of an hour's slices how many count, and what was left out.
+class SliceCounts:
+    """How many slices of an hour count, how many are duplicates, and its conflicts.
 
-    duplicates: how many equal one that is kept. conflicts: `CONFLICTS`, sorted by identity.
+    conflicts: `CONFLICTS`, sorted by identity.
     """
 
-    slices: int
+    counted: int
     duplicates: int
     conflicts: pl.DataFrame
 
 
 @dataclass(frozen=True)
 class Metered:
-    """The usage of hours, and what was left out on the way to it.
+    """The usage of hours. usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`.
 
-    usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`. counted: one for each hour.
+    counts: one for each hour.
     """
 
     usage: pl.DataFrame
-    counted: list[Counted]
+    counts: list[SliceCounts]
 
 
-def meter(connection: duckdb.DuckDBPyConnection, hours: Sequence[HourInputs]) -> Metered:
+def meter(
+    connection: duckdb.DuckDBPyConnection,
+    slices: duckdb.DuckDBPyRelation,
+    hours: Sequence[HourSlices],
+) -> Metered:
     """The usage of hours.
 
     Args:
-        connection: where DuckDB works.
-        hours: in order. Rows are numbered through all files of them.
+        connection: of `slices`.
+        slices: the slices of all the hours again, as a relation, for the sums.
+        hours: in order.
     """
-    paths = [path for hour in hours for path in hour.paths]
-    identities = pl.collect_all([scan([path]).select("identity") for path in paths])
-    first_rows = [0, *accumulate(map(len, identities))]
-    counted, shared = [], []
-    first_paths = [0, *accumulate(len(hour.paths) for hour in hours)]
-    for hour, (first, end) in zip(hours, pairwise(first_paths), strict=True):
-        begins, ends = first_rows[first], first_rows[end]
-        here = _shared(hour, identities[first:end], begins)
-        counted.append(Counted(ends - begins - len(here), here.duplicates, here.conflicts))
-        shared.append(here)
-    del identities
-    if not first_rows[-1]:
-        return Metered(pl.DataFrame(schema=USAGE), counted)
-    query = _usage_query(connection, paths, first_rows, hours, shared)
-    summed = pl.DataFrame(connection.sql(query).to_arrow_table())
-    texts = _with_texts(summed, paths, first_rows)
-    return Metered(_as_usage(texts, hours), counted)
+    not_counted, counts = [], []
+    for hour, digests in zip(hours, _digests(hours), strict=True):
+        found = find_not_counted(hour.slices, _repeated(digests))
+        not_counted.append(found.rows)
+        counts.append(
+            SliceCounts(len(digests) - len(found.rows), found.duplicates, found.conflicts)
+        )
+    _register(connection, "not_counted", pl.concat(not_counted).to_frame("slice_row"))
+    _register(connection, "periods", _periods(hours))
+    summed = slices.query("slices", _usage_sql())
+    assert summed is not None, "a SELECT has rows"
+    usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours)
+    return Metered(_as_usage(usage, hours), counts)
 
 
-def _shared(hour: HourInputs, identities: Sequence[pl.DataFrame], first_row: int) -> Shared:
-    """Which slices of an hour do not count. An event of several hours is in each of them."""
-    if not identities:
-        return NOTHING_SHARED
-    # In one piece, as many take a sixth longer.
-    in_order = pl.concat(identities).to_series().rechunk().sort()
-    suspects = in_order.filter(in_order == in_order.shift()).unique()
-    return compare(hour.paths, suspects, hour.hour, first_row) if len(suspects) else NOTHING_SHARED
+def _digests(hours: Sequence[HourSlices]) -> list[pl.Series]:
+    """The digests of each hour's identities."""
+    frames = pl.collect_all([hour.slices.select("identity") for hour in hours])
+    return [frame.to_series() for frame in frames]
 
 
-def _usage_query(
-    connection: duckdb.DuckDBPyConnection,
-    paths: Sequence[Path],
-    first_rows: Sequence[int],
-    hours: Sequence[HourInputs],
-    shared: Sequence[Shared],
-) -> str:
-    """`sql/usage.sql` over the slices that count and the periods there are.
-
-    Each has a plain form, for slices without a shared identity and a single period: the general
-    one would cost half as much again on every hour.
-    """
-    quoted = ", ".join(quoted_path(path) for path in paths)
-    slices = _sql("slices_all").format(files=f"[{quoted}]", first_rows=list(first_rows))
-    contradicted = pl.concat(one.contradicted for one in shared)
-    if len(contradicted):
-        rows = contradicted.alias("slice_row").to_frame()
-        connection.register("contradicted", rows.to_arrow())
-        slices = _sql("slices_standing").format(slices=slices)
-    taken_back = pl.concat(one.taken_back for one in shared)
-    if len(taken_back):
-        connection.register("taken_back", taken_back.to_arrow())
-        columns = ", ".join(TAKEN_BACK)
-        slices = _sql("slices_once").format(slices=slices, columns=columns)
-    periods = [(hour.hour, *period) for hour in hours for period in hour.periods]
-    if len(periods) > 1:
-        numbered = [
-            (number, hour.start_ms // HOUR_MS, start_ms, end_ms)
-            for number, (hour, start_ms, end_ms) in enumerate(periods)
-        ]
-        names = ["period", "hour_number", "period_start_ms", "period_end_ms"]
-        connection.register("periods", pl.DataFrame(numbered, names, orient="row").to_arrow())
-    pieces = _sql("pieces_cut" if len(periods) > 1 else "pieces_whole")
-    return _sql("usage").format(slices=slices, pieces=pieces.format(hour_ms=HOUR_MS))
+def _repeated(digests: pl.Series) -> pl.Series:
+    """The digests that several slices have."""
+    # In one chunk, as sorting many takes a sixth longer.
+    in_order = digests.rechunk().sort()
+    return in_order.filter(in_order == in_order.shift()).unique()
 
 
-def _with_texts(
-    summed: pl.DataFrame, paths: Sequence[Path], first_rows: Sequence[int]
-) -> pl.DataFrame:
-    """Rows of `sql/usage.sql` with the texts that their keys stand for, sorted by `first_row`."""
-    summed = summed.sort("first_row")
-    rows = summed["first_row"]
-    number = pl.col("slice_row").cast(pl.Int64).alias("first_row")
-    of_files = []
-    of_paths = pairwise(rows.search_sorted(pl.Series(first_rows)))
-    for path, first_row, (begins, ends) in zip(paths, first_rows, of_paths, strict=False):
-        if begins < ends:
-            wanted = rows[begins:ends].cast(pl.get_index_type())
-            here = scan([path], first_row).filter(pl.col("slice_row").is_in(wanted.implode()))
-            of_files.append(here.select(number, *USAGE_KEY, *USAGE_TEXTS))
-    # The texts come in the order of their rows, each row once; usage has it once a period.
-    numbers = (rows != rows.shift()).fill_null(value=False).cum_sum()
-    texts = pl.concat(pl.collect_all(of_files)).rechunk()
-    key = ("first_row", *USAGE_KEY)
-    is_complete = len(texts) == numbers[-1] + 1
-    if not is_complete or not (texts := texts[numbers]).select(key).equals(summed.select(key)):
-        message = "rows of usage have a slice with another key"
-        raise AssertionError(message)
-    return summed.hstack(texts.drop(key))
+def _register(connection: duckdb.DuckDBPyConnection, name: str, table: pl.DataFrame) -> None:
+    connection.register(name, table.to_arrow())
+
+
+def _periods(hours: Sequence[HourSlices]) -> pl.DataFrame:
+    """The rate periods, numbered through all hours."""
+    rows = [
+        (hour.hour.start_ms // HOUR_MS, start_ms, end_ms)
+        for hour in hours
+        for start_ms, end_ms in hour.periods
+    ]
+    schema = dict.fromkeys(("hour_number", "period_start_ms", "period_end_ms"), pl.Int64)
+    return pl.DataFrame(rows, schema, orient="row").with_row_index("period")
 
 
 @cache
-def _sql(name: str) -> str:
-    return files("hourtally.stages").joinpath(f"sql/{name}.sql").read_text()
+def _usage_sql() -> str:
+    return files("hourtally.stages").joinpath("sql/usage.sql").read_text()
 
 
-def _as_usage(usage: pl.DataFrame, hours: Sequence[HourInputs]) -> pl.DataFrame:
-    """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` and their texts.
+def _with_texts(summed: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
+    """Rows of `sql/usage.sql` with the texts that their keys stand for."""
+    is_wanted = pl.col("slice_row").is_in(summed["first_row"].unique().implode())
+    first_row = pl.col("slice_row").alias("first_row")
+    found = pl.collect_all(
+        [
+            hour.slices.with_columns(pl.col("slice_row").cast(pl.Int64))
+            .filter(is_wanted)
+            .select(first_row, *USAGE_KEY, *USAGE_TEXTS)
+            for hour in hours
+        ]
+    )
+    key = ("first_row", *USAGE_KEY)
+    usage = summed.join(pl.concat(found), on=key, how="inner", validate="m:1")
+    if len(usage) != len(summed):
+        message = "rows of usage have a slice with another key"
+        raise AssertionError(message)
+    return usage
+
+
+def _as_usage(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
+    """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` with texts.
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
     of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
-    timestamps = of_periods.gather(usage["period"])
-    exact = usage.with_columns(timestamps, *_quantities()).select(_exact())
-    return conform(exact.sort(HOUR, *RESOURCE_ORDER), USAGE)
-
-
-@cache
-def _quantities() -> tuple[pl.Expr, ...]:
-    is_cluster = pl.col("event_type") == CLUSTER_EVENT
-    parts = {
-        f"{quantity}_ms": pl.when(is_cluster if of_clusters else ~is_cluster).then(column)
-        for column, of_clusters, quantity in _PARTS
-    }
-    return (
-        pl.col("memory").alias("memory_mib_ms"),
-        *(part.otherwise(0).alias(name) for name, part in parts.items()),
-    )
-
-
-@cache
-def _exact() -> tuple[pl.Expr, ...]:
-    return tuple(pl.col(column).cast(of) for column, of in USAGE.items())
+    usage = usage.with_columns(of_periods.gather(usage["period"]))
+    columns = (pl.col(column).cast(dtype) for column, dtype in USAGE.items())
+    return conform(usage.select(columns).sort(HOUR, *RESOURCE_ORDER), USAGE)

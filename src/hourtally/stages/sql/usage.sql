@@ -1,14 +1,41 @@
--- Grain: one usage key (it stands for the texts of a row of usage) x rate period of the hour.
+-- Usage of hours: quantities times milliseconds, summed.
+-- Grain: one usage key (it stands for the texts of a row of usage) x rate period of an hour.
 -- first_row is the number of one slice with that key: its texts are those of the usage.
--- A resource has zeros in the columns of clusters and the other way, so two of them are one sum:
--- four sums of scattered groups take two thirds of the time of seven.
 -- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
 WITH
--- every slice of the hour that counts; repeats of them are there twice, and take each other back
-slices AS ({slices}),
+-- slices that count: no duplicates, and of a conflict only the one that wins
+counted AS (
+    SELECT
+        slice_row,
+        usage_key_high,
+        usage_key_low,
+        slice_start_ms,
+        slice_end_ms,
+        cpu_millicores,
+        memory_mib,
+        storage_mib,
+        gpu_milli,
+        vcpu_millicores,
+        gpu_memory_mib,
+        cluster_count
+    FROM slices
+    ANTI JOIN not_counted USING (slice_row)
+),
 
 -- the part of a slice in one rate period
-pieces AS ({pieces})
+-- (floor, because // would put slices of hours before 1970 into the hour after theirs)
+pieces AS (
+    SELECT
+        counted.*,
+        period,
+        least(slice_end_ms, period_end_ms) - greatest(slice_start_ms, period_start_ms) AS piece_ms
+    FROM counted
+    INNER JOIN periods
+        ON
+            CAST(floor(slice_start_ms / 3_600_000) AS BIGINT) = hour_number
+            AND slice_start_ms < period_end_ms
+            AND slice_end_ms > period_start_ms
+)
 
 SELECT
     usage_key_high,
@@ -16,9 +43,12 @@ SELECT
     period,
     min(slice_row) AS first_row,
     max(slice_end_ms) AS last_end_ms,
-    sum((cpu_millicores + vcpu_millicores) * piece_ms) AS cpu_or_vcpu,
-    sum(memory_mib * piece_ms) AS memory,
-    sum((storage_mib + gpu_memory_mib) * piece_ms) AS storage_or_gpu_memory,
-    sum((gpu_milli + cluster_count) * piece_ms) AS gpu_or_cluster
+    sum(cpu_millicores * piece_ms) AS cpu_millicores_ms,
+    sum(memory_mib * piece_ms) AS memory_mib_ms,
+    sum(storage_mib * piece_ms) AS storage_mib_ms,
+    sum(gpu_milli * piece_ms) AS gpu_milli_ms,
+    sum(vcpu_millicores * piece_ms) AS vcpu_millicores_ms,
+    sum(gpu_memory_mib * piece_ms) AS gpu_memory_mib_ms,
+    sum(cluster_count * piece_ms) AS cluster_count_ms
 FROM pieces
 GROUP BY ALL

@@ -1,5 +1,5 @@
--- Grain: one slice; no identity is there twice, so all of them count. Rows are numbered through
--- all files, in their order.
+-- Grain: one stored slice. slice_row numbers the rows through all files, in their order:
+-- first_rows has for each file the number of its first row.
 SELECT
     *,
     list_extract({first_rows}, CAST(file_index AS BIGINT) + 1) + file_row_number AS slice_row
