@@ -1,6 +1,6 @@
 """The entrypoint of the hourly flow, which prefect.yaml names.
 
-`python flows/hourly.py` serves it on this machine every hour, with all defaults;
+`python flows/hourly.py` serves it on this machine every hour with all defaults;
 `hourtally schedule` does the same and takes options.
 """
 

@@ -1,4 +1,4 @@
-"""What the machine and the caller decide. Nothing else reads the environment."""
+"""Settings of the machine and the environment. Nothing else reads the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ DEFAULT_MEMORY_MIB = 1_024
 
 @dataclass(frozen=True)
 class Settings:
-    """How to work: `settle_ms` after an hour's end it closes; cores; memory for the engines."""
+    """Limits of one process.
+
+    Attributes:
+        settle_ms: how long after its end an hour closes.
+        memory_mib: of its DuckDB.
+    """
 
     settle_ms: int = DEFAULT_SETTLE_MS
     threads: int = 2
@@ -21,7 +26,7 @@ class Settings:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on; a container's or taskset's limit counts."""
+    """Cores that this process may use, within the limit of its container or of taskset."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -31,13 +36,13 @@ def default_home(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def prefect_api_url(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The Prefect server that runs are to be recorded in, if one is configured."""
+    """The Prefect server that records runs, if one is configured."""
     return environment.get("PREFECT_API_URL") or None
 
 
 def limit_polars(threads: int, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have Polars, which is not imported yet, work with so many threads in this process.
+    """Limit the threads of Polars in this process, before it is imported.
 
-    It takes as many as there are cores, which processes that share them would fight for.
+    By default it uses every core, and processes that share the cores would compete for them.
     """
     environment.setdefault("POLARS_MAX_THREADS", str(threads))

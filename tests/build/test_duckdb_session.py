@@ -60,7 +60,7 @@ def test_an_hour_that_failed_leaves_nothing_to_the_next(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_query_that_goes_on_ends_when_its_hour_is_abandoned(tmp_path: Path, threads: int) -> None:
     stop = Stop()
-    threading.Timer(0.3, stop.abandon).start()
+    threading.Timer(0.3, stop.abort).start()
     long = "SELECT count(*) FROM range(3_000_000_000) AS t(n) WHERE n % 7 = sqrt(n)"
     with (
         pytest.raises(KeyboardInterrupt) as told,

@@ -45,7 +45,7 @@ def outcome(home: Home, rates: str, hours_together: int) -> dict[str, bytes]:
     card = parse_rate_card(rates, "rates.toml")
     shutil.rmtree(home.hours, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouping, "_MOST_HOURS", hours_together)
+        patch.setattr(grouping, "MAX_GROUP_HOURS", hours_together)
         stale = stale_hours(home, card, NOW_MS, Settings(threads=1).settle_ms)
         report = Builder(home, card, NOW_MS, Settings(threads=1)).build(stale)
     assert len(report.failed) + len(report.built) == len(stale)
@@ -113,7 +113,7 @@ def test_a_group_ends_before_it_has_too_many_hours_or_bytes(
         home.slices(one.hour, "a").write_bytes(b" " * (size - 1))
         home.slices(one.hour, "b").write_bytes(b" ")
     monkeypatch.setattr(grouping, "_MOST_BYTES", 10)
-    monkeypatch.setattr(grouping, "_MOST_HOURS", 3)
+    monkeypatch.setattr(grouping, "MAX_GROUP_HOURS", 3)
 
     groups = list(grouping.together(home, stale))
 
@@ -132,7 +132,7 @@ class _AbandonedAtLook(Stop):
     def check(self) -> None:
         self.left -= 1
         if self.left == 0:
-            self.abandon()
+            self.abort()
         super().check()
 
 

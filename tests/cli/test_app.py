@@ -151,7 +151,7 @@ def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
     done = hourtally(*(a.format(tree=tree) for a in arguments), "--home", nowhere)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"hourtally: {nowhere}: there is no such home folder; give --home or set HOURTALLY_HOME\n"
+        f"hourtally: {nowhere}: no such home folder; give --home or set HOURTALLY_HOME\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""A backfill that is ended in its middle, what it says, and the same command again."""
+"""A backfill that is interrupted midway: what it prints, and the same command again."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from hourtally.build.workers import build_with_workers
 from hourtally.ingest.files import ingest_inbox
 from hourtally.jobs.sample import FIRST_HOUR, NOW_MS, write_sample
 from hourtally.model.hours import Hour, format_instant, parse_instant_ms
-from hourtally.orchestration import steps
+from hourtally.orchestration import flow_steps
 from hourtally.orchestration.artifacts import show_report
 from hourtally.orchestration.flows import run_backfill
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import (
     Stop,
-    abandoned_at_an_interrupt,
+    StopState,
     as_keyboard_interrupt,
+    ended_by_abort,
     graceful_shutdown,
     raise_interrupt,
 )
@@ -61,7 +62,7 @@ def interrupted_backfill(
     by: signal.Signals = signal.SIGINT,
     environment: dict[str, str],
 ) -> tuple[int, str]:
-    """A backfill that is interrupted after some hours; its exit status and what it said."""
+    """Interrupt a backfill after some hours; its exit status and standard error."""
     with begun_backfill(home, *options, environment=environment) as process:
         process.send_signal(by)
         said = last_words(process)
@@ -72,7 +73,7 @@ def interrupted_backfill(
 def begun_backfill(
     home: Home, *options: str, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """A backfill that has built some hours, in a process group of its own."""
+    """A running backfill that has built some hours, in a process group of its own."""
     with subprocess.Popen(
         command("backfill", *RANGE, "--home", home.root, *options),
         stdout=subprocess.DEVNULL,
@@ -86,7 +87,7 @@ def begun_backfill(
 
 
 def last_words(process: subprocess.Popen[str]) -> str:
-    """What it said until it and all that it had started were gone."""
+    """Its standard error, once it and all its child processes have exited."""
     assert process.stderr is not None
     said = process.stderr.read()
     process.wait()
@@ -96,7 +97,7 @@ def last_words(process: subprocess.Popen[str]) -> str:
 
 
 def group_of(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that live in its group."""
+    """The live processes of its group."""
     alive = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -117,7 +118,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def says_how_far_it_came(said: str, home: Home) -> None:
-    """The last words count the hours that are published, and those that are left."""
+    """The last message counts the published hours and those left."""
     counts = INTERRUPTED.search(said)
     assert counts is not None, said
     assert int(counts[1]) == len(manifests(home))
@@ -125,7 +126,7 @@ def says_how_far_it_came(said: str, home: Home) -> None:
 
 
 def goes_on(home: Home) -> None:
-    """The same command builds what is left, and nothing twice; nothing is left behind."""
+    """The same command builds the rest, nothing twice, and leaves no leftovers."""
     before = len(manifests(home))
     assert 2 <= before < HOURS
     again = hourtally("backfill", *RANGE, "--home", home.root)
@@ -135,25 +136,25 @@ def goes_on(home: Home) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_interrupt_finishes_the_hours_in_hand_and_says_how_far_it_came(
+def test_an_interrupt_finishes_the_hours_in_progress_and_says_how_far_it_came(
     home: Home, workers: str
 ) -> None:
     status, said = interrupted_backfill(home, "--workers", workers, environment=environment())
 
     assert status == 130
-    assert "asked to stop; finishing the hours in hand" in said
+    assert "Stopping after the current hours. Press Ctrl-C again to abort." in said
     says_how_far_it_came(said, home)
     assert len(list(home.hours.glob("*/rev-*"))) == len(manifests(home))
     goes_on(home)
 
 
-# A terminal interrupts all processes; a supervisor only the one that it has started.
+# A terminal interrupts all processes, a supervisor only the one that it started.
 @pytest.mark.parametrize(
     ("interrupt", "by"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
 )
 @pytest.mark.parametrize("is_recorded", [False, True])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
+def test_a_second_interrupt_aborts_the_hours_in_progress_and_says_how_far_it_came(
     home: Home,
     prefect_server: PrefectServer,
     workers: str,
@@ -169,15 +170,15 @@ def test_a_second_interrupt_abandons_the_hours_in_hand_and_says_how_far_it_came(
             time.sleep(0.02)
         said = last_words(process)
 
-    # Where the second one comes after the last word, it ends the process; a shell says 130 too.
+    # If the second one arrives after the report, it ends the process; a shell shows 130 too.
     assert process.returncode in (130, -by)
     says_how_far_it_came(said, home)
     goes_on(home)
 
 
-@pytest.mark.parametrize("abandons", [False, True])
+@pytest.mark.parametrize("aborts", [False, True])
 def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
-    home: Home, *, abandons: bool
+    home: Home, *, aborts: bool
 ) -> None:
     card = load_rate_card(home.rates)
     now_ms = parse_instant_ms(NOW)
@@ -186,9 +187,9 @@ def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
     stale = stale_hours(home, card, now_ms, builder.settings.settle_ms, first, end)
     assert len(stale) == HOURS
     stop = Stop()
-    stop.set()
-    if abandons:
-        stop.abandon()
+    stop.request()
+    if aborts:
+        stop.abort()
 
     report = build_with_workers(builder, stale, 2, stop=stop)
 
@@ -210,11 +211,11 @@ def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
         if done == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(steps, "show_report", interrupted_while_it_is_shown)
-    # Else all of them are in hand together.
-    monkeypatch.setattr(grouping, "_MOST_HOURS", 1)
+    monkeypatch.setattr(flow_steps, "show_report", interrupted_while_it_is_shown)
+    # Otherwise all of them are one group.
+    monkeypatch.setattr(grouping, "MAX_GROUP_HOURS", 1)
     ingest_inbox(home, NOW_MS, Settings(threads=1))
-    with prefect_server.recording(), graceful_shutdown("stopping") as stop:
+    with prefect_server.recording(), graceful_shutdown() as stop:
         report = run_backfill(
             interrupted_after_an_hour,
             stop,
@@ -230,27 +231,38 @@ def test_a_second_interrupt_after_the_hours_does_not_cut_off_what_was_done(
     assert len(built) + report.built.undone == 3
 
 
-def test_what_looks_is_not_interrupted_and_a_third_interrupt_always_ends_it(
+def test_work_that_checks_gets_no_exception_and_the_second_interrupt_ends_its_queries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ended = []
-    with graceful_shutdown("stopping") as stop:
-        with abandoned_at_an_interrupt(stop) as asked, asked.ending(lambda: ended.append(1)):
-            asked.check()
+    ended, states = [], []
+    with graceful_shutdown() as stop:
+        with ended_by_abort(stop) as checked, checked.interrupting(lambda: ended.append("query")):
+            checked.check()
             signal.raise_signal(signal.SIGINT)
-            asked.check()
+            states.append(stop.state)
+            checked.check()
             signal.raise_signal(signal.SIGTERM)
-            assert ended == [1]
+            states.append(stop.state)
             with pytest.raises(KeyboardInterrupt):
-                asked.check()
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        assert stop.is_set()
-        # What was done is told.
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
+                checked.check()
+            # A third one ends a query that has started since.
             signal.raise_signal(signal.SIGINT)
-    assert capsys.readouterr().err == "stopping\n"
+            checked.check()
+            ended.append("the work goes on")
+        assert states == [StopState.STOPPING, StopState.ABORTING]
+        assert ended == ["query", "query"]
+        # It does not cut off the report.
+        signal.raise_signal(signal.SIGINT)
+    message = "hourtally: Stopping after the current hours. Press Ctrl-C again to abort.\n"
+    assert capsys.readouterr().err == message
+
+
+def test_a_stop_that_a_job_requests_itself_does_not_count_as_an_interrupt() -> None:
+    with graceful_shutdown() as stop:
+        stop.request()
+        signal.raise_signal(signal.SIGINT)
+        assert stop.state is StopState.STOPPING
+        stop.check()
 
 
 def test_an_interrupt_of_a_command_that_is_still_loaded_ends_it_without_a_trace() -> None:
@@ -276,7 +288,7 @@ main()
 
 
 def test_a_second_interrupt_is_raised_where_nothing_looks() -> None:
-    with graceful_shutdown("stopping"):
+    with graceful_shutdown():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -296,7 +308,7 @@ from hourtally.build.staleness import stale_hours
 
 step, root, now, first, end = sys.argv[1:]
 home, now_ms, settings = Home(Path(root)), parse_instant_ms(now), Settings()
-with graceful_shutdown("asked to stop") as stop:
+with graceful_shutdown() as stop:
     assert "polars" not in sys.modules
     if step == "ingest":
         for file in home.inbox.iterdir():
@@ -316,12 +328,12 @@ with graceful_shutdown("asked to stop") as stop:
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     while not stop.is_set():
         query.collect()
-print("not broken off")
+print("not interrupted")
 """
 
 
 @pytest.mark.parametrize("step", ["ingest", "ingest paths", "build", "recorded"])
-def test_a_first_interrupt_breaks_off_no_query_of_polars(
+def test_a_first_interrupt_interrupts_no_query_of_polars(
     home: Home, prefect_server: PrefectServer, step: str
 ) -> None:
     first = Hour.parse(RANGE[1])
@@ -334,22 +346,22 @@ def test_a_first_interrupt_breaks_off_no_query_of_polars(
         check=False,
     )
 
-    assert (done.returncode, done.stdout) == (0, "not broken off\n"), done.stderr
-    assert "asked to stop" in done.stderr
+    assert (done.returncode, done.stdout) == (0, "not interrupted\n"), done.stderr
+    assert "Stopping after the current" in done.stderr
 
 
 @pytest.fixture
-def abandoning() -> Iterator[None]:
-    """Interrupts are taken as a command takes them."""
+def raising() -> Iterator[None]:
+    """SIGINT is handled as in a command."""
     before = signal.signal(signal.SIGINT, raise_interrupt)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("abandoning")
+@pytest.mark.usefixtures("raising")
 def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-    # By one thread, as otherwise DuckDB may look for interrupts only when the query is done.
+    # With one thread; otherwise DuckDB may check for interrupts only when the query is done.
     long = "SELECT count(*) FROM range(3_000_000_000) AS t(n) WHERE n % 7 = sqrt(n)"
     one: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
     with (
@@ -361,7 +373,7 @@ def test_an_interrupt_of_a_query_is_an_interrupt() -> None:
 
 
 class _RowsThatAreInterrupted:
-    """Rows for DuckDB, which asks Python for them; then comes an interrupt."""
+    """Rows that DuckDB asks Python for; an interrupt arrives as it does."""
 
     def __init__(self) -> None:
         self.is_registered = False
@@ -372,16 +384,16 @@ class _RowsThatAreInterrupted:
         return pa.table({"n": [1]}).__arrow_c_stream__(requested_schema)
 
 
-@pytest.mark.usefixtures("abandoning")
+@pytest.mark.usefixtures("raising")
 def test_an_interrupt_that_a_library_takes_for_something_else_is_an_interrupt() -> None:
     rows = _RowsThatAreInterrupted()
     with duckdb.connect() as engine:
         engine.register("rows", rows)
         rows.is_registered = True
-        with pytest.raises(KeyboardInterrupt) as told, as_keyboard_interrupt():
+        with pytest.raises(KeyboardInterrupt) as raised, as_keyboard_interrupt():
             engine.sql("SELECT sum(n) FROM rows").fetchall()
-    # Else this shows nothing.
-    assert isinstance(told.value.__cause__, duckdb.Error)
+    # Otherwise the test proves nothing.
+    assert isinstance(raised.value.__cause__, duckdb.Error)
 
     with pytest.raises(RuntimeError, match="another"), as_keyboard_interrupt():
         raise RuntimeError("another")
@@ -411,7 +423,7 @@ def test_a_worker_process_that_is_killed_ends_its_job_with_a_sentence(
         said = last_words(process)
 
     assert process.returncode == 1
-    assert "hourtally: a worker process was ended from outside" in said
+    assert "hourtally: a worker process was killed" in said
     goes_on(home)
 
 

@@ -104,7 +104,7 @@ def test_a_backfill_on_dask_survives_a_worker_and_publishes_the_same_bytes(
         # Asked to stop when the first task has ended, it begins no other.
         stop = Stop()
         interrupted = run_backfill(
-            lambda *_: stop.set(),
+            lambda *_: stop.request(),
             stop,
             from_=RANGE[1],
             to=RANGE[3],

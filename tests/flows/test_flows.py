@@ -16,12 +16,15 @@ from hourtally.build.staleness import StaleHour, stale_hours
 from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import IngestReport, ingest_inbox
+from hourtally.jobs import steps
+from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample
 from hourtally.model.hours import Hour, format_instant, hours_between
-from hourtally.orchestration import flows, tasks
+from hourtally.orchestration import flows
+from hourtally.orchestration.caller import Caller, use_caller
 from hourtally.orchestration.flows import hourly
-from hourtally.orchestration.parameters import Caller, RunFailed, Work, unwrap, use_caller
+from hourtally.orchestration.states import RunFailed, unwrap
 from hourtally.orchestration.summary import hour_rows, summary_of
 from hourtally.orchestration.tasks import build, ingest
 from hourtally.ratecard import RateCard, load_rate_card
@@ -39,7 +42,7 @@ STALE = [StaleHour(hour, ("never built",)) for hour in SAMPLE_HOURS]
 
 @pytest.fixture
 def recorded(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
-    """Flows of this process are recorded in the server."""
+    """The server records the flows of this process."""
     with prefect_server.recording():
         yield prefect_server
 
@@ -84,8 +87,8 @@ def run_backfill(home: Home, end: Hour, **parameters: Any) -> JobReport:
     return flows.run_backfill(None, Stop(), from_=FIRST_HOUR.name, to=end.name, **given)
 
 
-def work(home: Home, *, force: bool = False) -> Work:
-    return Work(home, home.rates, NOW_MS, SETTINGS, force=force)
+def job(home: Home, *, force: bool = False) -> Job:
+    return Job(home, home.rates, NOW_MS, threads=1, force=force)
 
 
 def state_of(home: Home, now: str = "2026-11-02T12:15:00Z") -> State[Any]:
@@ -93,7 +96,7 @@ def state_of(home: Home, now: str = "2026-11-02T12:15:00Z") -> State[Any]:
 
 
 def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> list[str]:
-    """Put something else for the building of an hour, each by itself; those that were begun."""
+    """Replace the build of each hour; the names of the hours that were started."""
     begun: list[str] = []
 
     def build_together(
@@ -111,7 +114,7 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
         one(hour)
         done(hour, receipt_of(hour))
 
-    monkeypatch.setattr(grouping, "_MOST_HOURS", 1)
+    monkeypatch.setattr(grouping, "MAX_GROUP_HOURS", 1)
     monkeypatch.setattr(builder, "build_together", build_together)
     return begun
 
@@ -190,7 +193,7 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     first, second, *_ = state.message.splitlines()
     assert first == "hours built: 1, hours failed: 2, lines quarantined: 1"
     assert second.startswith("hour 2026-11-02T10: usage without a rate in force")
-    # What Prefect raises, and logs, where a worker runs the flow.
+    # This is what Prefect raises and logs when a worker runs the flow.
     with pytest.raises(RunFailed) as raised:
         state.result()
     assert str(raised.value) == state.message
@@ -198,7 +201,7 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
     assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
     assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
-    # Prefect keeps what a run gave back; an hour's tables and engine are not to be kept with it.
+    # Prefect keeps the result of a run; it must not keep an hour's tables and engine alive.
     assert [error.__traceback__ for _, error in built.failed] == [None, None]
 
 
@@ -244,7 +247,7 @@ def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: Prefec
         "hours built: 1",
         "hours built: 1, conflicts: 1",
         "lines quarantined: 1",
-        "files refused: 1",
+        "files rejected: 1",
     ]
 
 
@@ -261,7 +264,7 @@ def test_a_fault_of_the_storage_is_tried_again_and_no_hour_is_built_twice(
     begun = building(monkeypatch, fail_once_in_the_second)
     quick = build.with_options(retry_delay_seconds=0)
 
-    report = quick(work(home, force=True), STALE, BuildReport())
+    report = quick(job(home, force=True), STALE, BuildReport())
 
     assert begun == ["2026-11-02T09", "2026-11-02T10", "2026-11-02T10", "2026-11-02T11"]
     assert report == BuildReport(built=[receipt_of(hour) for hour in SAMPLE_HOURS])
@@ -279,7 +282,7 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
     begun = building(monkeypatch, fail)
     quick = build.with_options(retry_delay_seconds=0)
 
-    state = quick(work(home), STALE, BuildReport(), return_state=True)
+    state = quick(job(home), STALE, BuildReport(), return_state=True)
 
     assert begun == ["2026-11-02T09"] * 4
     with pytest.raises(StorageFault, match="the disk is full"):
@@ -294,9 +297,9 @@ def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPat
         begun.append(where)
         raise Damaged(where.rates, "it is no record")
 
-    monkeypatch.setattr(tasks, "ingest_new", ingest_new)
+    monkeypatch.setattr(steps, "ingest_new", ingest_new)
 
-    state = ingest(work(home), [home.rates], IngestReport(), return_state=True)
+    state = ingest(job(home), [home.rates], IngestReport(), return_state=True)
 
     assert len(begun) == 1
     with pytest.raises(Damaged, match="it is no record"):
@@ -304,7 +307,7 @@ def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("recorded")
-def test_what_nobody_foresaw_is_logged_with_its_trace_and_fails_the_run(
+def test_a_bug_is_logged_with_its_trace_and_fails_the_run(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_down(_hour: Hour) -> None:
@@ -327,13 +330,13 @@ def test_a_task_that_is_to_stop_does_so_between_hours(
 
     def stop_in_the_second(hour: Hour) -> None:
         if hour == SAMPLE_HOURS[1]:
-            stop.set()
+            stop.request()
 
     begun = building(monkeypatch, stop_in_the_second)
     report = BuildReport()
 
     with disable_run_logger(), use_caller(Caller(stop=stop)):
-        build.fn(work(home), STALE, report)
+        build.fn(job(home), STALE, report)
 
     assert begun == ["2026-11-02T09", "2026-11-02T10"]
     assert report.undone == 1
@@ -344,7 +347,7 @@ def test_a_flow_that_is_asked_to_stop_ends_as_interrupted_and_goes_on_later(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = Stop()
-    begun = building(monkeypatch, lambda _hour: stop.set())
+    begun = building(monkeypatch, lambda _hour: stop.request())
     given = {"home": str(home.root), "now": format_instant(NOW_MS)}
 
     with use_caller(Caller(stop=stop)):
@@ -388,7 +391,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
         "| 6         |",
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
-    assert lines[12:14] == ["Could not be done:", ""]
+    assert lines[12:14] == ["Failed:", ""]
     assert lines[14].startswith("- c.ndjson.gz: refused whole")
     assert lines[15].startswith("- hour 2026-11-02T10: usage without a rate")
 
@@ -410,8 +413,8 @@ def test_a_summary_says_where_there_was_nothing_to_build() -> None:
     assert summary_of(JobReport()) == "No closed hour was stale."
 
 
-def test_a_summary_of_a_run_that_ended_early_says_nothing_that_nobody_looked_at() -> None:
+def test_a_summary_of_a_run_that_ended_early_says_nothing_about_hours_it_did_not_reach() -> None:
     error = StorageFault(Path("/full"), "the disk is full")
-    assert summary_of(JobReport(), error) == f"Ended before its end: {error}"
+    assert summary_of(JobReport(), error) == f"Ended early: {error}"
     built = JobReport(built=BuildReport(built=[receipt_of(FIRST_HOUR)]))
     assert summary_of(built, error).splitlines()[2].startswith("Hours built: 1,")

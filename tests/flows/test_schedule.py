@@ -1,4 +1,4 @@
-"""The flows on a real Prefect server: scheduled, deployed, killed, and after it was away."""
+"""The flows on a real Prefect server: scheduled, deployed, killed, and after it was down."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERY = 4 * SECOND
 
 @contextlib.contextmanager
 def served(server: PrefectServer, home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`hourtally schedule`, when its deployment is there and due every few seconds."""
+    """A running `hourtally schedule` whose deployment is due every few seconds."""
     schedule = command("schedule", "--home", home, *options)[1:]
     serving = server.spawn(*schedule, log="schedule.log")
 
@@ -54,7 +54,7 @@ def served(server: PrefectServer, home: Path, *options: str) -> Iterator[subproc
 
 @pytest.fixture
 def server(prefect_server: PrefectServer) -> PrefectServer:
-    """The server without what other tests have deployed."""
+    """The server, without the deployments of other tests."""
     with prefect_server.client() as client:
         for deployment in client.read_deployments():
             client.delete_deployment(deployment.id)
@@ -62,7 +62,7 @@ def server(prefect_server: PrefectServer) -> PrefectServer:
 
 
 def ended(server: PrefectServer, home: Path) -> list[FlowRun]:
-    """The runs on a home that came to an end by themselves."""
+    """The runs on a home that ended by themselves."""
     return [
         run
         for run in server.runs("hourly/hourly")
@@ -96,13 +96,13 @@ def test_a_served_schedule_creates_runs_and_executes_them(
 
 @contextlib.contextmanager
 def recorded_while_its_server_goes_away(server: PrefectServer, home: Home) -> Iterator[None]:
-    """Around what ends the server, in the middle of a backfill, which still does its work."""
+    """Around a kill of the server during a backfill, which still builds its hours."""
     with subprocess.Popen(
         command("backfill", *RANGE, "--home", home.root),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # It gives up at once, and not after a minute for each of its last requests.
+        # Without retries, which take a minute for each of its last requests.
         env=server.environment | {"PREFECT_CLIENT_MAX_RETRIES": "0"},
     ) as process:
         until("the recorded one has begun", lambda: manifests(home))
@@ -112,7 +112,7 @@ def recorded_while_its_server_goes_away(server: PrefectServer, home: Home) -> It
 
     assert process.returncode == 1
     assert "Traceback" not in said, said
-    assert f"the Prefect server at {server.url} went away" in said
+    assert f"the Prefect server at {server.url} stopped answering" in said
     assert len(manifests(home)) == len(list(home.hours.glob("*/rev-*"))) == HOURS
 
 
@@ -122,7 +122,7 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     home = home_of_long_event(tmp_path)
     with served(server, tmp_path):
         until("some hours are built", lambda: manifests(home)[2:])
-    # Its processes are gone in the middle of their work; now the server's too.
+    # Its processes were killed midway; now the server is too.
     with recorded_while_its_server_goes_away(server, ingested(home_of_long_event(tmp_path / "r"))):
         server.kill()
         cut = dt.datetime.now(dt.UTC)
@@ -141,7 +141,7 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     deployment = server.deployment("hourly/hourly")
     assert deployment is not None
     assert deployment.global_concurrency_limit is not None
-    # What would block the schedule for ever: a slot that nobody will give back.
+    # This would block the schedule for ever: a slot that is never freed.
     assert deployment.global_concurrency_limit.active_slots == 1
 
     with served(server, tmp_path) as serving:
@@ -153,7 +153,7 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     assert len(manifests(home)) == HOURS
     again = hourtally("run", "--home", tmp_path)
     assert again.stdout.startswith("Every closed hour is current")
-    # Slots of that time have no runs, and none will come: it was the files that told.
+    # Those slots never get runs: the files showed what was missing.
     slots = {run.expected_start_time for run in server.runs("hourly/hourly")}
     away = [slot for slot in slots if slot is not None and cut + SECOND < slot < back - SECOND]
     assert len(away) < (back - cut) / EVERY - 1
@@ -170,7 +170,7 @@ def test_run_recorded_in_a_server_does_and_says_what_it_does_without_one(
         for now in ("2026-11-02T10:15:00Z", "2026-11-02T12:15:00Z"):
             twofold = ("--now", now, "--workers", "2")
             done = hourtally("run", "--home", home, *twofold, variables=variables)
-            # Before that come the files, and which of them are read again is a matter of time.
+            # The table of files comes first; which of them are read again depends on timing.
             said.append((done.returncode, done.stdout[done.stdout.index("hour  ") :]))
 
     assert said[:2] == said[2:]
@@ -182,12 +182,12 @@ def test_run_recorded_in_a_server_does_and_says_what_it_does_without_one(
 
 def test_a_server_that_does_not_answer_is_a_sentence(server: PrefectServer, tmp_path: Path) -> None:
     write_sample(tmp_path)
-    nobody = server.environment | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    no_server = server.environment | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
 
-    done = hourtally("run", "--home", tmp_path, variables=nobody)
+    done = hourtally("run", "--home", tmp_path, variables=no_server)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no Prefect server answers at http://127.0.0.1:9/api, nothing was done" in done.stderr
+    assert "no Prefect server answers at http://127.0.0.1:9/api: nothing was done" in done.stderr
     assert not Home(tmp_path).hours.exists()
 
 

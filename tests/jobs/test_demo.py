@@ -32,7 +32,20 @@ def test_it_builds_the_sample_without_a_server_and_writes_only_into_its_home(
     person = tmp_path / "person"
     home = Home(tmp_path / "home")
 
-    summary = run_demo(home, environment_with(person))
+    steps: list[str] = []
+
+    summary = run_demo(home, environment_with(person), steps.append)
+
+    assert steps == [
+        f"Writing sample events to {home.inbox} …",
+        "Loading Prefect …",
+        "Starting a temporary Prefect server …",
+        "Running the hourly flow …",
+        "Built 1 of 3 hours",
+        "Built 2 of 3 hours",
+        "Built 3 of 3 hours",
+        "Stopping Prefect …",
+    ]
 
     assert (
         "New files: 7. Events accepted: 112, duplicate lines: 1, lines in quarantine: 1." in summary
@@ -63,4 +76,4 @@ def test_a_flow_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
     log = tmp_path / "home" / ".prefect" / "demo.log"
 
     with pytest.raises(HourtallyError, match=f"{log} says why.*\nthe disk is full"):
-        run_demo(Home(tmp_path / "home"), environment)
+        run_demo(Home(tmp_path / "home"), environment, lambda _step: None)

@@ -1,7 +1,7 @@
-"""Many hours, built: small ones together, and what came of each.
+"""Build many hours: small ones together in groups, with a report of each hour.
 
-What went wrong with one hour is in the report, and the others go on. Only a fault of the storage
-ends a job: it would meet every other hour as well.
+A problem with one hour goes into the report, and the other hours are still built. Only a storage
+fault ends a job: it would hit every other hour as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hourtally.build.staleness import StaleHour
 from hourtally.errors import HourtallyError, StorageFault, without_frames
 from hourtally.model.hours import Hour
 from hourtally.ratecard import RateCard
-from hourtally.runtime.interrupts import Stop, abandoned_at_an_interrupt, as_keyboard_interrupt
+from hourtally.runtime.interrupts import Stop, as_keyboard_interrupt, ended_by_abort
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
@@ -23,9 +23,12 @@ from hourtally.store.layout import Home
 
 @dataclass
 class BuildReport:
-    """built: one receipt a published revision. failed: hour name and why, for the others.
+    """The outcome of building some hours.
 
-    undone: how many hours were not begun, or were abandoned, because the job was asked to stop.
+    Attributes:
+        built: a receipt for each published revision.
+        failed: the name of each hour that could not be built, and why.
+        undone: how many hours were not started, or aborted, because the job was asked to stop.
     """
 
     built: list[BuildReceipt] = field(default_factory=list)
@@ -33,7 +36,7 @@ class BuildReport:
     undone: int = 0
 
     def add(self, part: BuildReport) -> None:
-        """Take in the report of a part of the hours."""
+        """Add the report of a part of the hours."""
         self.built += part.built
         self.failed += part.failed
         self.undone += part.undone
@@ -41,9 +44,11 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Builder:
-    """What all hours of a job are built with; worker processes get it too.
+    """What every hour of a job is built with; it also travels to worker processes.
 
-    force: whether hours that are current are built as well.
+    Attributes:
+        settings: threads and memory of one process.
+        force: also build hours that are current.
     """
 
     home: Home
@@ -55,16 +60,15 @@ class Builder:
     def build(
         self, stale: Sequence[StaleHour], progress: Progress | None = None, stop: Stop | None = None
     ) -> BuildReport:
-        """Build hours in their order; one that another process has built meanwhile is left out.
+        """Build hours in order, except those that another process has built in the meantime.
 
         Args:
             stale: the hours.
-            progress: told of each that is done.
-            stop: once it is set no other hour is begun; with it an interrupt is such a request
-                too, and abandons the hours in hand.
+            progress: called after each hour.
+            stop: no further group is started once it is set; an abort abandons the current one.
 
         Raises:
-            StorageFault: the system refused a write; hours built before stay published.
+            StorageFault: the system refused a write. Hours built before it stay published.
         """
         report, fault = self.build_so_far(stale, progress, stop)
         if fault is not None:
@@ -74,19 +78,19 @@ class Builder:
     def build_so_far(
         self, stale: Sequence[StaleHour], progress: Progress | None = None, stop: Stop | None = None
     ) -> tuple[BuildReport, StorageFault | None]:
-        """As `build`; a fault of the storage comes back beside what was done before it."""
-        with abandoned_at_an_interrupt(stop) as asked:
-            builds = _Builds(self, stale, progress, asked)
+        """As `build`, but return a storage fault together with what was done before it."""
+        with ended_by_abort(stop) as checked:
+            groups = _GroupBuilder(self, stale, progress, checked)
             try:
                 for group in together(self.home, stale):
-                    builds.build([one.hour for one in group])
+                    groups.build([one.hour for one in group])
             except StorageFault as fault:
-                return builds.report, fault
-        return builds.report, None
+                return groups.report, fault
+        return groups.report, None
 
 
-class _Builds:
-    """Builds hours in groups, and reports what came of each hour; arguments as `Builder.build`."""
+class _GroupBuilder:
+    """Builds groups of hours and keeps the report; arguments as of `Builder.build`."""
 
     def __init__(
         self,
@@ -96,14 +100,14 @@ class _Builds:
         stop: Stop,
     ) -> None:
         self.report = BuildReport(undone=len(stale))
-        self._with = builder
+        self._builder = builder
         self._left = {one.hour for one in stale}
         self._progress = progress
         self._stop = stop
         self._total = len(stale)
 
     def build(self, hours: Sequence[Hour]) -> None:
-        """Build hours together, unless the job was asked to stop.
+        """Build a group of hours together, unless the job was asked to stop.
 
         Raises:
             StorageFault: the system refused a write.
@@ -113,27 +117,27 @@ class _Builds:
         try:
             with as_keyboard_interrupt():
                 build_together(
-                    self._with.home,
-                    self._with.card,
+                    self._builder.home,
+                    self._builder.card,
                     hours,
-                    self._with.now_ms,
-                    self._with.settings,
-                    self._done,
+                    self._builder.now_ms,
+                    self._builder.settings,
+                    self._on_done,
                     self._stop,
-                    force=self._with.force,
+                    force=self._builder.force,
                 )
         except HourtallyError as error:
             if len(hours) > 1:
-                # Each by itself: then the error is that of its hour, and the others are built.
+                # One by one, so that the error is reported for its hour and the others are built.
                 for hour in [hour for hour in hours if hour in self._left]:
                     self.build([hour])
             elif isinstance(error, StorageFault):
                 raise
             else:
                 self.report.failed.append((hours[0].name, without_frames(error)))
-                self._done(hours[0], None)
+                self._on_done(hours[0], None)
 
-    def _done(self, hour: Hour, receipt: BuildReceipt | None) -> None:
+    def _on_done(self, hour: Hour, receipt: BuildReceipt | None) -> None:
         if receipt is not None:
             self.report.built.append(receipt)
         self.report.undone -= 1

@@ -12,8 +12,9 @@ from hourtally.store.layout import Home
 
 # Of slices files; what a build needs for so many is a small part of what an hour may need.
 _MOST_BYTES: Final = 16 << 20
-# Few enough that an interrupt, which finishes or abandons them together, is soon obeyed.
-_MOST_HOURS: Final = 24
+# Also of a worker's or a Prefect task's hours. Few enough that an interrupt, which finishes or
+# aborts a group as a whole, takes effect soon.
+MAX_GROUP_HOURS: Final = 24
 
 
 def together(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]]:
@@ -27,7 +28,7 @@ def together(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]
     for one in stale:
         with durable.storage_faults(home.events, f"looking at the slices of hour {one.hour}"):
             of_hour = slices_bytes(home, one.hour)
-        if group and (len(group) == _MOST_HOURS or size + of_hour > _MOST_BYTES):
+        if group and (len(group) == MAX_GROUP_HOURS or size + of_hour > _MOST_BYTES):
             yield group
             group, size = [], 0
         group.append(one)

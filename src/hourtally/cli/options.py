@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options that several commands share, and what they resolve to."""
 
 from __future__ import annotations
 
@@ -12,35 +12,33 @@ from cyclopts import Parameter
 from hourtally.errors import NotFound, WrongUse
 from hourtally.model.hours import Hour, parse_instant_ms
 
-CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as events have it.")]
+CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in its events.")]
 
 
 @Parameter(name="*")
 @dataclass
 class HomeOption:
-    """Where the data lies."""
+    """The home folder."""
 
     home: Path | None = None
     "Home folder; default: HOURTALLY_HOME, else ./data."
 
     def open(self) -> Any:
-        """The home, which need not exist yet."""
+        """The home folder, which may not exist yet."""
         from hourtally.settings import default_home
         from hourtally.store.layout import Home
 
         return Home(self.home or default_home())
 
     def existing(self) -> Any:
-        """The home, to be read.
+        """The home folder, for commands that only read it.
 
         Raises:
-            NotFound: there is no such folder, so that nothing said of it would be true.
+            NotFound: there is no such folder.
         """
         home = self.open()
         if not home.root.is_dir():
-            message = (
-                f"{home.root}: there is no such home folder; give --home or set HOURTALLY_HOME"
-            )
+            message = f"{home.root}: no such home folder; give --home or set HOURTALLY_HOME"
             raise NotFound(message)
         return home
 
@@ -48,13 +46,13 @@ class HomeOption:
 @Parameter(name="*")
 @dataclass
 class NowOption:
-    """What stands for now."""
+    """The time that the command runs at."""
 
     now: str | None = None
-    "An RFC 3339 instant that stands for the clock."
+    "Pretend it is this time (RFC 3339), such as 2026-11-22T14:15:00Z."
 
     def read_ms(self) -> int:
-        """Milliseconds since 1970."""
+        """The time in milliseconds since 1970; the clock if --now is not given."""
         if self.now is None:
             return time.time_ns() // 1_000_000
         try:
@@ -67,28 +65,36 @@ class NowOption:
 @Parameter(name="*")
 @dataclass
 class BuildOptions:
-    """How hours are built."""
+    """How to build hours."""
 
     rates: Path | None = None
     "Rate card; default: rates.toml in the home folder."
     settle: float = 10
-    "Minutes after an hour's end at which it closes."
+    "Minutes after its end at which an hour closes."
     workers: int = 1
-    "Processes that build hours."
+    "Number of processes that build hours."
     export: Path | None = None
-    "Folder of one JSON file a customer and hour, to be kept in step."
+    "Folder of one JSON file per customer and hour to update after the build."
 
 
 def minutes_ms(minutes: float) -> int:
-    """The milliseconds of a settle time."""
+    """The milliseconds of --settle.
+
+    Raises:
+        WrongUse: it is negative or longer than a year.
+    """
     if not 0 <= minutes <= 60 * 24 * 366:
-        message = f"--settle {minutes} is not 0 minutes to a year of them"
+        message = f"--settle {minutes} is not between 0 and 527040 minutes (366 days)"
         raise WrongUse(message)
     return round(minutes * 60_000)
 
 
 def hour_range(first: str | None, end: str | None) -> tuple[Hour | None, Hour | None]:
-    """The hours of --from and --to."""
+    """The hours of --from and --to.
+
+    Raises:
+        WrongUse: one of them is not an hour, or --to is not after --from.
+    """
     start_hour = None if first is None else Hour.parse(first)
     end_hour = None if end is None else Hour.parse(end)
     if start_hour and end_hour and end_hour <= start_hour:

@@ -1,10 +1,10 @@
-"""The demonstration: the sample in a home of its own, and the hourly flow on it."""
+"""The demo: write the sample into a home folder of its own and run the hourly flow on it."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from hourtally.errors import HourtallyError
@@ -14,38 +14,55 @@ from hourtally.model.hours import format_instant
 from hourtally.store.durable import make_folder
 from hourtally.store.layout import Home
 
-_SHOWN_LOG_LINES: Final = 20
+STEP_PREFIX: Final = "step: "
+"""Begins each line of the flow's process that is progress and not summary."""
+_LOG_LINES_SHOWN: Final = 20
 
 
-def run_demo(home: Home, environment: Mapping[str, str]) -> str:
+def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], None]) -> str:
     """Write the sample into a home folder and run the hourly flow there; the flow's summary.
 
-    The flow has a process of its own, because Prefect starts and ends a temporary API beside
-    it, and prints stack traces where that is slow to end on a busy machine: what the process
-    says goes to a log file, and to a person only where the flow failed.
+    The flow runs in a process of its own, because Prefect starts and stops a temporary server for
+    it, and prints stack traces if that is slow to stop on a busy machine. The process logs to a
+    file, and the user sees the end of it only if the flow fails.
+
+    Args:
+        home: is created.
+        environment: of this process.
+        say: called with each step as it begins; the whole takes up to a minute.
 
     Raises:
         HourtallyError: the flow failed; with the end of the log.
     """
+    say(f"Writing sample events to {home.inbox} …")
     sample.write_sample(home.root)
     log = home.root.absolute() / ".prefect" / "demo.log"
     make_folder(log.parent)
-    # -P: only installed packages, nothing that lies in the working folder.
+    # -P: only installed packages, nothing from the working folder.
     command = [sys.executable, "-P", "-m", "hourtally.orchestration.demo"]
-    with log.open("w") as messages:
-        done = subprocess.run(
+    say("Loading Prefect …")
+    with (
+        log.open("w") as messages,
+        subprocess.Popen(
             [*command, str(home.root.absolute()), format_instant(sample.NOW_MS)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=messages,
             text=True,
-            # Prefect takes settings from files in the working folder: there are none here.
+            # Prefect reads settings from files in the working folder; here there are none.
             cwd=log.parent,
             env=serverless_environment(home, environment),
-            check=False,
-        )
-    if done.returncode:
-        end = "\n".join(log.read_text().splitlines()[-_SHOWN_LOG_LINES:])
-        message = f"the demonstration's flow failed; {log} says why, and ends with:\n{end}"
+        ) as process,
+    ):
+        assert process.stdout is not None
+        summary = []
+        for line in process.stdout:
+            if line.startswith(STEP_PREFIX):
+                say(line.removeprefix(STEP_PREFIX).rstrip())
+            else:
+                summary.append(line)
+    if process.returncode:
+        end = "\n".join(log.read_text().splitlines()[-_LOG_LINES_SHOWN:])
+        message = f"the demo's flow failed. {log} says why; it ends with:\n{end}"
         raise HourtallyError(message)
-    return done.stdout
+    return "".join(summary)

@@ -1,4 +1,4 @@
-"""How to run a job: where, with what, and as of when."""
+"""How to run a job: the one record that the command line, the flows and their tasks share."""
 
 from __future__ import annotations
 
@@ -6,30 +6,54 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hourtally.build.builder import Builder
 from hourtally.model.hours import format_instant
-from hourtally.settings import Settings, usable_cores
+from hourtally.ratecard import RateCard
+from hourtally.settings import DEFAULT_MEMORY_MIB, DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 
 
 @dataclass(frozen=True)
 class Job:
-    """What `run` and `backfill` work with; `export` is a folder to keep in step, or None."""
+    """Where, as of when and with what a job runs.
+
+    It travels to tasks on other machines, so it holds paths and small values only; each task
+    loads the rate card itself.
+
+    Attributes:
+        settle_ms: how long after its end an hour closes.
+        workers: how many groups of hours are built at a time.
+        threads: of all workers together.
+        memory_mib: of the engine of each worker.
+        export: folder of one JSON file per customer and hour to update, if any.
+        force: also build hours that are current.
+    """
 
     home: Home
     rates: Path
     now_ms: int
-    settle_ms: int
-    workers: int
-    export: Path | None
+    threads: int
+    settle_ms: int = DEFAULT_SETTLE_MS
+    workers: int = 1
+    memory_mib: int = DEFAULT_MEMORY_MIB
+    export: Path | None = None
+    force: bool = False
+
+    def settings(self, workers: int = 1) -> Settings:
+        """The settings of one of so many workers that share the threads."""
+        return Settings(
+            settle_ms=self.settle_ms,
+            threads=max(1, self.threads // workers),
+            memory_mib=self.memory_mib,
+        )
+
+    def builder(self, card: RateCard, workers: int = 1) -> Builder:
+        """Builds hours as one of so many workers."""
+        return Builder(self.home, card, self.now_ms, self.settings(workers), self.force)
 
     @property
-    def settings(self) -> Settings:
-        """The settings that follow from the machine and the call."""
-        return Settings(settle_ms=self.settle_ms, threads=usable_cores())
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The same as the parameters that the flows have."""
+    def flow_parameters(self) -> dict[str, Any]:
+        """The parameters with which a flow runs this job."""
         return {
             "home": str(self.home.root.absolute()),
             "rates": str(self.rates.absolute()),

@@ -1,4 +1,4 @@
-"""What a whole job did: the command line prints it, a flow run keeps it."""
+"""What a whole job did: the command line prints it, and a flow returns it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class JobReport:
-    """What a whole job did. exported: None where nothing was to be exported, or why it was not."""
+    """What a whole job did.
+
+    Attributes:
+        exported: what was exported, the error that prevented it, or None if nothing was due.
+    """
 
     ingested: IngestReport = field(default_factory=IngestReport)
     built: BuildReport = field(default_factory=BuildReport)
@@ -23,5 +27,5 @@ class JobReport:
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was asked to stop before its end."""
+        """Whether it was stopped before it was done."""
         return bool(self.ingested.undone or self.built.undone)

@@ -1,11 +1,11 @@
-"""A small home folder to try things on: a rate card, and the event files of three hours.
+"""A small sample home folder: a rate card, and the event files of three hours.
 
-It holds one of everything that the contract speaks of: all types of resources, replicas that
-overlap, GPUs of two models, clusters, an event over an hour's end, a late file, a file sent
-again in part, a line for the quarantine, and files plain, gzip, zstd and Parquet. There is no
-chance and no clock in it: every call writes the same files.
+It has one of everything: all resource types, overlapping replicas, GPUs of two models, clusters,
+an event across the end of an hour, a late file, a partly resent file, a line for the quarantine,
+and plain, gzip, zstd and Parquet files. It uses no randomness and no clock: every call writes the
+same files.
 
-`data/sample` is what `write_sample(Path("data/sample"))` has written.
+`data/sample` was written by `write_sample(Path("data/sample"))`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from hourtally.store.layout import Home
 FIRST_HOUR: Final = Hour.parse("2026-11-02T09")
 HOURS: Final = 3
 MINUTE_MS: Final = 60_000
-# A quarter of an hour after the last hour: all three are closed.
+# 15 minutes after the end of the last hour: all three hours are closed.
 NOW_MS: Final = FIRST_HOUR.start_ms + (60 * HOURS + 15) * MINUTE_MS
 
 _SOURCE = "//meter.example/eu"
 _QUARTER = 15
-# The report of 09:45 to 10:00 of one replica, which came at 11:05.
+# The report of one replica for 09:45 to 10:00, which arrives at 11:05.
 _LATE_ID = "api/1/45"
 _LATE_MINUTE = 125
 
@@ -44,10 +44,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Resource:
-    """A resource: whose it is, what it is, and what one replica of it has allocated.
+    """A resource, and what one replica of it allocates.
 
-    ids: customer, team, project, resource. names: team, project, resource; empty: none said.
-    spans: first and last minute of each replica, counted from the first hour.
+    Attributes:
+        ids: customer, team, project, resource.
+        names: team, project, resource; empty if the events have no name.
+        spans: first and last minute of each replica, counted from the first hour.
     """
 
     ids: tuple[str, str, str, str]
@@ -64,7 +66,7 @@ _RESOURCES: Final = (
         ("Web", "Shop", "Public API"),
         "service",
         {"cpuMillicores": 500, "memoryMiB": 1024},
-        # Two replicas all the time, a third one while there is much to do.
+        # Two replicas all the time, and a third under load.
         spans=((0, 180), (0, 180), (80, 110)),
     ),
     _Resource(
@@ -141,8 +143,8 @@ def write_sample(folder: Path) -> None:
 
 
 def _event_files() -> dict[str, bytes]:
-    """The content of every event file, by its name."""
-    # Meters report at the end of an interval, so an event is in the file of its end's hour.
+    """The content of every event file, by name."""
+    # Meters report at the end of an interval: an event is in the file of the hour it ends in.
     by_hour: list[list[Json]] = [[] for _ in range(HOURS)]
     late = []
     for resource in _RESOURCES:
@@ -159,13 +161,13 @@ def _event_files() -> dict[str, bytes]:
         "clusters.parquet": _clusters_file(),
         "late.ndjson": _lines(late),
         "one-bad-line.ndjson": _lines([_backup("nightly", 150, 160), _backup("hourly", 170, 165)]),
-        # Sent in hour-10 already, and the first of them twice.
+        # Already sent in hour-10, and the first of them twice here.
         "resent.jsonl": _lines([*resent, resent[0]]),
     }
 
 
 def _reports(resource: _Resource) -> Iterator[tuple[int, Json]]:
-    """The events of a resource, each with the minute of its end."""
+    """The events of a resource, each with the minute it ends."""
     for replica, (first, end) in enumerate(resource.spans):
         for start in range(first, end, resource.report_minutes):
             stop = min(start + resource.report_minutes, end)
@@ -179,7 +181,7 @@ def _backup(name: str, start: int, stop: int) -> Json:
 
 
 def _event(resource: _Resource, event_id: str, start: int, stop: int) -> Json:
-    """A CloudEvent over some minutes; without a name where the resource has none."""
+    """A CloudEvent over some minutes; without the names that the resource lacks."""
     kinds = ("customer", "team", "project", "resource")
     ids = {f"{kind}Id": value for kind, value in zip(kinds, resource.ids, strict=True)}
     names = {f"{kind}Name": name for kind, name in zip(kinds[1:], resource.names, strict=True)}
@@ -202,7 +204,7 @@ def _event(resource: _Resource, event_id: str, start: int, stop: int) -> Json:
 
 
 def _clusters_file() -> bytes:
-    """An hour of each cluster a row, with the columns of a Parquet event file."""
+    """A Parquet event file with a row per hour and cluster."""
     rows = [
         {
             "event_id": f"{cluster}/{hour}",

@@ -2,6 +2,6 @@
 
 import sys
 
-# Prefect imports jsonschema, and that, where it finds it (a tool of the development has brought
-# it), a grammar of IRIs which it takes a second to read. Nothing here checks an IRI.
+# Prefect imports jsonschema, which imports this grammar of IRIs if it is installed (a development
+# tool depends on it). Parsing the grammar takes a second, and nothing here validates an IRI.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -1,19 +1,19 @@
 """The two flows: the hourly run and the backfill.
 
-What is to do is found from the files of the home folder, never from the slots of a schedule:
-a run makes up for all that did not run before it.
+What is to be done is found from the files of the home folder, never from the slots of a schedule:
+a run makes up for everything that did not run before it.
 
-Tasks of a backfill run on threads of the flow's process, as Prefect does by default. With one
-worker they build their hours there; with several they have them built by as many processes,
-which know no Prefect. Where a Dask scheduler is named they run on its workers (the extra
-`dask`), each of which has this package and mounts the home folder under the same path: nothing
-but paths and small values travels.
+Tasks of a backfill run on threads of the flow's process, as is Prefect's default. With one worker
+they build their hours there; with several, worker processes build them, which know nothing of
+Prefect. With a Dask scheduler (the extra `dask`) the tasks run on its workers, each of which has
+this package installed and mounts the home folder at the same path: only paths and small values
+travel.
 """
 
-# No `from __future__ import annotations` here: Prefect then has to evaluate the parameters' types
-# itself, which in a served run fails for names that come from another module.
+# No `from __future__ import annotations` here: Prefect would have to evaluate the parameters'
+# types itself, and in a served run that fails for names from another module.
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,34 +21,31 @@ from typing import Any
 from prefect import State, flow
 from prefect.task_runners import TaskRunner
 
-from hourtally.build.staleness import StaleHour, stale_hours
 from hourtally.errors import HourtallyError, WrongUse
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.steps import find_stale_hours
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
-from hourtally.orchestration.parameters import (
-    DEFAULT_SETTLE_MINUTES,
-    Caller,
-    Count,
-    Minutes,
-    Work,
-    resolve_parameters,
-    runner_of_this_flow,
-    unwrap,
-    use_caller,
-)
-from hourtally.orchestration.server import recorded
-from hourtally.orchestration.steps import (
-    build_all,
-    export_all,
-    ingest_all,
-    processes_of,
+from hourtally.orchestration.build_queue import BuildQueue
+from hourtally.orchestration.caller import Caller, use_caller
+from hourtally.orchestration.flow_steps import (
+    export_documents,
+    ingest_inbox,
+    local_workers,
     run_steps,
 )
+from hourtally.orchestration.parameters import (
+    DEFAULT_SETTLE_MINUTES,
+    Count,
+    Minutes,
+    resolve_parameters,
+)
+from hourtally.orchestration.server import recorded
+from hourtally.orchestration.states import unwrap
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.progress import Progress
-from hourtally.settings import DEFAULT_MEMORY_MIB
+from hourtally.settings import DEFAULT_MEMORY_MIB, usable_cores
 
 _HOURLY = "hourtally-hourly"
 _BACKFILL = "hourtally-backfill"
@@ -68,34 +65,38 @@ def hourly(
     """Ingest the inbox and build every stale closed hour.
 
     Args:
-        home: Home folder; HOURTALLY_HOME or ./data of the machine where it is not given.
-        rates: Rate card; rates.toml in the home where it is not given.
-        settle_minutes: Minutes after an hour's end at which it closes.
-        now: An RFC 3339 instant that stands for the clock, such as 2026-11-22T14:15:00Z.
-        workers: Groups of hours that are built at a time.
-        threads: Cores for all workers together; all of the machine where it is not given.
+        home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
+        rates: Rate card; by default rates.toml in the home folder.
+        settle_minutes: Minutes after its end at which an hour closes.
+        now: Pretend it is this time (RFC 3339), such as 2026-11-22T14:15:00Z.
+        workers: How many groups of hours are built at a time.
+        threads: Cores for all workers together; by default all cores of the machine.
         memory_mib: Memory for the engine of each worker, in MiB.
-        export: Folder of one JSON file a customer and hour, to be kept in step.
+        export: Folder of one JSON file per customer and hour to update after the build.
     """
 
     def steps(report: JobReport) -> None:
-        work = resolve_parameters(
-            home, rates, settle_minutes, now, workers, threads, memory_mib, export
+        job = replace(
+            resolve_parameters(home, rates, now, export),
+            settle_ms=round(settle_minutes * 60_000),
+            workers=workers,
+            threads=threads or usable_cores(),
+            memory_mib=memory_mib,
         )
-        card = load_rate_card(work.rates)
-        ingest_all(work, report.ingested)
-        stale = stale_hours(work.home, card, work.now_ms, work.settings.settle_ms)
-        progress = ProgressArtifact(f"{_HOURLY}-progress")
-        with processes_of(work, stale):
-            build_all(work, stale, runner_of_this_flow(), progress, report.built)
-        export_all(work, report)
+        card = load_rate_card(job.rates)
+        ingest_inbox(job, report.ingested)
+        stale = find_stale_hours(job, card)
+        with local_workers(job, stale) as runner:
+            progress = ProgressArtifact(f"{_HOURLY}-progress")
+            BuildQueue(job, stale, runner, progress).build_all(report.built)
+        export_documents(job, report)
 
     return run_steps(_HOURLY, steps)
 
 
-def run_hourly(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
-    """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), use_caller(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
+def run_hourly(progress: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
+    """Run the flow; it returns the same report and raises the same errors as without Prefect."""
+    with recorded(), use_caller(Caller(progress, stop, signal.getsignal(signal.SIGTERM))):
         report: JobReport = unwrap(hourly(**parameters, return_state=True))
     return report
 
@@ -119,19 +120,19 @@ def backfill(
 
     Args:
         from_: First hour, as 2026-11-22T13 (UTC) or Unix seconds.
-        to: End of the range: the hour after the last one.
+        to: End of the range, exclusive.
         force: Build all closed hours of the range, current or not.
-        workers: Groups of hours that are built at a time.
-        home: Home folder; HOURTALLY_HOME or ./data of the machine where it is not given.
-        rates: Rate card; rates.toml in the home where it is not given.
-        settle_minutes: Minutes after an hour's end at which it closes.
-        now: An RFC 3339 instant that stands for the clock, such as 2026-11-22T14:15:00Z.
-        threads: Cores for all workers together (on Dask: for each); all of the machine where
-            it is not given.
+        workers: How many groups of hours are built at a time.
+        home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
+        rates: Rate card; by default rates.toml in the home folder.
+        settle_minutes: Minutes after its end at which an hour closes.
+        now: Pretend it is this time (RFC 3339), such as 2026-11-22T14:15:00Z.
+        threads: Cores for all workers together (on Dask: for each); by default all cores of the
+            machine.
         memory_mib: Memory for the engine of each worker, in MiB.
-        export: Folder of one JSON file a customer and hour, to be kept in step.
+        export: Folder of one JSON file per customer and hour to update after the build.
         dask_scheduler: Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers
-            build the hours; this machine where it is not given.
+            build the hours; by default this machine builds them.
     """
 
     def steps(report: JobReport) -> None:
@@ -139,59 +140,51 @@ def backfill(
         if end <= first:
             message = f"to {to} is not after from {from_}"
             raise WrongUse(message)
-        share = 1 if dask_scheduler else workers
-        work = replace(
-            resolve_parameters(
-                home, rates, settle_minutes, now, share, threads, memory_mib, export
-            ),
+        cores = threads or usable_cores()
+        job = replace(
+            resolve_parameters(home, rates, now, export),
+            settle_ms=round(settle_minutes * 60_000),
             workers=workers,
+            # On Dask each worker has a machine, or a share of one, to itself.
+            threads=cores * workers if dask_scheduler else cores,
+            memory_mib=memory_mib,
             force=force,
         )
-        card = load_rate_card(work.rates)
-        stale = stale_hours(
-            work.home, card, work.now_ms, work.settings.settle_ms, first, end, force=force
-        )
-        progress = ProgressArtifact(f"{_BACKFILL}-progress")
-        with _runner(dask_scheduler, work, stale) as runner:
-            build_all(work, stale, runner, progress, report.built)
-        export_all(work, report)
+        stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
+        tasks_on = _dask(dask_scheduler) if dask_scheduler else local_workers(job, stale)
+        with tasks_on as runner:
+            progress = ProgressArtifact(f"{_BACKFILL}-progress")
+            BuildQueue(job, stale, runner, progress).build_all(report.built)
+        export_documents(job, report)
 
     return run_steps(_BACKFILL, steps)
 
 
 @contextmanager
-def _runner(
-    dask_scheduler: str | None, work: Work, stale: Sequence[StaleHour]
-) -> Iterator[TaskRunner[Any]]:
-    """What runs the tasks of this flow.
+def _dask(scheduler: str) -> Iterator[TaskRunner[Any]]:
+    """A task runner on the workers of a Dask scheduler.
 
     Raises:
-        HourtallyError: there is no Dask here, or no scheduler at the address.
+        HourtallyError: Dask is not installed, or no scheduler answers at the address.
     """
-    if dask_scheduler is None:
-        with processes_of(work, stale):
-            yield runner_of_this_flow()
-        return
     try:
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
-        message = (
-            "a Dask scheduler is named, but Dask is not installed: pip install hourtally[dask]"
-        )
+        message = "dask_scheduler is given, but Dask is not installed: pip install hourtally[dask]"
         raise HourtallyError(message) from error
     with ExitStack() as stack:
         try:
-            runner = stack.enter_context(DaskTaskRunner(address=dask_scheduler))
-            # It connects when it is asked for its client, and here a failure can be told.
+            runner = stack.enter_context(DaskTaskRunner(address=scheduler))
+            # It connects when asked for its client; here a failure can still be reported.
             assert runner.client is not None
         except (OSError, ValueError) as error:
-            message = f"no Dask scheduler answers at {dask_scheduler}: {error}"
+            message = f"no Dask scheduler answers at {scheduler}: {error}"
             raise HourtallyError(message) from error
         yield runner
 
 
-def run_backfill(shown: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
-    """Run the flow; the same report, and the same errors raised, as without Prefect."""
-    with recorded(), use_caller(Caller(shown, stop, signal.getsignal(signal.SIGTERM))):
+def run_backfill(progress: Progress | None, stop: Stop, **parameters: Any) -> JobReport:
+    """Run the flow; it returns the same report and raises the same errors as without Prefect."""
+    with recorded(), use_caller(Caller(progress, stop, signal.getsignal(signal.SIGTERM))):
         report: JobReport = unwrap(backfill(**parameters, return_state=True))
     return report

@@ -21,34 +21,34 @@ from hourtally.orchestration.flows import hourly
 from hourtally.orchestration.server import server_answers
 
 NAME: Final = "hourly"
-# So that events which come at the last moment are in the inbox when the run looks.
+# So that events which arrive at the last moment are in the inbox when the run starts.
 _MINUTES_AFTER_CLOSING: Final = 2
-_SECONDS_BETWEEN_LOOKS: Final = 5.0
+_POLL_SECONDS: Final = 5.0
 
 _log = get_logger("hourtally")
 
 
 def cron_after(settle_minutes: float) -> str:
-    """Every hour, some minutes after hours close."""
+    """A cron expression: every hour, two minutes after hours close."""
     return f"{(math.ceil(settle_minutes) + _MINUTES_AFTER_CLOSING) % 60} * * * *"
 
 
 def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
-    """Serve the flow until SIGTERM or SIGINT, also where the server is away for a while.
+    """Serve the flow until SIGTERM or SIGINT, even if the server is down for a while.
 
-    One run at a time; one that finds another going waits for it, because then it looks at
-    files that came meanwhile. The schedule goes on where this process ends: the runs that it
-    misses show as late, and the first of them makes up for all when it is served again.
+    There is one run at a time. A run that is due while another one is in progress waits for it,
+    and then ingests the files that arrived in between. The schedule continues when this process
+    ends: missed runs show as late, and the first one makes up for all once it is served again.
 
     Raises:
-        WrongUse: `cron` is none.
+        WrongUse: `cron` is not a cron expression.
     """
     try:
         schedule = Cron(cron, timezone="UTC")
     except ValueError as error:
-        message = f"--cron {cron!r} is no cron expression of five fields, such as '12 * * * *'"
+        message = f"--cron {cron!r} is not a cron expression of five fields, such as '12 * * * *'"
         raise WrongUse(message) from error
-    # What Prefect's handler of SIGTERM forgets to wait for is over with the process.
+    # Prefect's SIGTERM handler forgets to await this coroutine; the process is ending anyway.
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
     while True:
         _wait_for_server()
@@ -68,7 +68,7 @@ def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
         except Exception:
-            # Prefect's loop ends where three requests in a row have failed.
+            # Prefect's loop ends once three requests in a row have failed.
             if server_answers():
                 raise
         else:
@@ -78,19 +78,19 @@ def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
 def _wait_for_server() -> None:
     if server_answers():
         return
-    _log.warning("no Prefect server answers at %s; waiting for it", PREFECT_API_URL.value())
+    _log.warning("no Prefect server answers at %s: waiting for it", PREFECT_API_URL.value())
     while not server_answers():
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    _log.warning("the Prefect server answers again")
+        time.sleep(_POLL_SECONDS)
+    _log.warning("the Prefect server is back")
 
 
 def _free_slots() -> None:
-    """Give back the slot of a run that died together with its server's memory of it.
+    """Free the concurrency slot of a run that died while its server was restarted.
 
-    A server keeps the leases of slots in memory, unless told otherwise, but counts the slots in
-    its database: where it was restarted while a run was going that has died since, no lease
-    ever ends and the slot is never free. A limit that is taken away takes its count with it.
-    Should that run live after all, two runs build at a time, which hours allow.
+    By default a server keeps the leases of slots in memory but counts slots in its database. If
+    it restarts while a run is in progress that then dies, the lease never expires and the slot
+    is never freed. Removing the limit removes its count. Should that run be alive after all, two
+    runs build at the same time, which is safe: each hour is locked.
     """
     with get_client(sync_client=True) as client:
         try:

@@ -1,4 +1,4 @@
-"""The Prefect server that flows are recorded in: whether it is there, and what if it is not."""
+"""The Prefect server that records the flows: whether it answers, and what to do if it does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hourtally.errors import HourtallyError
 
 
 def server_answers() -> bool:
-    """Whether the server does."""
+    """Whether the server answers its health check."""
     with get_client(sync_client=True) as client:
         return client.api_healthcheck() is None
 
@@ -25,31 +25,31 @@ def recorded() -> Iterator[None]:
     """Around a flow that is run from the command line.
 
     Raises:
-        HourtallyError: the server does not answer, or was gone before the flow's end.
+        HourtallyError: the server does not answer, or stopped answering before the flow's end.
     """
-    otherwise = "or unset PREFECT_API_URL, then run the same command again"
+    what_next = "or unset PREFECT_API_URL, then run the same command again"
     if not server_answers():
         message = (
-            f"no Prefect server answers at {PREFECT_API_URL.value()}, nothing was done. "
-            f"Start it {otherwise}."
+            f"no Prefect server answers at {PREFECT_API_URL.value()}: nothing was done. "
+            f"Start it {what_next}."
         )
         raise HourtallyError(message)
-    of_flows = get_logger("prefect.flow_runs")
-    of_flows.addFilter(_is_no_failed_request)
+    flow_logger = get_logger("prefect.flow_runs")
+    flow_logger.addFilter(_is_not_failed_request)
     try:
         yield
     except (httpx.TransportError, httpx.HTTPStatusError) as error:
         if isinstance(error, httpx.HTTPStatusError) and not error.response.is_server_error:
             raise
         message = (
-            f"the Prefect server at {PREFECT_API_URL.value()} went away ({error}). What was "
-            f"published is whole. Start it {otherwise}."
+            f"the Prefect server at {PREFECT_API_URL.value()} stopped answering ({error}). Hours "
+            f"published so far are complete. Start it {what_next}."
         )
         raise HourtallyError(message) from error
     finally:
-        of_flows.removeFilter(_is_no_failed_request)
+        flow_logger.removeFilter(_is_not_failed_request)
 
 
-def _is_no_failed_request(record: logging.LogRecord) -> bool:
-    """Leaves out the trace of a request to a server that went away; a sentence tells of it."""
+def _is_not_failed_request(record: logging.LogRecord) -> bool:
+    """Drops the trace of a failed request to the server: the error message reports it."""
     return not (record.exc_info and isinstance(record.exc_info[1], httpx.HTTPError))

@@ -1,4 +1,4 @@
-"""What a run did, as Markdown that is readable as plain text too, and as rows of tables."""
+"""What a run did, as Markdown that also reads well as plain text, and as table rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hourtally.model.printable import escaped_message
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
-# A month of hours. More of them are shown by day.
-_MOST_ROWS: Final = 31 * 24
-_MOST_PROBLEMS: Final = 50
+# A month of hours; longer ranges are shown by day.
+_MAX_ROWS: Final = 31 * 24
+_MAX_PROBLEMS: Final = 50
 _HEADER: Final = (
     "hour",
     "revision",
@@ -32,17 +32,17 @@ _HEADER: Final = (
 
 
 def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str:
-    """The files ingested, the hours built with their totals, and what could not be done.
+    """The files ingested, the hours built with their totals, and everything that failed.
 
-    ended_by: what ended the run before its end, so that not even all that was to do is known.
+    ended_by: the error that ended the run early, so that not even the remaining work is known.
     """
     ingested, built = report.ingested, report.built
-    parts = [] if ended_by is None else [f"Ended before its end: {escaped_message(str(ended_by))}"]
+    parts = [] if ended_by is None else [f"Ended early: {escaped_message(str(ended_by))}"]
     if built.built or built.failed or built.undone or ended_by is None:
         parts.append(_sums(built))
     if ingested.files:
         parts.append(_ingested(ingested))
-    if 0 < len(built.built) <= _MOST_ROWS:
+    if 0 < len(built.built) <= _MAX_ROWS:
         parts.append(_table([_HEADER, *(_cells(receipt) for receipt in built.built)]))
     if report.interrupted:
         parts.append(
@@ -60,7 +60,7 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
     problems = [*ingested.refused, *(error for _, error in built.failed)]
     if isinstance(report.exported, Exception):
         problems.append(report.exported)
-    parts += _listed("Could not be done:", map(str, problems))
+    parts += _listed("Failed:", map(str, problems))
     return "\n\n".join(parts)
 
 
@@ -86,25 +86,25 @@ def _ingested(report: IngestReport) -> str:
 
 
 def _listed(heading: str, lines: Iterable[str]) -> list[str]:
-    """A list under a heading, at most so long that a person reads it; none where it is empty."""
+    """A list under a heading, short enough to read; nothing if it is empty."""
     every = list(lines)
-    shown = [f"- {escaped_message(line)}" for line in every[:_MOST_PROBLEMS]]
-    if len(every) > _MOST_PROBLEMS:
-        shown.append(f"- and {len(every) - _MOST_PROBLEMS} more")
+    shown = [f"- {escaped_message(line)}" for line in every[:_MAX_PROBLEMS]]
+    if len(every) > _MAX_PROBLEMS:
+        shown.append(f"- and {len(every) - _MAX_PROBLEMS} more")
     return [f"{heading}\n\n" + "\n".join(shown)] if every else []
 
 
 def hour_rows(report: JobReport) -> list[dict[str, Any]]:
-    """Rows of a table: all together, then one an hour, or one a day where they are many.
+    """Table rows: the sums, then a row per hour, or per day if there are too many hours.
 
-    Amounts are text: a number in JSON would be read as a binary double.
+    Amounts are text, because a JSON number would be read as a binary double.
     """
     built = report.built
     sums = _row_of("all", built.built) | {
         "failed": len(built.failed),
         "lines quarantined": report.ingested.quarantined,
     }
-    if len(built.built) <= _MOST_ROWS:
+    if len(built.built) <= _MAX_ROWS:
         rows = [_row_of(receipt.hour, [receipt]) for receipt in built.built]
     else:
         days = groupby(built.built, key=lambda receipt: receipt.hour[:10])
@@ -113,7 +113,7 @@ def hour_rows(report: JobReport) -> list[dict[str, Any]]:
 
 
 def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
-    """Hours together; customers are those of the hour that has most of them."""
+    """The sums of some hours; `customers` is the largest number in any of them."""
     return {
         "hours": name,
         "built": len(receipts),
@@ -127,7 +127,7 @@ def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
 
 
 def day_rows(home: Home, day: str) -> list[dict[str, Any]]:
-    """Where each published hour of a day (2026-11-22) lies, and what it adds up to."""
+    """Where each published hour of a day (2026-11-22) is stored, and its total."""
     rows: list[dict[str, Any]] = []
     for number in range(24):
         hour = Hour.parse(f"{day}T{number:02d}")
@@ -166,7 +166,7 @@ def _cells(receipt: BuildReceipt) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are aligned in plain text too."""
+    """A Markdown table whose columns also line up in plain text."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(

@@ -1,13 +1,13 @@
-"""The tasks of the flows: the pipeline's steps, tried again where the storage failed.
+"""The tasks of the flows: the steps of a job, retried when the storage fails.
 
-Prefect schedules, tries again and shows. What is done it does not know: that is in the home
-folder alone, so a task that is run twice, or half, does no harm. Tasks take paths and small
-values, give back small receipts and keep no results.
+Prefect schedules, retries and shows. It does not know what is done: only the home folder does, so
+running a task twice, or half, does no harm. Tasks take paths and small values, return small
+receipts and persist no results.
 
-A fault of the storage (a full disk, a share that went away) passes, everything else comes
-again. A task therefore hands errors back in a failed state, which Prefect tries again where
-it is a `StorageFault`, and otherwise takes without printing a stack trace of ours. Whatever
-else is raised is a defect of ours: Prefect logs it with its trace, and the run fails with it.
+A storage fault (a full disk, a share that is gone) is temporary; every other error would come
+back. A task therefore returns errors in a failed state: Prefect retries a `StorageFault`, and
+accepts any other without printing a stack trace of ours. An exception that is not a
+`HourtallyError` is a bug: Prefect logs it with its trace, and the run fails with it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import TaskRun
 from prefect.logging import get_run_logger
 from prefect.tasks import Task
-from prefect.tasks import TaskRunNameCallbackWithParameters as Named
+from prefect.tasks import TaskRunNameCallbackWithParameters as NameTaskRun
 
-from hourtally.build.builder import Builder, BuildReport
+from hourtally.build.builder import BuildReport
 from hourtally.build.grouping import together
 from hourtally.build.staleness import StaleHour
 from hourtally.build.workers import build_in_worker
 from hourtally.errors import HourtallyError, StorageFault
-from hourtally.ingest.files import IngestReport, ingest_new
+from hourtally.ingest.files import IngestReport
+from hourtally.jobs import steps
+from hourtally.jobs.job import Job
 from hourtally.model.printable import escaped
-from hourtally.orchestration.parameters import Work, current_caller, failed
-from hourtally.published.export import ExportReport, export_hours
-from hourtally.published.reader import published_hours
+from hourtally.orchestration.caller import current_caller
+from hourtally.orchestration.states import failed_state
+from hourtally.published.export import ExportReport
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.runtime.worker_pool import report_lost_workers
 
@@ -44,48 +46,47 @@ def _is_storage_fault(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
     return isinstance(state.data, StorageFault)
 
 
-def _files_named(parameters: dict[str, Any]) -> str:
+def _name_ingest_run(parameters: dict[str, Any]) -> str:
     files: Sequence[Path] = parameters["files"]
     return f"ingest {_first_to_last([escaped(file.name) for file in files], 'files')}"
 
 
-def _hours_named(parameters: dict[str, Any]) -> str:
+def _name_build_run(parameters: dict[str, Any]) -> str:
     return f"build {_first_to_last([one.hour.name for one in parameters['stale']], 'hours')}"
 
 
-def _first_to_last(names: Sequence[str], what: str) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)} {what})"
+def _first_to_last(names: Sequence[str], unit: str) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)} {unit})"
 
 
 @task(
     name="ingest files",
-    task_run_name=cast("Named", _files_named),
+    task_run_name=cast("NameTaskRun", _name_ingest_run),
     retries=RETRIES,
     retry_delay_seconds=_RETRY_DELAY_SECONDS,
     retry_condition_fn=_is_storage_fault,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def ingest(work: Work, files: Sequence[Path], report: IngestReport) -> IngestReport | State[Any]:
+def ingest(job: Job, files: Sequence[Path], report: IngestReport) -> IngestReport | State[Any]:
     """Ingest some files of the inbox.
 
     Args:
-        work: where and how.
+        job: where and how.
         files: of the inbox.
-        report: empty; every attempt adds to it, and begins with the file at which the one
-            before it ended.
+        report: empty. Every attempt adds to it, and starts with the file at which the one before
+            it failed.
     """
     try:
-        _ingest_each(work, files, report)
+        _ingest_files(job, files, report)
     except HourtallyError as error:
-        return failed(error)
+        return failed_state(error)
     return report
 
 
-def _ingest_each(work: Work, files: Sequence[Path], report: IngestReport) -> None:
-    handled = len(report.files) + len(report.refused)
-    stop = current_caller().stop
-    ingest_new(work.home, files[handled:], work.now_ms, work.settings, report, None, stop)
+def _ingest_files(job: Job, files: Sequence[Path], report: IngestReport) -> None:
+    finished = len(report.files) + len(report.refused)
+    steps.ingest_files(job, files[finished:], report, stop=current_caller().stop)
     for receipt in report.files:
         get_run_logger().info("%s", receipt)
     for refusal in report.refused:
@@ -94,65 +95,65 @@ def _ingest_each(work: Work, files: Sequence[Path], report: IngestReport) -> Non
 
 @task(
     name="build hours",
-    task_run_name=cast("Named", _hours_named),
+    task_run_name=cast("NameTaskRun", _name_build_run),
     retries=RETRIES,
     retry_delay_seconds=_RETRY_DELAY_SECONDS,
     retry_condition_fn=_is_storage_fault,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def build(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> BuildReport | State[Any]:
+def build(job: Job, stale: Sequence[StaleHour], report: BuildReport) -> BuildReport | State[Any]:
     """Build hours, small ones together.
 
     Args:
-        work: where and how.
+        job: where and how.
         stale: the hours.
-        report: empty; every attempt adds to it and leaves out what is in it, so that a
-            forced hour is not built twice and no receipt is lost.
+        report: empty. Every attempt adds to it and skips the hours in it, so that a forced hour
+            is not built twice and no receipt is lost.
     """
     try:
-        _build_each(work, stale, report)
+        _build_groups(job, stale, report)
     except HourtallyError as error:
-        return failed(error)
+        return failed_state(error)
     return report
 
 
-# Apart from its task: a task travels to other machines with its code and all the globals that
-# it names, and a `ContextVar` cannot travel.
-def _build_each(work: Work, stale: Sequence[StaleHour], report: BuildReport) -> None:
-    card = load_rate_card(work.rates)
+# Not part of the task: a task travels to other machines with its code and every global that it
+# names, and a `ContextVar` cannot travel.
+def _build_groups(job: Job, stale: Sequence[StaleHour], report: BuildReport) -> None:
+    card = load_rate_card(job.rates)
     stop = current_caller().stop
-    handled = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
-    left = [one for one in stale if one.hour.name not in handled]
-    for group in together(work.home, left):
+    finished = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
+    left = [one for one in stale if one.hour.name not in finished]
+    for group in together(job.home, left):
         if stop.is_set():
             report.undone += len(group)
             continue
-        part, fault = _build_together(work, card, group)
+        part, fault = _build_group(job, card, group)
         for receipt in part.built:
             get_run_logger().info("hour %s: %s", receipt.hour, receipt)
         for _, error in part.failed:
             get_run_logger().error("%s", error)
         if fault is not None:
-            # Those that are left are for the next attempt.
+            # The next attempt builds the rest.
             part.undone = 0
         report.add(part)
         if fault is not None:
             raise fault
 
 
-def _build_together(
-    work: Work, card: RateCard, group: Sequence[StaleHour]
+def _build_group(
+    job: Job, card: RateCard, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
     caller = current_caller()
-    told = caller.hour_done or (lambda _name: None)
-    builder = Builder(work.home, card, work.now_ms, work.settings, work.force)
+    hour_done = caller.hour_done or (lambda _name: None)
+    builder = job.builder(card, job.workers)
     if caller.processes is None:
-        return builder.build_so_far(group, lambda _done, _of, name: told(name), caller.stop)
+        return builder.build_so_far(group, lambda _done, _of, name: hour_done(name), caller.stop)
     with report_lost_workers():
         part, fault = caller.processes.submit(build_in_worker, builder, group).result()
     for one in group[: len(group) - part.undone]:
-        told(one.hour.name)
+        hour_done(one.hour.name)
     return part, fault
 
 
@@ -165,9 +166,15 @@ def _build_together(
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def export(work: Work, directory: Path) -> ExportReport | State[Any]:
-    """Bring a tree of one file a customer and hour into step."""
+def export(job: Job, directory: Path) -> ExportReport | State[Any]:
+    """Update a folder of one file per customer and hour."""
     try:
-        return export_hours(work.home, directory, published_hours(work.home))
+        return _export(job, directory)
     except HourtallyError as error:
-        return failed(error)
+        return failed_state(error)
+
+
+def _export(job: Job, directory: Path) -> ExportReport:
+    stop = current_caller().stop
+    stop.current_work = "export"
+    return steps.export_documents(job, directory, lambda *_hour: stop.check())

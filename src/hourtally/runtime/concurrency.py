@@ -1,4 +1,4 @@
-"""Threads that work ahead a little, with results in the order of the work."""
+"""Threads that work ahead a little, and yield results in the order of the work."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ def ordered_map(
 ) -> Iterator[Result]:
     """`call(*item)` for each item, `threads` at a time, in the order of the items.
 
-    `ahead` more items than there are threads are under way, so memory is bounded by that many.
+    At most `threads + ahead` results are pending at any time, which bounds the memory.
     """
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         try:
             for item in work:
-                waiting.append(pool.submit(call, *item))
-                if len(waiting) >= threads + ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(pool.submit(call, *item))
+                if len(pending) >= threads + ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in waiting:
+            for future in pending:
                 future.cancel()
 
 
 @contextmanager
 def import_in_background(module: str) -> Iterator[None]:
-    """Around work that leaves a core free: the module, a slow one to load, is loaded at its end."""
+    """Import a slow module in a thread while the body runs, which leaves a core idle."""
     if module in sys.modules:
         yield
         return
-    with run_in_background(import_module, module) as loading:
+    with run_in_background(import_module, module) as importing:
         yield
-    loading.result()
+    importing.result()
 
 
 @contextmanager
 def run_in_background(call: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
-    """Around work that leaves a core free: a call, done at its end."""
+    """Run a call in a thread while the body runs; it has ended when the body's block has."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(call, *arguments)

@@ -1,15 +1,24 @@
-"""Being asked to stop: the first interrupt finishes what is in hand, the second abandons it.
+"""Graceful shutdown: the first Ctrl-C finishes the work in progress, the second aborts it.
 
-Both leave a home folder whole. An interrupt is a SIGINT (Ctrl-C) or a SIGTERM. Hours in hand look
-between their stages whether they are abandoned: an exception that is raised amid the engines' code
-may end in a panic of theirs, or get lost. So the second is raised only where nothing looks; the
-third always is, for whoever has no time.
+A job is in one of three states, and only ever moves forward:
+
+    RUNNING ──first interrupt──> STOPPING ──second interrupt──> ABORTING
+
+- STOPPING: no new hour or file is started; those in progress are finished and published.
+- ABORTING: the work in progress is dropped. Nothing half-built is published, and the same
+  command afterwards completes to the same bytes.
+
+An interrupt is a SIGINT (Ctrl-C) or a SIGTERM. Any further one repeats the second.
+
+How an abort reaches the work depends on the work. A build calls `Stop.check` between its stages,
+because an exception raised at an arbitrary line inside an engine may end in a panic there or get
+lost. Work that never checks gets a KeyboardInterrupt at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import enum
 import signal
 import sys
 import threading
@@ -18,115 +27,123 @@ from types import FrameType
 from typing import Final, NoReturn
 
 INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-class _BrokenOff:
-    """How often something was broken off in this process."""
-
-    times = 0
+# How many KeyboardInterrupts `raise_interrupt` has raised in this process.
+_raised = 0
 
 
 def raise_interrupt(_signal: int | None = None, _frame: FrameType | None = None) -> NoReturn:
-    """Break off whatever goes on; also a handler of a signal.
+    """Interrupt whatever the main thread is doing; also usable as a signal handler.
 
     Raises:
-        KeyboardInterrupt: always. Where that passes through a library it may become another
-            exception; see `as_keyboard_interrupt`.
+        KeyboardInterrupt: always. A library may turn it into another exception on its way; see
+            `as_keyboard_interrupt`.
     """
-    _BrokenOff.times += 1
+    global _raised
+    _raised += 1
     raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def as_keyboard_interrupt() -> Iterator[None]:
-    """Around what an interrupt may end by way of a library: however that put it, it is told.
+    """Restore a KeyboardInterrupt that a library has turned into another exception.
 
-    DuckDB has a RuntimeError for an interrupt of its query, and an InvalidInputException for one
-    that it meets where it asks Python for the rows of an object; Polars panics, or loses it in
-    the hash of a data type and calls that a TypeError.
+    DuckDB raises a RuntimeError when a query is interrupted, and an InvalidInputException when
+    that happens while it asks Python for an object's rows. Polars panics, or loses the interrupt
+    in the hash of a data type and raises a TypeError.
 
     Raises:
-        KeyboardInterrupt: in place of any error that comes after `raise_interrupt`.
+        KeyboardInterrupt: instead of any exception that follows a `raise_interrupt`.
     """
-    before = _BrokenOff.times
+    before = _raised
     try:
         yield
     except BaseException as error:
-        if _BrokenOff.times == before or isinstance(error, KeyboardInterrupt):
+        if _raised == before or isinstance(error, KeyboardInterrupt):
             raise
         raise KeyboardInterrupt from error
 
 
 def load_polars() -> None:
-    """Have Polars loaded, and SIGINT taken by whoever took it before.
+    """Import Polars and keep the SIGINT handler that was installed before.
 
-    Polars puts a handler of its own before the one that it finds, and raises KeyboardInterrupt in
-    its queries also where that one only takes note. Handlers are set in the main thread alone: in
-    others it is loaded only, so where they are to load it the main thread does before.
+    On import Polars installs its own handler in front of the existing one, and raises
+    KeyboardInterrupt in its queries even if that one only takes note. Only the main thread can
+    set handlers, so the main thread calls this before other threads import Polars.
     """
-    import polars  # noqa: F401 - for what it does when it is loaded
+    import polars  # noqa: F401 - imported for its side effect
 
     handler = signal.getsignal(signal.SIGINT)
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, handler)
 
 
+class StopState(enum.IntEnum):
+    """How far a job has been asked to stop."""
+
+    RUNNING = 0
+    STOPPING = 1
+    ABORTING = 2
+
+
 class Stop:
-    """Whether to stop, and whether to abandon what is in hand too.
+    """Whether a job has been asked to stop, for the job to look at.
 
-    It has no locks: a handler of signals would wait for what it interrupts.
+    It has no locks: a signal handler would wait for the code that it interrupts.
 
-    is_looked_at: whether what is in hand looks here; a second interrupt is then noted here, else
-        it is raised.
-    is_over: whether all that is left is to say what was done; one interrupt more is spared.
+    Attributes:
+        current_work: what STOPPING finishes, for the message to the user.
+        is_checked: whether the work in progress calls `check`. If not, an abort is raised.
     """
 
     def __init__(self) -> None:
-        self.is_looked_at = False
-        self.is_over = False
-        self._is_set = False
-        self._is_abandoned = False
-        self._others: list[Callable[[bool], None]] = []
+        self.current_work = "current hours"
+        self.is_checked = False
+        # Only added to: a handler that interrupts another one cannot move the state back.
+        self._reached = {StopState.RUNNING}
+        self._listeners: list[Callable[[StopState], None]] = []
         self._queries: list[Callable[[], None]] = []
 
+    @property
+    def state(self) -> StopState:
+        """How far the job has been asked to stop."""
+        return max(self._reached)
+
     def is_set(self) -> bool:
-        """Whether to stop."""
-        return self._is_set
+        """Whether to start nothing more."""
+        return self.state >= StopState.STOPPING
 
-    def set(self) -> None:
-        """Ask for it."""
-        self._is_set = True
-        self._tell()
+    def request(self) -> None:
+        """Finish the work in progress and start nothing more."""
+        self._reach(StopState.STOPPING)
 
-    def abandon(self) -> None:
-        """Have what is in hand abandoned when it looks the next time; a query is ended at once."""
-        self._is_abandoned = True
-        self._tell()
+    def abort(self) -> None:
+        """Drop the work in progress at its next `check`; running queries end at once."""
+        self._reach(StopState.ABORTING)
         for interrupt in list(self._queries):
             interrupt()
 
-    def tell(self, other: Callable[[bool], None]) -> None:
-        """Have another told of what is asked for, also before: whether to abandon, too."""
-        self._others.append(other)
-        if self._is_set:
-            self._tell()
-
-    def _tell(self) -> None:
-        for other in self._others:
-            other(self._is_abandoned)
+    def _reach(self, state: StopState) -> None:
+        self._reached.add(state)
+        for listener in self._listeners:
+            listener(state)
 
     def check(self) -> None:
-        """Look, between two stages of what is in hand.
+        """Called between two stages of the work in progress.
 
         Raises:
-            KeyboardInterrupt: it is abandoned.
+            KeyboardInterrupt: the job is aborting.
         """
-        if self._is_abandoned:
+        if self.state is StopState.ABORTING:
             raise KeyboardInterrupt
 
+    def add_listener(self, listener: Callable[[StopState], None]) -> None:
+        """Call `listener` with each state that the job reaches, and now with the present one."""
+        self._listeners.append(listener)
+        listener(self.state)
+
     @contextlib.contextmanager
-    def ending(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Around queries of an engine, and what ends one that goes on."""
+    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Around an engine's queries; an abort calls `interrupt` to end the running one."""
         self._queries.append(interrupt)
         try:
             self.check()
@@ -136,29 +153,30 @@ class Stop:
 
 
 @contextlib.contextmanager
-def graceful_shutdown(say: str) -> Iterator[Stop]:
-    """Take the first interrupt as a request to stop, and say so on standard error.
+def graceful_shutdown() -> Iterator[Stop]:
+    """Turn interrupts into requests to stop, and tell the user what to expect.
 
     Raises:
-        KeyboardInterrupt: at the second one; where that is noted or one is spared, the one after.
+        KeyboardInterrupt: at the second interrupt, if the work in progress never checks.
     """
     stop = Stop()
-    # Counted, as `stop` may be set before the first one is taken here, by what broke off.
-    numbers = itertools.count(1)
+    is_first = True
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        number = next(numbers)
-        if number == 1:
-            stop.set()
-            print(say, file=sys.stderr, flush=True)  # noqa: T201 - for whoever pressed Ctrl-C
-        elif number == 2 and stop.is_looked_at:
-            stop.abandon()
-        elif stop.is_over:
-            stop.is_over = False
-        else:
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        # Not derived from `stop.state`: a job that ends by an error requests its own stop, and
+        # the user's first interrupt then still finishes what is in progress.
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            stop.request()
+            message = f"Stopping after the {stop.current_work}. Press Ctrl-C again to abort."
+            print(f"hourtally: {message}", file=sys.stderr, flush=True)  # noqa: T201
+            return
+        stop.abort()
+        if not stop.is_checked:
             raise_interrupt()
 
-    before = {number: signal.signal(number, interrupted) for number in INTERRUPTS}
+    before = {number: signal.signal(number, on_interrupt) for number in INTERRUPTS}
     try:
         yield stop
     finally:
@@ -167,21 +185,20 @@ def graceful_shutdown(say: str) -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def abandoned_at_an_interrupt(stop: Stop | None) -> Iterator[Stop]:
-    """Around work that looks whether it is abandoned, and then ends as at a request to stop.
+def ended_by_abort(stop: Stop | None) -> Iterator[Stop]:
+    """Around work that checks `stop`: an abort ends it early, like a request to stop.
 
-    Where nobody can request it, what is yielded is never set.
+    `stop.is_checked` stays on afterwards. What follows is either such work again or the report of
+    what was done, which another interrupt must not cut off.
 
     Raises:
-        KeyboardInterrupt: nobody can.
+        KeyboardInterrupt: there is no `stop`; then the one that is yielded is never set.
     """
     if stop is None:
         yield Stop()
         return
-    stop.is_looked_at = True
+    stop.is_checked = True
     try:
         yield stop
     except KeyboardInterrupt:
-        stop.set()
-    finally:
-        stop.is_over = True
+        stop.request()

@@ -1,4 +1,4 @@
-"""How the C library keeps memory."""
+"""When the C library returns memory to the system."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _MAPPED_APART_BYTES: Final = 128 << 10
 
 
 def give_back_blocks() -> None:
-    """Have each large block of memory given back once it is free. Of the whole process.
+    """Return each large block of memory to the system once it is free, in the whole process.
 
-    glibc maps what is large apart, and raises the size for that to what was freed last, up to
-    32 MB; the next blocks then lie between smaller ones, and what is freed among them is kept:
-    60 MB, while a million lines are read. Set to where it begins (mallopt(3)), that size stays.
-    Other C libraries have no such setting and no such habit.
+    glibc maps large blocks separately, but raises the threshold for that to the size freed last,
+    up to 32 MB. Later blocks then lie between smaller ones, and memory freed among them is kept:
+    60 MB while a million lines are read. Setting the threshold to its initial value (mallopt(3))
+    fixes it. Other C libraries neither have this setting nor do this.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,8 +1,8 @@
-"""How a job reports its progress to whoever shows it."""
+"""How a job reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called with what is done, of how much, and the last of it: bytes and a file, or hours."""
+"""Called with the amount done, the total, and a name: bytes of a file, or hours and the last."""

@@ -1,13 +1,12 @@
-"""Processes that build hours: how they are started, asked to stop, and how they end.
+"""Worker processes: how they are started, asked to stop, and how they end.
 
-They know no Prefect, and die with the process that has started them.
+They know nothing of Prefect, and die with the process that started them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import itertools
 import multiprocessing
 import os
 import signal
@@ -18,23 +17,17 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Final
 
 from hourtally.errors import HourtallyError
-from hourtally.runtime.interrupts import INTERRUPTS, Stop
+from hourtally.runtime.interrupts import INTERRUPTS, Stop, StopState
 from hourtally.settings import limit_polars
-
-# What workers are asked for.
-_NOTHING: Final = 0
-_STOP: Final = 1
-_ABANDON: Final = 2
 
 
 class _WorkerProcess(SpawnProcess):
-    """A process that the pool can get rid of, and that no interrupt meets half started."""
+    """A process that the pool can always end, and that no interrupt hits half started."""
 
     def start(self) -> None:
-        """Start it; interrupts wait until it is told all, and until it knows how to take them."""
+        """Start it with interrupts blocked, until it has its handlers in place."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         try:
             super().start()
@@ -42,16 +35,16 @@ class _WorkerProcess(SpawnProcess):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def terminate(self) -> None:
-        """End it at once: for it, SIGTERM is a request.
+        """Kill it: to a worker, SIGTERM is only a request to stop.
 
-        The pool terminates all where one has died, because that one may have died with a lock
-        that the others wait for.
+        When one worker has died the pool terminates all of them, because the dead one may hold a
+        lock that the others wait for.
         """
         self.kill()
 
 
 class _WorkerContext(SpawnContext):
-    """How workers are started: a forked one would inherit the engines' threads half-alive."""
+    """Spawns workers: a forked one would inherit the engines' threads in an unusable state."""
 
     Process = _WorkerProcess
 
@@ -60,97 +53,95 @@ class _WorkerContext(SpawnContext):
 def worker_processes(
     workers: int, stop: Stop | None, threads: int
 ) -> Iterator[ProcessPoolExecutor]:
-    """Processes of so many threads each, told what the caller is asked for (`stop_of_this_worker`).
+    """Worker processes with `threads` threads each, which follow `stop` (`this_worker_stop`).
 
-    A terminal interrupts them as well: that ends the queries of hours that are abandoned.
+    A terminal interrupts the workers as well; that ends their running queries on an abort.
 
     Raises:
-        HourtallyError: one of them was ended from outside.
+        HourtallyError: a worker was killed from outside.
     """
     context = _WorkerContext()
-    # Without a lock, which one that is killed would take with it.
-    asked = context.RawValue("i", _NOTHING)
+    # One flag a state, only ever set; no lock, as a killed worker would never release it.
+    shared = context.RawArray("b", len(StopState))
 
-    def ask(is_abandoned: bool) -> None:  # noqa: FBT001 - as `Stop.tell` calls it
-        asked.value = _ABANDON if is_abandoned else max(asked.value, _STOP)
+    def share(state: StopState) -> None:
+        shared[state] = True
 
     if stop is not None:
-        stop.tell(ask)
+        stop.add_listener(share)
     with (
         report_lost_workers(),
-        ProcessPoolExecutor(workers, context, _begin_worker, (asked, threads)) as pool,
+        ProcessPoolExecutor(workers, context, _begin_worker, (shared, threads)) as pool,
     ):
         try:
             yield pool
         except BaseException:
-            ask(is_abandoned=False)
+            share(StopState.STOPPING)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
 @contextlib.contextmanager
 def report_lost_workers() -> Iterator[None]:
-    """Around what waits for worker processes.
+    """Around code that waits for worker processes.
 
     Raises:
-        HourtallyError: one of them was ended from outside.
+        HourtallyError: a worker was killed from outside.
     """
     try:
         yield
     except BrokenProcessPool as error:
         message = (
-            "a worker process was ended from outside, by a lack of memory perhaps; the hours "
-            "published so far are whole. Run the same command again, with fewer --workers."
+            "a worker process was killed, perhaps for lack of memory. Hours published so far are "
+            "complete. Run the same command again, with fewer --workers."
         )
         raise HourtallyError(message) from error
 
 
 class _WorkerStop(Stop):
-    """Asked for by interrupts of the worker process itself, or by its parent."""
+    """Follows both the interrupts of the worker process itself and its parent's state."""
 
-    def __init__(self, asked: ctypes.c_int) -> None:
+    def __init__(self, shared: ctypes.Array[ctypes.c_byte]) -> None:
         super().__init__()
-        self._asked = asked
+        self._shared = shared
 
-    def is_set(self) -> bool:
-        """Whether either has asked to stop."""
-        return super().is_set() or self._asked.value >= _STOP
-
-    def check(self) -> None:
-        """Look whether either has what is in hand abandoned."""
-        if self._asked.value >= _ABANDON:
-            raise KeyboardInterrupt
-        super().check()
+    @property
+    def state(self) -> StopState:
+        """The further of the two."""
+        return max(super().state, *(state for state in StopState if self._shared[state]))
 
 
-_of_this_worker: list[_WorkerStop] = []
+_this_worker_stop: list[_WorkerStop] = []
 
 
-def _begin_worker(asked: ctypes.c_int, threads: int) -> None:
+def _begin_worker(shared: ctypes.Array[ctypes.c_byte], threads: int) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     limit_polars(threads)
-    stop = _WorkerStop(asked)
-    numbers = itertools.count(1)
+    stop = _WorkerStop(shared)
+    is_first = True
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        if next(numbers) > 1:
-            stop.abandon()
-        stop.set()
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            stop.request()
+        else:
+            stop.abort()
 
     for number in INTERRUPTS:
-        signal.signal(number, interrupted)
+        signal.signal(number, on_interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
-    _of_this_worker.append(stop)
+    _this_worker_stop.append(stop)
 
 
-def _end_with(parent: BaseProcess) -> None:
-    """End as the parent does that is killed; else this one would wait for work for ever."""
+def _exit_with(parent: BaseProcess) -> None:
+    """Exit once the parent is gone, even if killed; the worker would wait for work for ever."""
     parent.join()
     os._exit(1)
 
 
-def stop_of_this_worker() -> Stop:
-    """What asks the worker process that calls this to stop."""
-    return _of_this_worker[0]
+def this_worker_stop() -> Stop:
+    """The stop of the worker process that calls this."""
+    return _this_worker_stop[0]

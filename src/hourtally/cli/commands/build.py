@@ -12,14 +12,14 @@ from hourtally.errors import WrongUse
 
 
 def demo(*, home: Path | None = None) -> int:
-    """Make sample events, run the Prefect flow on them in-process, and show the result.
+    """Try Hourtally on sample events: run the Prefect flow and show the result.
 
     Example: hourtally demo --home /tmp/hourtally-demo
 
     Parameters
     ----------
     home
-        Home folder of the demo, made if it is not there; default: ./data/demo.
+        Home folder of the demo, created if missing; default: ./data/demo.
     """
     from hourtally.cli import jobs
 
@@ -27,16 +27,16 @@ def demo(*, home: Path | None = None) -> int:
 
 
 def ingest(*files: Path, place: HomeOption | None = None, clock: NowOption | None = None) -> int:
-    """Take event files, or the event files of folders, into the event store.
+    """Ingest event files, or all event files in a folder.
 
-    A file ingested before is skipped and said so. Exit status 3: lines were quarantined.
+    Files ingested before are skipped. Exit status 3: some lines were quarantined.
 
     Example: hourtally ingest events/2026-11-22.ndjson.gz
 
     Parameters
     ----------
     files
-        Event files, .ndjson or .jsonl (also with .gz or .zst) or .parquet; folders of them.
+        Event files (.ndjson, .jsonl, also with .gz or .zst, or .parquet), or folders of them.
     """
     from hourtally.cli import jobs
 
@@ -52,9 +52,9 @@ def run(
     clock: NowOption | None = None,
     work: BuildOptions | None = None,
 ) -> int:
-    """The scheduled job: ingest the inbox, build every stale closed hour.
+    """Ingest the inbox and build every stale closed hour.
 
-    Where PREFECT_API_URL names a Prefect server, it runs as the flow and is recorded there.
+    If PREFECT_API_URL is set, the run is recorded in that Prefect server.
 
     Example: hourtally run --export /srv/usage
     """
@@ -66,17 +66,17 @@ def run(
 def schedule(
     *, cron: str | None = None, place: HomeOption | None = None, work: BuildOptions | None = None
 ) -> int:
-    """Serve `run` as a Prefect deployment that runs every hour, until SIGTERM or SIGINT.
+    """Serve `run` as an hourly Prefect deployment, until SIGTERM or SIGINT.
 
-    Needs a Prefect server, named by PREFECT_API_URL. Runs that were missed while nothing was
-    served are made up for by the first one.
+    Needs a Prefect server and PREFECT_API_URL. The first run makes up for all that were missed
+    while this was not running.
 
     Example: hourtally schedule --home /srv/hourtally
 
     Parameters
     ----------
     cron
-        When, in UTC; default: every hour, two minutes after hours close.
+        Cron expression, in UTC; default: every hour, two minutes after hours close.
     """
     from hourtally.cli import jobs
 
@@ -100,36 +100,46 @@ def backfill(
     Parameters
     ----------
     from_
-        First hour, as 2026-11-22T13 or Unix seconds.
+        First hour, such as 2026-11-22T13, or Unix seconds.
     to
-        End, exclusive.
+        End of the range, exclusive.
     force
         Build all closed hours of the range, current or not.
     dry_run
-        Say what would be built and why, and build nothing.
+        Print what would be built and why, without building it.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
     assert first is not None
     assert end is not None
-    return jobs.backfill(_job(place, clock, work), first, end, force=force, dry_run=dry_run)
+    job = _job(place, clock, work, force=force)
+    return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end)
 
 
-def _job(place: HomeOption | None, clock: NowOption | None, work: BuildOptions | None) -> Any:
-    """What `run` and `backfill` are to do it with."""
+def _job(
+    place: HomeOption | None,
+    clock: NowOption | None,
+    work: BuildOptions | None,
+    *,
+    force: bool = False,
+) -> Any:
+    """The job that the options ask for."""
     from hourtally.jobs.job import Job
+    from hourtally.settings import usable_cores
 
     work = work or BuildOptions()
     home = (place or HomeOption()).open()
     if work.workers < 1:
-        message = f"--workers {work.workers} is not at least 1"
+        message = f"--workers must be at least 1, not {work.workers}"
         raise WrongUse(message)
     return Job(
         home=home,
         rates=work.rates or home.rates,
         now_ms=(clock or NowOption()).read_ms(),
+        threads=usable_cores(),
         settle_ms=minutes_ms(work.settle),
         workers=work.workers,
         export=work.export,
+        force=force,
     )
