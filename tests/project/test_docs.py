@@ -1,6 +1,7 @@
 """Every command in README.md and docs/ runs, and prints what the page shows.
 
-`HOURTALLY_UPDATE_DOCS=1 pytest tests/project/test_docs.py` writes what they print into the pages.
+`HOURTALLY_UPDATE_DOCS=1 pytest -m "slow or not slow" tests/project/test_docs.py` writes what they
+print into the pages.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from tests.project.doc_pages import (
 from tests.support.command_line import ROOT
 from tests.support.tools import require_tool
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 # Commands of these are run where they are installed.
 TOOLS = ["curl", "go", "jq", "node"]
 # The folder and the port of the pages stand for those of the test.
@@ -69,14 +71,12 @@ def free_port() -> str:
         return str(server.getsockname()[1])
 
 
-def results(page: Path, tmp_path: Path) -> list[Result]:
-    """Run a page's commands, those of tools that are not installed left out."""
-    text = page.read_text()
+def results(page: Path, found: list[Command], tmp_path: Path) -> list[Result]:
+    """Run commands of a page, with the files that it shows."""
     folder = (tmp_path / "hourtally").resolve()
     checkout(folder)
     programs(tmp_path / "bin")
-    found = runnable(text)
-    for block in blocks(text):
+    for block in blocks(page.read_text()):
         if name := file_of(block):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(block.text)
@@ -106,34 +106,48 @@ def results(page: Path, tmp_path: Path) -> list[Result]:
     ]
 
 
-def runnable(page: str) -> list[Command]:
-    """The commands of a page but those that need a tool that is not installed."""
+def runnable(page: Path) -> list[Command]:
+    """The commands of a page but those of make, and of tools that are not installed."""
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     found = []
     left_out = False
-    for command in (one for block in blocks(page) for one in commands(block)):
+    for command in (one for block in blocks(page.read_text()) for one in commands(block)):
         needs = any(re.search(rf"(^|[|(] *){tool} ", command.text, re.M) for tool in absent)
-        left_out = needs or (left_out and command.text.startswith("echo $?"))
+        left_out = (
+            needs
+            or command.text.startswith("make ")
+            or (left_out and command.text.startswith("echo $?"))
+        )
         if not left_out:
             found.append(command)
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
-    done = results(page, tmp_path)
-    text = page.read_text()
+def check(page: Path, found: list[Command], tmp_path: Path) -> None:
+    """Run commands of a page; they print what it shows, or are made to."""
+    done = results(page, found, tmp_path)
     for result in done:
         command = result.command
         assert command.may_fail or result.status == 0, f"$ {command.text}{result.output}"
-    assert len(done) == len(runnable(text)), f"the shell ended after $ {done[-1].command.text}"
+    assert len(done) == len(found), f"the shell ended after $ {done[-1].command.text}"
     if os.environ.get("HOURTALLY_UPDATE_DOCS"):
-        page.write_text(with_outputs(text, done))
+        page.write_text(with_outputs(page.read_text(), done))
         return
     for result in done:
         shown = result.command.shown
         if shown is not None and not matches(shown, result.output):
             assert result.output == shown, f"$ {result.command.text}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    check(page, runnable(page), tmp_path)
+
+
+@pytest.mark.slow
+def test_make_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    [block] = [one for one in blocks(README.read_text()) if one.text.startswith("$ make ")]
+    check(README, commands(block), tmp_path)
 
 
 @pytest.mark.parametrize("tool", TOOLS)

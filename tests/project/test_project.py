@@ -57,9 +57,9 @@ def test_the_lock_names_no_address_and_no_path() -> None:
 
 def test_no_file_names_the_address_of_a_package_index() -> None:
     index = re.compile(r"https?://[^\s\"']*/simple\b|pythonhosted" + r"\.org|index-url[= ]+http")
-    for path in committed_files():
-        found = index.search(path.read_text(errors="replace"))
-        assert not found, f"{path} names {found and found[0]}"
+    texts = {path: path.read_text(errors="replace") for path in committed_files()}
+    found = {path: match[0] for path, text in texts.items() if (match := index.search(text))}
+    assert found == {}
 
 
 def test_the_readme_has_at_most_8_kb() -> None:
