@@ -169,6 +169,17 @@ def test_links_between_pages_lead_to_files_and_headings() -> None:
                 assert heading in anchors, f"{page.name} links to {target}"
 
 
+def test_source_files_that_pages_name_exist() -> None:
+    package = ROOT / "src" / "hourtally"
+    named = re.findall(r"`([\w/]+(?:\.\w+|/))`", (ROOT / "docs/architecture.md").read_text())
+    assert len(named) > 20
+    gone = [name for name in named if not ((ROOT / name).exists() or (package / name).exists())]
+    assert gone == []
+    for page in PAGES:
+        for name in re.findall(r"`((?:src|flows|tests|docs)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
 def test_an_ellipsis_stands_for_part_of_a_line_or_for_lines() -> None:
     assert matches("built in … s\n", "built in 0.3 s\n")
     assert matches("first\n…\nlast\n", "first\na\nb\nlast\n")
