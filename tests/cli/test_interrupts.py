@@ -135,7 +135,7 @@ def goes_on(home: Home) -> None:
     assert len(list(home.hours.glob("*/rev-*"))) == HOURS
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_an_interrupt_finishes_the_hours_in_progress_and_says_how_far_it_came(
     home: Home, workers: str
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_second_interrupt_aborts_the_hours_in_progress_and_says_how_far_it_cam
     goes_on(home)
 
 
-@pytest.mark.parametrize("aborts", [False, True])
+@pytest.mark.parametrize("aborts", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
     home: Home, *, aborts: bool
 ) -> None:
@@ -427,6 +427,7 @@ def test_a_worker_process_that_is_killed_ends_its_job_with_a_sentence(
     goes_on(home)
 
 
+@pytest.mark.slow
 def test_worker_processes_end_with_a_job_that_is_killed(home: Home) -> None:
     with begun_backfill(home, "--workers", "2", environment=environment()) as process:
         assert len(workers_of(process)) == 2

@@ -122,7 +122,9 @@ def test_workers_change_no_byte(home: Path, undisturbed: dict[str, bytes], worke
     assert documents(home) == undisturbed
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
+)
 def test_a_killed_run_is_completed_by_the_same_command(
     home: Path, undisturbed: dict[str, bytes], seed: int
 ) -> None:

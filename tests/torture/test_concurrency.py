@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hourtally.store.layout import Home
 from hourtally.store.manifests import read_manifest, revisions_of
 from hourtally.verify import verify_hours
@@ -34,6 +36,7 @@ READERS = 4
 PATIENCE_S = 120
 
 
+@pytest.mark.slow
 def test_many_at_once_end_with_what_one_alone_would_publish(tmp_path: Path, *, long: bool) -> None:
     home = fresh_home(tmp_path / "home")
     stop = tmp_path / "stop"

@@ -49,6 +49,8 @@ from tests.torture.faults.two_hours import (
 
 log = logging.getLogger(__name__)
 
+pytestmark = pytest.mark.slow
+
 RESOURCES: Final = (("acme", "job"), ("globex", "k1"), ("initech", "x"))
 
 

@@ -18,6 +18,8 @@ from tests.torture.faults.jobs import JOBS, Trial
 
 log = logging.getLogger(__name__)
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 4_096
 
 

@@ -101,6 +101,7 @@ def place_of(step: Fsync) -> str:
     return re.sub(r"(?<=-|\.)[0-9a-f]{16}(?=$|/|\.tmp)", "", step.path)
 
 
+@pytest.mark.slow
 def test_every_place_has_to_be_fsynced_and_the_lack_of_it_is_found(steps: Sequence[Step]) -> None:
     """A test of the test above: if a place were fsynced no more, it would fail."""
     places = {place_of(step) for step in steps if isinstance(step, Fsync)}
@@ -137,6 +138,7 @@ def only_build(home: Home) -> None:
     assert Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale).failed == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("next_job", [job, only_build])
 def test_what_a_killed_job_did_is_not_taken_for_kept(
     steps: Sequence[Step], tmp_path: Path, next_job: Callable[[Home], None], *, long: bool
@@ -165,6 +167,7 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
     log.info("%d kills, %d different states after them", len(kills), len(seen))
 
 
+@pytest.mark.slow
 def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
 ) -> None:
@@ -193,6 +196,7 @@ def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
     assert failed >= len(numbers) // 2
 
 
+@pytest.mark.slow
 def test_the_next_run_repairs_what_a_loss_of_power_left(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
 ) -> None:
