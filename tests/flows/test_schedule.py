@@ -94,6 +94,25 @@ def test_a_served_schedule_creates_runs_and_executes_them(
     assert not deployment.paused
 
 
+def test_the_entrypoint_file_serves_the_flow_with_all_defaults(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    serving = server.spawn(ROOT / "flows" / "hourly.py", log="entrypoint.log", home=tmp_path)
+    try:
+        deployment = until("the flow is served", lambda: server.deployment("hourly/hourly"))
+        assert serving.poll() is None
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(60) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(serving.pid, signal.SIGKILL)
+        serving.wait()
+
+    assert deployment.parameters == {}
+    [when] = [one.schedule.model_dump() for one in deployment.schedules]
+    assert (when["cron"], when["timezone"]) == ("12 * * * *", "UTC")
+
+
 @contextlib.contextmanager
 def recorded_while_its_server_goes_away(server: PrefectServer, home: Home) -> Iterator[None]:
     """Around a kill of the server during a backfill, which still builds its hours."""
