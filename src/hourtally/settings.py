@@ -16,11 +16,9 @@ class Settings:
     """Limits of one process.
 
     Attributes:
-        settle_ms: how long after its end an hour closes.
         memory_mib: of its DuckDB.
     """
 
-    settle_ms: int = DEFAULT_SETTLE_MS
     threads: int = 2
     memory_mib: int = DEFAULT_MEMORY_MIB
 

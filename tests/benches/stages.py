@@ -25,7 +25,7 @@ from hourtally.ingest import files, slices_writer, staging
 from hourtally.ingest.external_sort import runs
 from hourtally.ingest.ndjson import duckdb_reader, parser
 from hourtally.ratecard import load_rate_card
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
 
@@ -118,7 +118,7 @@ def main() -> None:
             INGEST, lambda: files.ingest_paths(home, [file], NOW_MS, settings)
         )
     }
-    stale = stale_hours(home, card, NOW_MS, settings.settle_ms)
+    stale = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS)
     found["build"] = seconds_by_stage(
         BUILD, lambda: Builder(home, card, NOW_MS, settings).build(stale)
     )

@@ -20,7 +20,7 @@ from hourtally.jobs.sample import write_sample
 from hourtally.model.hours import Hour
 from hourtally.ratecard import load_rate_card, parse_rate_card
 from hourtally.runtime.interrupts import Stop
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW, hourtally
 from tests.support.events.event_files import arrangements
@@ -46,7 +46,7 @@ def outcome(home: Home, rates: str, hours_together: int) -> dict[str, bytes]:
     shutil.rmtree(home.hours, ignore_errors=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouping, "MAX_GROUP_HOURS", hours_together)
-        stale = stale_hours(home, card, NOW_MS, Settings(threads=1).settle_ms)
+        stale = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS)
         report = Builder(home, card, NOW_MS, Settings(threads=1)).build(stale)
     assert len(report.failed) + len(report.built) == len(stale)
     found = {hour: str(error).encode() for hour, error in report.failed}
@@ -140,7 +140,7 @@ def test_hours_that_are_abandoned_between_two_stages_leave_nothing_behind(sample
     home = Home(sample)
     card = load_rate_card(home.rates)
     builder = Builder(home, card, SAMPLE_NOW_MS, Settings())
-    stale = stale_hours(home, card, SAMPLE_NOW_MS, Settings().settle_ms)
+    stale = stale_hours(home, card, SAMPLE_NOW_MS, DEFAULT_SETTLE_MS)
     assert len(stale) == 3
     for looks in itertools.count(1):
         stop = _AbandonedAtLook(looks)

@@ -38,7 +38,7 @@ from hourtally.runtime.interrupts import (
     graceful_shutdown,
     raise_interrupt,
 )
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW, command, environment, hourtally
 from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, ingested, manifests
@@ -184,7 +184,7 @@ def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
     now_ms = parse_instant_ms(NOW)
     builder = Builder(home, card, now_ms, Settings(threads=2))
     first, end = Hour.parse(RANGE[1]), Hour.parse(RANGE[3])
-    stale = stale_hours(home, card, now_ms, builder.settings.settle_ms, first, end)
+    stale = stale_hours(home, card, now_ms, DEFAULT_SETTLE_MS, first, end)
     assert len(stale) == HOURS
     stop = Stop()
     stop.request()
@@ -303,7 +303,7 @@ from hourtally.model.hours import parse_instant_ms
 from hourtally.ingest.files import ingest_inbox, ingest_paths
 from hourtally.runtime.interrupts import graceful_shutdown
 from hourtally.ratecard import load_rate_card
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.build.staleness import stale_hours
 
 step, root, now, first, end = sys.argv[1:]
@@ -318,7 +318,7 @@ with graceful_shutdown() as stop:
         ingest_paths(home, [home.inbox], now_ms, settings)
     elif step == "build":
         card = load_rate_card(home.rates)
-        stale = stale_hours(home, card, now_ms, settings.settle_ms)[:1]
+        stale = stale_hours(home, card, now_ms, DEFAULT_SETTLE_MS)[:1]
         Builder(home, card, now_ms, settings).build(stale, None, stop)
     else:
         from hourtally.orchestration.flows import run_backfill

@@ -29,7 +29,7 @@ from hourtally.orchestration.summary import hour_rows, summary_of
 from hourtally.orchestration.tasks import build, ingest
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.runtime.interrupts import Stop
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from tests.support.prefect_server import PrefectServer, until
@@ -126,7 +126,7 @@ def test_the_hourly_flow_publishes_what_the_pipeline_does_and_tells_its_story(
     write_sample(other.root)
     ingest_inbox(other, NOW_MS, SETTINGS)
     card = load_rate_card(other.rates)
-    stale = stale_hours(other, card, NOW_MS, SETTINGS.settle_ms)
+    stale = stale_hours(other, card, NOW_MS, DEFAULT_SETTLE_MS)
     direct = builder.Builder(other, card, NOW_MS, SETTINGS).build(stale)
 
     report = run_hourly(home)

@@ -41,11 +41,7 @@ class Job:
 
     def settings(self, workers: int = 1) -> Settings:
         """The settings of one of so many workers that share the threads."""
-        return Settings(
-            settle_ms=self.settle_ms,
-            threads=max(1, self.threads // workers),
-            memory_mib=self.memory_mib,
-        )
+        return Settings(threads=max(1, self.threads // workers), memory_mib=self.memory_mib)
 
     def builder(self, card: RateCard, workers: int = 1) -> Builder:
         """Builds hours as one of so many workers."""

@@ -19,7 +19,7 @@ from hourtally.build.staleness import stale_hours
 from hourtally.ingest.files import ingest_paths
 from hourtally.model.hours import Hour
 from hourtally.ratecard import parse_rate_card
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 from tests.support.events.event_files import Arrangement, as_cloud_event, write_files
 from tests.support.events.random_events import HOUR, NOW_MS, Json
@@ -75,7 +75,7 @@ def stale(home: Home, rates: str) -> set[int]:
     card = parse_rate_card(rates, "rates.toml")
     return {
         one.hour.timestamp
-        for one in stale_hours(home, card, NOW_MS, Settings().settle_ms, force=False)
+        for one in stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, force=False)
     }
 
 
@@ -83,7 +83,7 @@ def build(home: Home, rates: str, threads: int = 1) -> set[int]:
     """Build the middle hour if it is stale; the hours built."""
     card = parse_rate_card(rates, "rates.toml")
     choices = Settings(threads=threads)
-    found = stale_hours(home, card, NOW_MS, choices.settle_ms, MIDDLE, NEXT, force=False)
+    found = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, MIDDLE, NEXT, force=False)
     report = Builder(home, card, NOW_MS, choices).build(found)
     assert report.failed == []
     return {Hour.parse(receipt.hour).timestamp for receipt in report.built}

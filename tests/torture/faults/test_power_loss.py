@@ -17,6 +17,7 @@ from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
 from hourtally.errors import StorageFault
 from hourtally.published.export import export_hours
+from hourtally.settings import DEFAULT_SETTLE_MS
 from hourtally.store.layout import Home
 from hourtally.verify import verify_hours
 from tests.support.homes.small_home import many_small_builds
@@ -134,7 +135,7 @@ def put(home: Home, disk: Disk) -> None:
 
 def only_build(home: Home) -> None:
     """What `hourtally backfill` does."""
-    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS.settle_ms)
+    stale = stale_hours(home, card_of(home), NOW_MS, DEFAULT_SETTLE_MS)
     assert Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale).failed == []
 
 

@@ -21,7 +21,7 @@ from hourtally.model.hours import Hour, parse_instant_ms
 from hourtally.published import reader
 from hourtally.published.reader import find_document
 from hourtally.ratecard import RateCard, load_rate_card
-from hourtally.settings import Settings
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW
 from tests.support.homes.golden_hour import RATES
@@ -33,7 +33,7 @@ HOURS: Final = (Hour.parse("2026-11-02T09"), Hour.parse("2026-11-02T10"))
 RANGE: Final = ("--from", "2026-11-02T09", "--to", "2026-11-02T11")
 CUSTOMERS: Final = ("acme", "globex", "initech", "nobody")
 SETTINGS: Final = Settings(threads=1)
-SETTLE_MS: Final = SETTINGS.settle_ms
+SETTLE_MS: Final = DEFAULT_SETTLE_MS
 
 
 def _event(event_id: str, customer: str, start: str, end: str, **data: Any) -> Json:
@@ -92,7 +92,7 @@ def add_late_file(home: Home) -> Path:
 def run(home: Home) -> list[Exception]:
     """What `hourtally run` does, in this process; what it reports as not done."""
     ingested = ingest_inbox(home, NOW_MS, SETTINGS)
-    stale = stale_hours(home, card_of(home), NOW_MS, SETTINGS.settle_ms)
+    stale = stale_hours(home, card_of(home), NOW_MS, DEFAULT_SETTLE_MS)
     report = Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale)
     return [*ingested.refused, *(error for _, error in report.failed)]
 
