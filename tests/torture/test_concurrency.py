@@ -113,4 +113,4 @@ def assert_chains_grow(home: Home) -> None:
             assert set(child.inputs["batches"]) > set(parent.inputs["batches"])
         folders = {path.name for path in home.hour(hour).glob("rev-*")}
         assert folders == {manifest.folder.name for manifest in manifests}
-    assert verify_hours(home, card_of(home), HOURS, SETTINGS).named == []
+    assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []

@@ -1,4 +1,4 @@
-"""What `verify` says of files that are missing, and of records that do not hold."""
+"""`verify` finds missing files, and files and records that do not match."""
 
 from __future__ import annotations
 
@@ -47,68 +47,66 @@ def home(tmp_path: Path) -> Home:
         "conflicts.parquet",
     ],
 )
-def test_a_missing_file_of_a_revision_is_named_and_nothing_else(home: Home, name: str) -> None:
+def test_a_missing_file_of_a_revision_is_the_only_difference(home: Home, name: str) -> None:
     (folder_of(home) / name).unlink()
 
-    assert found(home) == [f"rev/{name}: the file: expected a file, got none"]
+    assert found(home) == [f"rev/{name}: missing file"]
 
 
-def test_a_missing_file_of_slices_is_named_and_nothing_else(home: Home) -> None:
+def test_a_missing_slices_file_is_the_only_difference(home: Home) -> None:
     path, _ = slices_of(home, "a1")
     path.unlink()
 
     name = path.relative_to(home.root)
-    assert found(home) == [f"{name}: the file: expected a file, got none"]
+    assert found(home) == [f"{name}: missing file"]
 
 
-def test_a_missing_ingest_record_is_named_and_nothing_else(home: Home) -> None:
+def test_a_missing_batch_record_is_the_only_difference(home: Home) -> None:
     _, record = slices_of(home, "a1")
     record.unlink()
 
     name = record.relative_to(home.root)
-    assert found(home) == [f"{name}: the ingest record: expected a file, got none"]
+    assert found(home) == [f"{name}: missing batch record"]
 
 
-def test_a_missing_revision_before_the_newest_is_named(home: Home) -> None:
+def test_a_missing_older_revision_is_found(home: Home) -> None:
     build_golden(home)
     assert found(home) == []
     shutil.rmtree(folder_of(home))
     manifest_of(home).unlink()
 
-    assert found(home) == ["000001.json: the manifest: expected a file, got none"]
+    assert found(home) == ["000001.json: missing manifest"]
 
 
-def test_the_folder_of_an_older_revision_is_missed(home: Home) -> None:
+def test_a_missing_folder_of_an_older_revision_is_found(home: Home) -> None:
     build_golden(home)
     folder = folder_of(home)
     shutil.rmtree(folder)
 
-    assert found(home) == [f"{folder.name}: the revision's folder: expected a folder, got none"]
+    assert found(home) == [f"{folder.name}: missing folder of a revision"]
 
 
 @pytest.mark.parametrize("name", ["documents.ndjson", "charges.parquet"])
-def test_a_file_of_an_older_revision_is_held_to_its_manifest(home: Home, name: str) -> None:
+def test_files_of_older_revisions_are_checked_by_their_manifest(home: Home, name: str) -> None:
     build_golden(home)
     flip_middle(folder_of(home) / name)
 
     [difference] = found(home)
-    assert difference.startswith(f"rev/{name}: its SHA-256: expected ")
+    assert difference.startswith(f"rev/{name}: SHA-256: expected ")
 
 
-def test_the_rates_kept_beside_an_hour_are_held_to_their_name(home: Home) -> None:
+def test_stored_rates_are_checked_by_the_digest_in_their_name(home: Home) -> None:
     [path] = home.statements.iterdir()
     flip_middle(path)
     [difference] = found(home)
-    assert difference.startswith(f"rates/{path.name}: its SHA-256: expected '{path.stem}', got ")
+    assert difference.startswith(f"rates/{path.name}: SHA-256: expected '{path.stem}', got ")
 
     path.unlink()
-    assert found(home) == [
-        f"rates/{path.name}: the rates of published hours: expected a file, got none"
-    ]
+    assert found(home) == [f"rates/{path.name}: missing rates of published hours"]
 
 
-def ingest_nothing_but_quarantine(home: Home) -> str:
-    """A batch that no hour has anything of."""
+def ingest_only_quarantined_lines(home: Home) -> str:
+    """A batch without slices."""
     wrong = home.root / "wrong.ndjson"
     wrong.write_text("{}\n")
     [receipt] = ingest_paths(home, [wrong], AFTER_MS, SETTINGS).files
@@ -116,25 +114,25 @@ def ingest_nothing_but_quarantine(home: Home) -> str:
     return receipt.batch
 
 
-def test_quarantined_lines_are_held_to_the_ingest_record(home: Home) -> None:
-    batch = ingest_nothing_but_quarantine(home)
+def test_quarantine_files_are_checked_by_the_batch_record(home: Home) -> None:
+    batch = ingest_only_quarantined_lines(home)
     assert found(home) == []
     flip_middle(home.quarantine(batch))
 
     [difference] = found(home)
-    assert difference.startswith(f"quarantine/{batch}.ndjson: its SHA-256: expected ")
+    assert difference.startswith(f"quarantine/{batch}.ndjson: SHA-256: expected ")
 
 
-def test_the_ingest_record_of_no_hour_is_checked_too(home: Home) -> None:
-    batch = ingest_nothing_but_quarantine(home)
+def test_a_batch_record_that_is_no_hours_input_is_checked_too(home: Home) -> None:
+    batch = ingest_only_quarantined_lines(home)
     flip_middle(home.batch_record(batch))
 
     [difference] = found(home)
-    assert difference.startswith(f"batches/{batch}.json: the ingest record: expected the one ")
+    assert difference.startswith(f"batches/{batch}.json: damaged batch record: ")
 
 
-@pytest.mark.parametrize("damaged", ["manifest", "ingest record"])
-def test_any_byte_of_a_record_is_sealed(home: Home, damaged: str) -> None:
+@pytest.mark.parametrize("damaged", ["manifest", "batch record"])
+def test_a_change_of_any_byte_of_a_record_is_detected(home: Home, damaged: str) -> None:
     path = manifest_of(home) if damaged == "manifest" else slices_of(home, "a1")[1]
     whole = path.read_bytes()
     for offset in range(0, len(whole), 11):
@@ -147,7 +145,7 @@ def test_any_byte_of_a_record_is_sealed(home: Home, damaged: str) -> None:
         read_sealed_json(path)
 
 
-def test_a_manifest_that_is_damaged_is_not_read(home: Home) -> None:
+def test_a_damaged_manifest_is_not_read(home: Home) -> None:
     flip_middle(manifest_of(home))
 
     with pytest.raises(Damaged, match=r"000001\.json: damaged: its digest"):
@@ -158,13 +156,13 @@ def test_a_manifest_that_is_damaged_is_not_read(home: Home) -> None:
     ("field", "value", "says"),
     [
         # a1, a2, a3, c1, a5 and k1 were accepted.
-        ("lines", 7, "its lines: expected 6, got 7"),
-        ("rules", {"not_json": 1}, "its quarantined lines by rule: expected 0, got 1"),
-        ("batch", "x", "its batch: expected '"),
-        ("hours", {}, f"its entry of {HOUR}: expected one, got none"),
+        ("lines", 7, "lines: expected 6, got 7"),
+        ("rules", {"not_json": 1}, "sum of quarantined lines by rule: expected 0, got 1"),
+        ("batch", "x", "batch: expected '"),
+        ("hours", {}, f"no entry for hour {HOUR}"),
     ],
 )
-def test_the_numbers_of_an_ingest_record_add_up(
+def test_a_batch_record_whose_counts_do_not_add_up_is_found(
     home: Home, field: str, value: object, says: str
 ) -> None:
     _, record = slices_of(home, "a1")

@@ -1,13 +1,13 @@
-"""Published hours re-derived by a path of their own, and every stored byte held to its record.
+"""Verify published hours: check every stored file by its record, and recompute every charge.
 
-Nothing here is shared with the stages of a build, so an error in one of them shows itself as
-a difference: identities and conflicts are decided in SQL by source and id (`slices`), rates
-are looked up and charges made in fractions (`pricing`), every level is summed from the
-resources and the JSON written by hand (`derive`). What a build has stored is read beside it
-as it passes (`stored`), customer by customer, so memory is bounded by the largest one.
+Verification is a second opinion: it shares no stage with builds, so an error in one of them shows
+up as a difference. Duplicates and conflicts are decided in SQL by source and id (`slices`), rates
+are looked up and charges computed in fractions (`pricing`), every level is summed from resources
+and the JSON is written by hand (`derive`). The published rows are compared in the same pass
+(`revision`, `row_comparison`), customer by customer, so the largest customer bounds memory.
 """
 
-from hourtally.verify.findings import MOST_NAMED, Difference, Findings
+from hourtally.verify.findings import MAX_LISTED, Difference, Findings
 from hourtally.verify.runner import verify_hours
 
-__all__ = ["MOST_NAMED", "Difference", "Findings", "verify_hours"]
+__all__ = ["MAX_LISTED", "Difference", "Findings", "verify_hours"]

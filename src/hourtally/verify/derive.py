@@ -1,6 +1,6 @@
-"""One customer's hour from its usage: charges, every level above them, the document.
+"""Derive one customer's hour from its usage: charges, every level above them, the document.
 
-Each level is summed from the resources themselves, not from the level below it.
+Each level is summed from the resources, not from the level below it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hourtally.verify.pricing import Pricing
 from hourtally.verify.slices import Usage
 
 Ids = tuple[str, ...]
-"""A resource's, or the first of them: team, project, type, id. A cluster's: its id."""
+"""Of a resource: team, project, type, id, or the first of these. Of a cluster: its id."""
 Prices = tuple[int, ...]
-"""Nanocents: the total, then the components in the order of the document."""
+"""Nanocents: the total, then the components in document order."""
 Row = tuple[object, ...]
 
 _PAAS_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in PAAS_COMPONENTS.values())
@@ -26,16 +26,20 @@ _BYOC_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in BYOC_COMPONENTS.v
 PAAS_KEYS: Final = ("total", *PAAS_COMPONENTS)
 BYOC_KEYS: Final = ("total", *BYOC_COMPONENTS)
 _TYPE_DEPTH: Final = 3
-# What an object lists of the level below it, by the level's depth in `Ids`.
-_BELOW: Final = {1: "projects", 2: "resourceTypes", 3: "resources"}
+# The JSON key of the level below, by a level's depth in `Ids`.
+_CHILDREN: Final = {1: "projects", 2: "resourceTypes", 3: "resources"}
 _ESCAPES: Final = {code: f"\\u{code:04x}" for code in range(0x20)} | str.maketrans(
     {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 )
 
 
 @dataclass(frozen=True)
-class Derived:
-    """One customer's hour. tables: rows as in the schemas, sorted; customers' without a place."""
+class DerivedHour:
+    """One customer's hour.
+
+    tables: sorted rows with the columns of the schemas; those of `customers` lack offset, length
+    and sha256.
+    """
 
     customer_id: str
     tables: dict[str, list[Row]]
@@ -45,8 +49,8 @@ class Derived:
 
 
 @dataclass
-class _Things:
-    """Resources, or clusters: usage and exact charges by component, and the names by ids."""
+class _Ledger:
+    """Usage, exact charges and names of resources or of clusters, by their ids."""
 
     quantities: tuple[str, ...]
     usage: dict[Ids, list[int]] = field(default_factory=dict)
@@ -54,7 +58,7 @@ class _Things:
     names: dict[Ids, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, ids: Ids, row: Usage, pricing: Pricing) -> None:
-        """Take a row of usage of one of them."""
+        """Add a row of usage."""
         used = [getattr(row, quantity) for quantity in self.quantities]
         charges = pricing.charges(row, used)
         if ids in self.usage:
@@ -63,8 +67,8 @@ class _Things:
         self.usage[ids] = used
         self.exact[ids] = charges
 
-    def call(self, ids: Ids, name: str | None, until_ms: int) -> None:
-        """Take a name that something had until an instant of the hour; the latest one stands."""
+    def add_name(self, ids: Ids, name: str | None, until_ms: int) -> None:
+        """Add a name used until an instant of the hour; the latest wins, then the greatest."""
         if name:
             self.names[ids] = max(self.names.get(ids, (until_ms, name)), (until_ms, name))
 
@@ -73,25 +77,27 @@ class _Things:
         return self.names[ids][1] if ids in self.names else ids[-1]
 
     def prices(self) -> dict[Ids, Prices]:
-        """The rounded charges of each, in the order of the ids' bytes."""
-        # Code points have the order of their UTF-8 bytes; and `round` is half to even.
+        """The rounded charges, in UTF-8 byte order of the ids."""
+        # Code points sort like their UTF-8 bytes; `round` rounds half to even.
         rounded = {ids: [round(exact) for exact in self.exact[ids]] for ids in sorted(self.exact)}
         return {ids: (sum(parts), *parts) for ids, parts in rounded.items()}
 
 
-def derive(timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pricing) -> Derived:
-    """The hour of one customer, from all of its rows of usage."""
-    resources, clusters = _Things(_PAAS_USAGE), _Things(_BYOC_USAGE)
+def derive(
+    timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pricing
+) -> DerivedHour:
+    """Derive the hour of one customer from all its rows of usage."""
+    resources, clusters = _Ledger(_PAAS_USAGE), _Ledger(_BYOC_USAGE)
     for row in usage:
         if row.event_type == RESOURCE_EVENT:
             ids = (str(row.team_id), str(row.project_id), str(row.resource_type), row.resource_id)
             resources.add(ids, row, pricing)
-            resources.call(ids[:1], row.team_name, row.last_end_ms)
-            resources.call(ids[:2], row.project_name, row.last_end_ms)
-            resources.call(ids, row.resource_name, row.last_end_ms)
+            resources.add_name(ids[:1], row.team_name, row.last_end_ms)
+            resources.add_name(ids[:2], row.project_name, row.last_end_ms)
+            resources.add_name(ids, row.resource_name, row.last_end_ms)
         else:
             clusters.add((row.resource_id,), row, pricing)
-            clusters.call((row.resource_id,), row.resource_name, row.last_end_ms)
+            clusters.add_name((row.resource_id,), row.resource_name, row.last_end_ms)
     charged, clustered = resources.prices(), clusters.prices()
     sums = _sums(charged)
     byoc = add_prices([(0,) * len(BYOC_KEYS), *clustered.values()])
@@ -101,7 +107,7 @@ def derive(timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pr
         f'{{"data":{{"timestamp":{timestamp},"paasUsage":{{"price":{_object(PAAS_KEYS, paas)},'
         f'"teams":[{teams}]}},"byocUsage":{{"price":{_object(BYOC_KEYS, byoc)}}}}}}}'
     )
-    above = {depth: [ids for ids in sums if len(ids) == depth] for depth in (1, 2, 3)}
+    levels = {depth: [ids for ids in sums if len(ids) == depth] for depth in (1, 2, 3)}
     tables: dict[str, list[Row]] = {
         "charges": [
             (customer_id, *ids, resources.name(ids), *prices, *resources.usage[ids])
@@ -111,12 +117,12 @@ def derive(timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pr
             (customer_id, *ids, clusters.name(ids), *prices, *clusters.usage[ids])
             for ids, prices in clustered.items()
         ],
-        "types": [(customer_id, *ids, *sums[ids]) for ids in above[3]],
-        "projects": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in above[2]],
-        "teams": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in above[1]],
+        "types": [(customer_id, *ids, *sums[ids]) for ids in levels[3]],
+        "projects": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in levels[2]],
+        "teams": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in levels[1]],
         "customers": [(customer_id, *paas, *byoc)],
     }
-    return Derived(customer_id, tables, paas, byoc, document.encode())
+    return DerivedHour(customer_id, tables, paas, byoc, document.encode())
 
 
 def document_line(customer_id: str, document: bytes) -> bytes:
@@ -125,33 +131,32 @@ def document_line(customer_id: str, document: bytes) -> bytes:
 
 
 def _sums(charged: dict[Ids, Prices]) -> dict[Ids, Prices]:
-    """The prices under every beginning of the resources' ids, down to the resources; sorted."""
-    below: dict[Ids, list[Prices]] = {(): [(0,) * len(PAAS_KEYS)]}
+    """The prices of every level, by the first ids of its resources; () is the customer. Sorted."""
+    by_level: dict[Ids, list[Prices]] = {(): [(0,) * len(PAAS_KEYS)]}
     for ids, prices in charged.items():
         for depth in range(len(ids) + 1):
-            below.setdefault(ids[:depth], []).append(prices)
-    return {ids: add_prices(prices) for ids, prices in below.items()}
+            by_level.setdefault(ids[:depth], []).append(prices)
+    return {ids: add_prices(prices) for ids, prices in by_level.items()}
 
 
 def add_prices(prices: list[Prices]) -> Prices:
-    """The sum of at least one, component by component."""
+    """The sum of at least one price, component by component."""
     return tuple(map(sum, zip(*prices, strict=True)))
 
 
 def _objects(
-    resources: list[Ids], depth: int, sums: dict[Ids, Prices], things: _Things
+    resources: list[Ids], depth: int, sums: dict[Ids, Prices], ledger: _Ledger
 ) -> Iterator[str]:
-    """The JSON objects of one level, of resources in their order."""
+    """The JSON objects of one level, from its sorted resources."""
     for ids, group in groupby(resources, key=lambda ids: ids[:depth]):
         if depth == _TYPE_DEPTH:
             head = f'"resourceType":{_text(ids[-1])}'
         else:
-            head = f'"id":{_text(ids[-1])},"name":{_text(things.name(ids))}'
+            head = f'"id":{_text(ids[-1])},"name":{_text(ledger.name(ids))}'
         inner = ""
-        if depth in _BELOW:
-            inner = (
-                f',"{_BELOW[depth]}":[{",".join(_objects(list(group), depth + 1, sums, things))}]'
-            )
+        if depth in _CHILDREN:
+            children = ",".join(_objects(list(group), depth + 1, sums, ledger))
+            inner = f',"{_CHILDREN[depth]}":[{children}]'
         yield f'{{{head},"price":{_object(PAAS_KEYS, sums[ids])}{inner}}}'
 
 
@@ -161,7 +166,7 @@ def _object(keys: tuple[str, ...], prices: Prices) -> str:
 
 
 def _cents(nanocents: int) -> str:
-    """A JSON number: as many digits as it takes."""
+    """A JSON number without trailing zeros."""
     if not nanocents:
         return "0"
     digits = f"{nanocents:010d}"

@@ -1,4 +1,4 @@
-"""What a verification has found: the first differences by name, the rest by number."""
+"""The result of a verification: the first differences in full, the rest by number."""
 
 from __future__ import annotations
 
@@ -6,56 +6,55 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-MOST_NAMED: Final = 20
-_LONGEST_SHOWN: Final = 100
-_SHOWN_BEFORE: Final = 30
+MAX_LISTED: Final = 20
+_MAX_SHOWN: Final = 100
+_SHOWN_BEFORE_DIFFERENCE: Final = 30
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it must be: in which file, what of it, and how it differs."""
+    """One thing that is wrong: in which file, and what."""
 
     file: Path
-    what: str
-    expected: str
-    got: str
+    problem: str
 
     def __str__(self) -> str:
         """One line."""
-        return f"{self.file}: {self.what}: expected {self.expected}, got {self.got}"
+        return f"{self.file}: {self.problem}"
 
 
 @dataclass
 class Findings:
-    """What was verified so far.
+    """What was verified, and the differences.
 
-    differences: how many. named: the first of them. checksums_only: the names of hours that
-    could not be re-derived though nothing in them differs, each with the reason.
+    differences: how many. listed: the first 20 of them. checksums_only: stale hours, by name,
+    each with the reason; today's rates and code cannot recompute them.
     """
 
     hours: int = 0
     documents: int = 0
     charges: int = 0
     differences: int = 0
-    named: list[Difference] = field(default_factory=list)
+    listed: list[Difference] = field(default_factory=list)
     checksums_only: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, file: Path, what: str, expected: str, got: str) -> None:
-        """Count a difference."""
+    def add(self, file: Path, problem: str) -> None:
+        """Add a difference."""
         self.differences += 1
-        if len(self.named) < MOST_NAMED:
-            self.named.append(Difference(file, what, expected, got))
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append(Difference(file, problem))
 
     def compare(self, file: Path, what: str, expected: object, got: object) -> bool:
-        """Count a difference where there is one; whether there is none."""
+        """Add a difference unless both values are equal; whether they are."""
         # To Python 1, 1.0 and True are equal.
         if expected == got and type(expected) is type(got):
             return True
-        self.add(file, what, *_shown(expected, got))
+        first, second = _abbreviated(expected, got)
+        self.add(file, f"{what}: expected {first}, got {second}")
         return False
 
     def compare_records(self, file: Path, expected: object, got: object, what: str = "") -> None:
-        """The same of two JSON values, field by field."""
+        """Compare two JSON values field by field."""
         if isinstance(expected, list) and isinstance(got, list):
             expected, got = dict(enumerate(expected)), dict(enumerate(got))
         if not isinstance(expected, dict) or not isinstance(got, dict):
@@ -66,17 +65,17 @@ class Findings:
             self.compare_records(file, expected.get(name), got.get(name), field_name)
 
 
-def _shown(expected: object, got: object) -> tuple[str, str]:
-    """Two values; of long texts the part that begins a little before they differ."""
+def _abbreviated(expected: object, got: object) -> tuple[str, str]:
+    """Two values as text; of long ones the part around the first difference."""
     first, second = ("none" if value is None else repr(value) for value in (expected, got))
-    if max(len(first), len(second)) <= _LONGEST_SHOWN:
+    if max(len(first), len(second)) <= _MAX_SHOWN:
         return first, second
     pairs = enumerate(zip(first, second, strict=False))
     differs_at = next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
-    start = max(0, differs_at - _SHOWN_BEFORE)
+    start = max(0, differs_at - _SHOWN_BEFORE_DIFFERENCE)
     return _part(first, start), _part(second, start)
 
 
 def _part(text: str, start: int) -> str:
-    end = start + _LONGEST_SHOWN
+    end = start + _MAX_SHOWN
     return ("…" if start else "") + text[start:end] + ("…" if len(text) > end else "")

@@ -1,4 +1,4 @@
-"""Stored rows beside derived ones: two sorted streams, compared by key as they pass."""
+"""Published rows against derived ones: two sorted streams, compared by key in one pass."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import pyarrow.parquet as pq
 from hourtally.model.schemas import Schema
 from hourtally.verify.findings import Findings
 
-PARQUET: Final = "Parquet that can be read"
-_ROWS_A_READ: Final = 16_384
-_HEAD: Final = '{"customerId":'
+_ROWS_PER_BATCH: Final = 16_384
+_LINE_START: Final = '{"customerId":'
 
 Row = tuple[Any, ...]
 
 
-class Stored:
-    """A stored table, whose rows are to be those that are expected of it, one after the other."""
+class RowComparison:
+    """Compares a published file with the rows expected in it, in key order.
+
+    keys: how many of the first columns are the key.
+    """
 
     def __init__(
         self, path: Path, columns: Sequence[str], keys: int, rows: Iterator[Row], findings: Findings
@@ -30,53 +32,52 @@ class Stored:
         self._path = path
         self._columns = columns
         self._keys = keys
-        self._stored = rows
+        self._rows = rows
         self._findings = findings
         self._next = next(rows, None)
 
     def expect(self, row: Row) -> None:
-        """The next row that is to be there; the keys of those expected ascend."""
+        """Compare the next expected row; expected keys must ascend."""
         key = row[: self._keys]
         while self._next is not None and self._next[: self._keys] < key:
-            self._report_next()
+            self._report_unexpected()
         if self._next is None or self._next[: self._keys] != key:
-            self._findings.add(self._path, f"the row of {_named(key)}", "a row", "none")
+            self._findings.add(self._path, f"missing row {_joined(key)}")
             return
         if self._next != row:
             for column, expected, got in zip(self._columns, row, self._next, strict=True):
-                self._findings.compare(self._path, f"{column} of {_named(key)}", expected, got)
-        self._next = next(self._stored, None)
+                self._findings.compare(self._path, f"{column} of {_joined(key)}", expected, got)
+        self._next = next(self._rows, None)
 
     def finish(self) -> None:
-        """All that was to be there has been expected."""
+        """Report the rows after the last expected one."""
         while self._next is not None:
-            self._report_next()
+            self._report_unexpected()
 
-    def _report_next(self) -> None:
+    def _report_unexpected(self) -> None:
         assert self._next is not None
-        key = _named(self._next[: self._keys])
-        self._findings.add(self._path, f"the row of {key}", "none in this place", "a row")
-        self._next = next(self._stored, None)
+        self._findings.add(self._path, f"unexpected row {_joined(self._next[: self._keys])}")
+        self._next = next(self._rows, None)
 
 
 def read_table(path: Path, schema: Schema, keys: int, findings: Findings) -> Iterator[Row]:
-    """The rows of a Parquet file; none, and a difference, where it has another schema.
+    """The rows of a Parquet file; none, and a difference, if its schema is another one.
 
-    Decimals are integers. A null in one of the first `keys` columns, where none may be, is an
-    empty text, so that rows can be ordered.
+    Decimals come as integers. Nulls in the first `keys` columns, where none may be, come as empty
+    text so that rows can be ordered.
     """
     try:
         stored = pl.read_parquet_schema(path)
         if stored != pl.Schema(schema) or list(stored) != list(schema):
-            findings.add(path, "its schema", str(pl.Schema(schema)), str(stored))
+            findings.add(path, f"schema: expected {pl.Schema(schema)}, got {stored}")
             return
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS_A_READ):
+            for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH):
                 columns = [_values(column) for column in batch.columns]
                 columns[:keys] = [[value or "" for value in key] for key in columns[:keys]]
                 yield from zip(*columns, strict=True)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        findings.add(path, "its rows", PARQUET, str(error))
+        findings.add(path, f"not readable as Parquet: {error}")
 
 
 def read_lines(path: Path, findings: Findings) -> Iterator[Row]:
@@ -85,9 +86,9 @@ def read_lines(path: Path, findings: Findings) -> Iterator[Row]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                customer_id, _ = decoder.raw_decode(line.decode().partition(_HEAD)[2])
+                customer_id, _ = decoder.raw_decode(line.decode().partition(_LINE_START)[2])
             except ValueError:
-                findings.add(path, f"line {number}", "one that begins with a customer's id", "none")
+                findings.add(path, f"line {number} does not start with a customer id")
             else:
                 yield str(customer_id), line
 
@@ -99,5 +100,5 @@ def _values(column: pa.Array) -> list[Any]:
     return values
 
 
-def _named(key: Row) -> str:
+def _joined(key: Row) -> str:
     return "/".join(map(str, key))

@@ -1,4 +1,4 @@
-"""An hour's newest revision: its records, its bytes, and all that it says, derived once more."""
+"""Verify the newest revision of each hour: its records, its files and its figures."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, revisions_of
-from hourtally.verify.checksums import Batches, check_chain, check_files, check_index
+from hourtally.verify.checksums import (
+    StoredInputs,
+    check_files,
+    check_index,
+    check_manifests,
+)
 from hourtally.verify.derive import derive
 from hourtally.verify.findings import Findings
 from hourtally.verify.pricing import Pricing
-from hourtally.verify.revision import StoredHour
-from hourtally.verify.row_comparison import PARQUET
+from hourtally.verify.revision import RevisionComparison
 from hourtally.verify.slices import Slices
 
 
@@ -36,21 +40,21 @@ def verify_hours(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Findings:
-    """Verify the newest revision of each hour, and the bytes of all that a home has stored.
+    """Verify the newest revision of each hour, and all batch records of the home.
 
-    An hour that has no revision is passed over; its slices are held to their records by a build.
+    Hours without a revision are skipped; a build checks their slices.
 
     Raises:
         StorageFault: the system refused a read.
     """
     findings = Findings()
-    batches = Batches(home, findings)
+    inputs = StoredInputs(home, findings)
     with durable.storage_faults(home.root, "verifying"):
         for number, hour in enumerate(hours, 1):
-            _verify_hour(home, card, hour, settings, batches, findings)
+            _verify_hour(home, card, hour, settings, inputs, findings)
             if progress:
                 progress(number, len(hours), hour.name)
-        batches.check_others()
+        inputs.check_remaining_records()
     return findings
 
 
@@ -59,39 +63,41 @@ def _verify_hour(
     card: RateCard,
     hour: Hour,
     settings: Settings,
-    batches: Batches,
+    inputs: StoredInputs,
     findings: Findings,
 ) -> None:
     if not revisions_of(home, hour):
         return
     findings.hours += 1
-    manifest = check_chain(home, hour, findings)
+    manifest = check_manifests(home, hour, findings)
     if manifest is None:
         return
-    whole = check_files(manifest, findings)
-    check_index(manifest, whole, findings)
-    batches.check_statement(str(manifest.inputs["rates"]))
-    inputs = manifest.inputs["batches"]
-    are_whole = [batches.check_slices(hour, batch) for batch in inputs]
-    if reasons := _inputs_of_another_build(card, manifest):
+    intact = check_files(manifest, findings)
+    check_index(manifest, intact, findings)
+    inputs.check_rates(str(manifest.inputs["rates"]))
+    batches = manifest.inputs["batches"]
+    slices_intact = [inputs.check_slices(hour, batch) for batch in batches]
+    if reasons := _why_stale(card, manifest):
         findings.checksums_only.append((hour.name, reasons))
-    elif all(are_whole):
-        paths = [home.slices(hour, batch) for batch in inputs]
+    elif all(slices_intact):
+        paths = [home.slices(hour, batch) for batch in batches]
         try:
-            # One for each hour: a damaged file may put an end to it.
+            # A connection per hour: a damaged file may break it.
             with as_keyboard_interrupt(), _duckdb(home, settings) as connection:
                 slices = Slices(connection, hour, paths)
-                _derive_anew(card, manifest, slices, whole, findings)
+                _recompute(card, manifest, slices, intact, findings)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            message = f"hour {hour}: verifying failed: {error}; free space, then verify again"
+            message = (
+                f"hour {hour}: verification failed: {error}; free some space, then verify again"
+            )
             raise StorageFault(message) from error
         except duckdb.Error as error:
             folder = home.slices(hour, "").parent
-            findings.add(folder, "the slices", PARQUET, str(error))
+            findings.add(folder, f"unreadable slices: {error}")
 
 
-def _inputs_of_another_build(card: RateCard, manifest: Manifest) -> str:
-    """Why today's rates and code need not give what was published; nothing if they must."""
+def _why_stale(card: RateCard, manifest: Manifest) -> str:
+    """Why today's rates and code may give other figures; empty if they must give the same."""
     inputs = manifest.inputs
     reasons = {
         "rates changed": inputs["rates"] != card.digest(manifest.hour),
@@ -100,28 +106,28 @@ def _inputs_of_another_build(card: RateCard, manifest: Manifest) -> str:
     return ", ".join(reason for reason, applies in reasons.items() if applies)
 
 
-def _derive_anew(
-    card: RateCard, manifest: Manifest, slices: Slices, whole: set[str], findings: Findings
+def _recompute(
+    card: RateCard, manifest: Manifest, slices: Slices, intact: set[str], findings: Findings
 ) -> None:
-    """Derive the hour customer by customer, beside what is stored of it."""
+    """Derive the hour customer by customer and compare it with the revision."""
     hour, path = manifest.hour, manifest.path
-    if slices.misfits:
+    if slices.violations:
         what = "slices that break a rule of events or lie outside the hour"
-        findings.compare(path, what, 0, slices.misfits)
+        findings.compare(path, what, 0, slices.violations)
         return
-    stored = StoredHour(manifest, whole, findings)
-    conflicts = stored.expect_conflicts(slices.conflicts())
+    comparison = RevisionComparison(manifest, intact, findings)
+    conflicts = comparison.expect_conflicts(slices.conflicts())
     pricing = Pricing(card, hour)
-    usage = slices.usage(pricing.stretches())
+    usage = slices.usage(pricing.rate_periods())
     for customer_id, rows in groupby(usage, attrgetter("customer_id")):
-        stored.expect(derive(hour.timestamp, customer_id, rows, pricing))
-    stored.finish()
+        comparison.expect(derive(hour.timestamp, customer_id, rows, pricing))
+    comparison.finish()
     for gap in pricing.gaps:
-        findings.add(path, gap, "a rate in force", "none")
+        findings.add(path, gap)
     expected = {
         "currency": card.currency,
-        "rows": {"slices": slices.counted, **stored.rows},
-        "totals": stored.totals(),
+        "rows": {"slices": slices.counted, **comparison.rows},
+        "totals": comparison.totals(),
         "duplicates": slices.duplicates,
         "conflicts": conflicts,
     }
@@ -131,7 +137,7 @@ def _derive_anew(
 
 @contextlib.contextmanager
 def _duckdb(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of bounded memory; only where it has to spill is anything written to the home."""
+    """A DuckDB with bounded memory; it writes to the home only if it has to spill."""
     spill = home.spill(secrets.token_hex(8))
     connection = duckdb.connect(
         config={

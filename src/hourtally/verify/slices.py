@@ -1,7 +1,7 @@
-"""The slices of an hour, read anew: which of them count, and the usage that they come to.
+"""The slices of an hour, read independently: which of them count, and the usage they add up to.
 
-Identities are compared by source and id themselves, and conflicts are decided in SQL; the
-column `identity`, on which a build relies, is not looked at.
+Identities are compared by source and id, and conflicts are decided in SQL; the `identity` column,
+which builds rely on, is ignored.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import polars as pl
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import SLICES
 
-_ROWS_A_FETCH: Final = 10_000
-_COUNTED: Final = (
+_ROWS_PER_FETCH: Final = 10_000
+_COUNTED_COLUMNS: Final = (
     "event_type, customer_id, team_id, project_id, resource_id, team_name, project_name, "
     "resource_name, resource_type, region, gpu_model, slice_start_ms, slice_end_ms, "
     "cpu_millicores, memory_mib, storage_mib, gpu_milli, vcpu_millicores, gpu_memory_mib, "
@@ -27,7 +27,7 @@ _COUNTED: Final = (
 
 
 class Usage(NamedTuple):
-    """Usage of a resource or cluster in one stretch of an hour; a row of `verify_usage.sql`."""
+    """Usage of a resource or cluster in one rate period; a row of `usage.sql`."""
 
     customer_id: str
     event_type: str
@@ -40,7 +40,7 @@ class Usage(NamedTuple):
     resource_name: str | None
     region: str | None
     gpu_model: str | None
-    from_ms: int
+    period_start_ms: int
     last_end_ms: int
     cpu_millicores_ms: int
     memory_mib_ms: int
@@ -54,42 +54,44 @@ class Usage(NamedTuple):
 class Slices:
     """The slices of one hour in DuckDB.
 
-    Attributes: misfits (how many are none of this hour, or break a rule of events), counted,
-    duplicates (how many say what a counted one, or a loser of a conflict, says).
+    Attributes: violations (slices outside the hour, or that break a rule of events), counted,
+    duplicates (slices with the same content as a counted one or as a loser of a conflict).
     """
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, hour: Hour, paths: Sequence[Path]
     ) -> None:
         self._connection = connection
-        held = ", ".join(_one_file(path) for path in paths)
-        source = f"read_parquet([{held}], hive_partitioning = false)"
+        literals = ", ".join(_path_literal(path) for path in paths)
+        source = f"read_parquet([{literals}], hive_partitioning = false)"
         if not paths:
             source = "no_slices"
             connection.register(source, pl.DataFrame(schema=SLICES).to_arrow())
-        connection.execute(_sql("held").format(source=source))
+        connection.execute(_sql("stored_slices").format(source=source))
         bounds = {"hour_start_ms": hour.start_ms, "hour_end_ms": hour.end_ms}
-        self.misfits = self._number(_sql("misfits").format(**bounds))
-        connection.execute(_sql("repeated"))
-        connection.execute(_sql("standing"))
-        connection.execute(_sql("counted").format(columns=_COUNTED))
-        self.counted = self._number("SELECT count(*) FROM counted")
-        self.duplicates = self._number("SELECT coalesce(sum(duplicates), 0) FROM standing")
+        self.violations = self._number(_sql("violations").format(**bounds))
+        connection.execute(_sql("shared_hashes"))
+        connection.execute(_sql("winners"))
+        connection.execute(_sql("counted_slices").format(columns=_COUNTED_COLUMNS))
+        self.counted = self._number("SELECT count(*) FROM counted_slices")
+        self.duplicates = self._number("SELECT coalesce(sum(duplicates), 0) FROM winners")
 
     def conflicts(self) -> Iterator[tuple[Any, ...]]:
-        """Rows of `verify_conflicts.sql`."""
+        """Rows of `conflicts.sql`, in order of identity."""
         return self._rows(_sql("conflicts"))
 
-    def usage(self, stretches: Sequence[tuple[int, int]]) -> Iterator[Usage]:
-        """The usage in each stretch of the hour, by customer."""
+    def usage(self, rate_periods: Sequence[tuple[int, int]]) -> Iterator[Usage]:
+        """The usage in each rate period of the hour, in order of customers."""
         query = _sql("usage")
-        parts = (query.format(from_ms=start, until_ms=end) for start, end in stretches)
-        together = "\nUNION ALL\n".join(f"({part})" for part in parts)
-        return map(Usage._make, self._rows(f"{together}\nORDER BY customer_id"))
+        parts = (
+            query.format(period_start_ms=start, period_end_ms=end) for start, end in rate_periods
+        )
+        union = "\nUNION ALL\n".join(f"({part})" for part in parts)
+        return map(Usage._make, self._rows(f"{union}\nORDER BY customer_id"))
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         cursor = self._connection.execute(query)
-        while rows := cursor.fetchmany(_ROWS_A_FETCH):
+        while rows := cursor.fetchmany(_ROWS_PER_FETCH):
             yield from rows
 
     def _number(self, query: str) -> int:
@@ -101,7 +103,7 @@ def _sql(name: str) -> str:
     return files("hourtally.verify").joinpath(f"sql/{name}.sql").read_text()
 
 
-def _one_file(path: Path) -> str:
-    """A path as SQL text that stands for this file alone, whatever is in its name."""
-    plain = str(path).translate({ord(mark): f"[{mark}]" for mark in "*?["})
-    return "'" + plain.replace("'", "''") + "'"
+def _path_literal(path: Path) -> str:
+    """A path as a SQL literal that matches this file only, with its wildcards escaped."""
+    escaped = str(path).translate({ord(mark): f"[{mark}]" for mark in "*?["})
+    return "'" + escaped.replace("'", "''") + "'"

@@ -57,13 +57,13 @@ def verify(home: Home, card: RateCard = CARD) -> Findings:
 def found(home: Home) -> list[str]:
     """The differences; files without the folders above, the first revision's folder as rev."""
     findings = verify(home)
-    assert findings.differences == len(findings.named)
+    assert findings.differences == len(findings.listed)
     above = f"{home.hour(GOLDEN)}/(?:rev-000001-[0-9a-f]+(?=/))?|{home.root}/"
 
     def short(match: re.Match[str]) -> str:
         return "rev" if "rev-" in match[0] else ""
 
-    return [re.sub(above, short, str(difference)) for difference in findings.named]
+    return [re.sub(above, short, str(difference)) for difference in findings.listed]
 
 
 def build_golden(home: Home) -> None:

@@ -102,7 +102,7 @@ class Trial:
             if answers(self.home, hour) not in (self.old[hour], self.new[hour]):
                 yield f"{hour} {NEITHER}"
         findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
-        yield from map(str, findings.named)
+        yield from map(str, findings.listed)
 
     def wrongs_after_a_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:
         """What is wrong after something failed, and after one more try in which nothing did."""

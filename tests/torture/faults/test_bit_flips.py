@@ -183,8 +183,8 @@ def verify(home: Home, hours: Sequence[Hour]) -> list[str]:
         findings = verify_hours(home, card_of(home), hours, SETTINGS)
     except HourtallyError as error:
         return [str(error)]
-    assert findings.differences == 0 or findings.named
-    return [str(difference) for difference in findings.named]
+    assert findings.differences == 0 or findings.listed
+    return [str(difference) for difference in findings.listed]
 
 
 def build(home: Home, hours: Sequence[Hour]) -> list[str]:

@@ -216,7 +216,7 @@ def test_the_next_run_repairs_what_a_loss_of_power_left(
         with many_small_builds():
             job(home)
         assert {hour: answers(home, hour) for hour in HOURS} == told
-        assert verify_hours(home, card_of(home), HOURS, SETTINGS).named == []
+        assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []
         files = {p.relative_to(home.root / "tree") for p in home.root.glob("tree/[!@]*/*.json")}
         assert files == {
             Path(customer) / f"{hour.timestamp}.json"

@@ -155,17 +155,17 @@ def print_export(report: ExportReport, directory: Path) -> None:
 
 def print_verified(findings: Findings) -> None:
     """What was verified, the first differences, and the hours that could not be recomputed."""
-    from hourtally.verify import MOST_NAMED
+    from hourtally.verify import MAX_LISTED
 
     out = console()
-    for difference in findings.named:
+    for difference in findings.listed:
         print_text(out, str(difference))
-    if findings.differences > len(findings.named):
-        out.print(f"… and {findings.differences - len(findings.named)} more")
-    for hour, reasons in findings.checksums_only[:MOST_NAMED]:
+    if findings.differences > len(findings.listed):
+        out.print(f"… and {findings.differences - len(findings.listed)} more")
+    for hour, reasons in findings.checksums_only[:MAX_LISTED]:
         out.print(f"{hour}: stale ({reasons}): checksums only")
-    if len(findings.checksums_only) > MOST_NAMED:
-        out.print(f"… and {len(findings.checksums_only) - MOST_NAMED} more stale hours")
+    if len(findings.checksums_only) > MAX_LISTED:
+        out.print(f"… and {len(findings.checksums_only) - MAX_LISTED} more stale hours")
     found = findings.differences
     checksums_only = (
         f" ({len(findings.checksums_only)} stale, by checksums only)"

@@ -1,5 +1,15 @@
--- Grain: one resource or cluster x its names x region x gpu_model, in one stretch of the hour in
--- which no rate changes. DuckDB adds BIGINT in 128 bits, and refuses a product beyond 64.
+-- Grain: one resource or cluster x its names x region x gpu_model, in one rate period: a part of
+-- the hour in which no rate changes. DuckDB sums BIGINT in 128 bits and fails on products over 64.
+WITH
+-- each counted slice with its milliseconds in the rate period
+period_slices AS (
+    SELECT
+        *,
+        least(slice_end_ms, {period_end_ms}) - greatest(slice_start_ms, {period_start_ms})
+            AS overlap_ms
+    FROM counted_slices
+)
+
 SELECT
     customer_id,
     event_type,
@@ -12,20 +22,15 @@ SELECT
     resource_name,
     region,
     gpu_model,
-    {from_ms} AS from_ms,
+    {period_start_ms} AS period_start_ms,
     max(slice_end_ms) AS last_end_ms,
-    sum(cpu_millicores * stretch_ms) AS cpu_millicores_ms,
-    sum(memory_mib * stretch_ms) AS memory_mib_ms,
-    sum(storage_mib * stretch_ms) AS storage_mib_ms,
-    sum(gpu_milli * stretch_ms) AS gpu_milli_ms,
-    sum(vcpu_millicores * stretch_ms) AS vcpu_millicores_ms,
-    sum(gpu_memory_mib * stretch_ms) AS gpu_memory_mib_ms,
-    sum(cluster_count * stretch_ms) AS cluster_count_ms
-FROM (
-    SELECT
-        *,
-        least(slice_end_ms, {until_ms}) - greatest(slice_start_ms, {from_ms}) AS stretch_ms
-    FROM counted
-)
-WHERE stretch_ms > 0
+    sum(cpu_millicores * overlap_ms) AS cpu_millicores_ms,
+    sum(memory_mib * overlap_ms) AS memory_mib_ms,
+    sum(storage_mib * overlap_ms) AS storage_mib_ms,
+    sum(gpu_milli * overlap_ms) AS gpu_milli_ms,
+    sum(vcpu_millicores * overlap_ms) AS vcpu_millicores_ms,
+    sum(gpu_memory_mib * overlap_ms) AS gpu_memory_mib_ms,
+    sum(cluster_count * overlap_ms) AS cluster_count_ms
+FROM period_slices
+WHERE overlap_ms > 0
 GROUP BY ALL

@@ -1,6 +1,6 @@
--- Grain: one row, the number of slices that break what ingest promises of every slice.
+-- Grain: one row: the number of slices that break a rule that ingest enforces.
 SELECT count(*)
-FROM held
+FROM stored_slices
 WHERE
     (
         event_source <> ''

@@ -1,8 +1,8 @@
--- Grain: one identity whose hash is there several times, with the content that counts.
--- contents: how many different ones it has; duplicates: how many slices repeat one of them.
-CREATE OR REPLACE TEMP TABLE standing AS
+-- Grain: one identity with a shared hash, with its winning content: the one that counts.
+-- contents: how many different contents it has; duplicates: how many slices repeat one of them.
+CREATE OR REPLACE TEMP TABLE winners AS
 WITH
--- each content of an identity once, with the earliest time at which it was said
+-- each content of an identity once, with its earliest event time
 contents AS (
     SELECT
         event_source,
@@ -31,8 +31,8 @@ contents AS (
         slice_end_ms,
         min(event_time_us) AS event_time_us,
         count(*) AS copies
-    FROM held
-    WHERE hash(event_source, event_id) IN (SELECT identity_hash FROM repeated)
+    FROM stored_slices
+    WHERE hash(event_source, event_id) IN (SELECT identity_hash FROM shared_hashes)
     GROUP BY ALL
 )
 
