@@ -34,12 +34,12 @@ def test_everything_but_the_project_itself_is_installed_by_hash(tmp_path: Path) 
     assert len(commands) == 2
     locked, project = commands
     assert "--require-hashes --requirement requirements.lock" in " ".join(locked.split())
-    # It asks no index: it is this folder, built by what the lock has brought.
+    # No index is asked: this folder is built with what the lock has installed.
     assert "--no-deps --no-build-isolation --editable ." in " ".join(project.split())
 
 
 def wheel(folder: Path) -> str:
-    """A package of nothing; its SHA-256."""
+    """Write the wheel of an empty package; return its SHA-256."""
     path = folder / "nothing-1.0-py3-none-any.whl"
     files = {
         "nothing.py": "",
@@ -70,7 +70,7 @@ def test_a_package_that_is_not_the_one_that_was_locked_stops_the_installation(
     assert wrong.returncode == 2
     assert "DO NOT MATCH THE HASHES" in wrong.stderr
     assert digest in wrong.stderr
-    # So the next make begins anew, and nothing runs with what is half there.
+    # The next make starts over: nothing runs on a half-installed environment.
     assert not (tmp_path / ".venv" / ".installed").exists()
     assert not list(tmp_path.glob(".venv/lib/*/site-packages/nothing*"))
 
@@ -80,7 +80,7 @@ def test_the_sbom_lists_what_is_installed_with_its_dependencies(tmp_path: Path) 
     subprocess.run(
         [
             *(sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible"),
-            "--no-validate",  # which takes 13 seconds; make sbom does it
+            "--no-validate",  # it takes 13 seconds; make sbom does it
             *("--pyproject", ROOT / "pyproject.toml", "--output-file", path, sys.executable),
         ],
         check=True,
@@ -102,7 +102,7 @@ def test_the_sbom_lists_what_is_installed_with_its_dependencies(tmp_path: Path) 
 
 
 def _is_installed(name: str) -> bool:
-    """Some pins are for other platforms or Pythons."""
+    """Whether a pin applies here: some are for other platforms or Pythons."""
     try:
         return bool(metadata.version(name))
     except metadata.PackageNotFoundError:

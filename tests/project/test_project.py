@@ -116,7 +116,7 @@ def test_run_and_backfill_import_no_prefect_where_no_server_is_named(
 
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "False"
-    # The backfill takes no inbox, and publishes its hours as ones without events.
+    # The backfill does not ingest the inbox: it publishes three hours without events.
     assert len(list((tmp_path / "hours").iterdir())) == 3
 
 
