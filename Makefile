@@ -22,8 +22,8 @@ PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 test: $(INSTALLED)   ## Run the tests, except the slow ones (5 minutes on two cores)
 	@$(PYTEST) $(OPTIONS)
 
-test-slow: $(INSTALLED)   ## Run the slow tests: Prefect servers, Dask, kills, full disks
-	@$(PYTEST) -m slow $(OPTIONS)
+test-slow: $(INSTALLED)   ## Run the slow tests: Prefect servers, Dask, kills, all examples
+	@ALL_EXAMPLES=1 $(PYTEST) -m "slow or examples" $(OPTIONS)
 
 # For part of them: make torture OPTIONS="-k kill".
 torture: $(INSTALLED)   ## Run the fault and hostile-input tests at full length (an hour)

@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.events.event_files import arrangements, as_cloud_event
 from tests.support.events.random_events import HOUR, Json, event_sets, fresh_events, variants
+from tests.support.examples import examples
 from tests.support.homes.small_home import (
     Built,
     build,
@@ -136,7 +137,7 @@ def assert_only_the_touched_changed(
 # Builds cost a twentieth of a second each, so one example serves every property: the oracle is
 # told nothing of order, form and threads, and of files only for the count of duplicates, so what
 # it says holds of every permutation, repetition, grouping and form of the same events.
-@settings(max_examples=300)
+@examples(300, fast=30)
 @given(st.data(), event_sets(), rate_cards(), st.sampled_from([1, 2]))
 def test_an_hour_is_what_the_oracle_says_and_another_event_changes_only_what_it_touches(
     folder: Path, data: st.DataObject, events: list[Json], rates: str, threads: int
