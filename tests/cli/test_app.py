@@ -69,7 +69,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: str) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: list[str]) -> None:
+def test_wrong_use_gives_a_message_and_exit_status_2(tmp_path: Path, arguments: list[str]) -> None:
     home = [] if arguments[0] == "nothing-of-the-kind" else ["--home", str(tmp_path)]
     done = hourtally(*arguments, *home)
     assert (done.returncode, done.stdout) == (2, "")
@@ -80,7 +80,7 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
     ("arguments", "said", "helped"),
     [
         (["show", "2026-11-02T09"], "--customer is missing.", "show "),
-        (["show", "--customer", "acme"], "TIMESTAMP is missing.", "show "),
+        (["show", "--customer", "acme"], "HOUR is missing.", "show "),
         (["show", "2026-11-02T09", "--customer"], "--customer needs a value.", "show "),
         (
             ["show", "2026-11-02T09", "--custmer", "acme"],
@@ -93,7 +93,7 @@ def test_wrong_use_is_a_sentence_and_exit_status_2(tmp_path: Path, arguments: li
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
+def test_a_missing_argument_is_named_with_the_help_to_read(
     arguments: list[str], said: str, helped: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(arguments) == 2
@@ -102,11 +102,21 @@ def test_what_is_missing_is_named_and_where_the_help_of_the_command_is(
     assert lines[1:] == [f"  See hourtally {helped}--help."]
 
 
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-22", "2026-11-22T24", "2026-11-22T13:30"])
+def test_an_invalid_hour_is_rejected_with_the_valid_forms(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["show", text, "--customer", "acme"]) == 2
+    assert capsys.readouterr().err == (
+        f"hourtally: {text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "usage"),
     [("ingest", "[OPTIONS] FILES..."), ("diff", "[OPTIONS] HOUR [FIRST SECOND]")],
 )
-def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usage: str) -> None:
+def test_the_usage_line_names_arguments_as_the_help_does(command: str, usage: str) -> None:
     help_lines = hourtally(command, "--help").stdout.splitlines()
     assert help_lines[0] == f"Usage: hourtally {command} {usage}"
 
@@ -123,7 +133,7 @@ def test_usage_calls_arguments_what_the_help_below_calls_them(command: str, usag
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
+def test_a_failure_gives_a_message_and_exit_status_1(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     done = hourtally(*arguments, "--home", tmp_path, "--now", NOW)
@@ -144,9 +154,7 @@ def test_what_cannot_be_done_is_a_sentence_and_exit_status_1(
     ],
     ids=lambda arguments: str(arguments[0]),
 )
-def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
-    tmp_path: Path, arguments: list[str]
-) -> None:
+def test_a_missing_home_is_named_and_not_created(tmp_path: Path, arguments: list[str]) -> None:
     tree, nowhere = tmp_path / "tree", tmp_path / "nowhere"
     done = hourtally(*(a.format(tree=tree) for a in arguments), "--home", nowhere)
     assert (done.returncode, done.stdout) == (1, "")
@@ -156,7 +164,7 @@ def test_a_home_that_is_not_there_is_named_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
+def test_all_problems_of_a_rate_card_are_listed(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(
         'currency = "USD"\n'
@@ -172,7 +180,7 @@ def test_a_wrong_card_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
     assert "paas.cpus" in done.stderr
 
 
-def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_given(
+def test_a_missing_rate_card_is_named_with_the_way_to_choose_another(
     tmp_path: Path,
 ) -> None:
     none = tmp_path / "none.toml"
@@ -184,14 +192,14 @@ def test_a_card_that_is_not_there_is_a_sentence_with_what_the_command_can_be_giv
     assert run.stderr == f"{why}; put a card there, or name another with --rates FILE\n"
 
 
-def test_a_right_card_is_printed() -> None:
+def test_the_rates_of_a_valid_card_are_printed() -> None:
     done = hourtally("rates", "check", ROOT / "data" / "rates.toml", "--now", NOW)
     assert done.returncode == 0
     assert "paas-cpu-2025" in done.stdout
     assert "1200 cents per vcpu-month" in done.stdout
 
 
-def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
+def test_quarantined_lines_give_exit_status_3_once(tmp_path: Path) -> None:
     inbox = ROOT / "data" / "sample" / "inbox"
     first = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert first.returncode == 3
@@ -201,7 +209,7 @@ def test_quarantined_lines_are_exit_status_3_once(tmp_path: Path) -> None:
     assert again.stdout.count("already ingested, skipped") == 7
 
 
-def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path: Path) -> None:
+def test_a_folder_without_event_files_is_named_with_the_accepted_suffixes(tmp_path: Path) -> None:
     empty, other = tmp_path / "empty", tmp_path / "other"
     empty.mkdir()
     other.mkdir()
@@ -216,7 +224,7 @@ def test_a_folder_without_event_files_is_named_with_what_counts_as_one(tmp_path:
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_a_home_that_must_not_be_written_is_told_with_what_helps(
+def test_a_home_without_write_permission_is_named_with_what_to_do(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

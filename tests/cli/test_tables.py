@@ -56,7 +56,7 @@ def shown(
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_view_has_its_levels_indented_and_points_below_each_other(
+def test_a_view_indents_levels_and_aligns_decimal_points(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert shown(capsys, DEEP) == [
@@ -77,7 +77,7 @@ def test_a_view_has_its_levels_indented_and_points_below_each_other(
     ]
 
 
-def test_a_narrow_terminal_has_the_components_as_rows_of_the_whole() -> None:
+def test_in_a_narrow_terminal_components_become_rows() -> None:
     # 12 of 12.25 is 98.0 % (97.95...), 0.25 of it 2.0 % (2.04...).
     assert view_tables(DEEP, 69)[0] == view_tables(DEEP, None)[0]
     assert view_tables(DEEP, 68)[0] == [
@@ -96,7 +96,7 @@ def test_a_narrow_terminal_has_the_components_as_rows_of_the_whole() -> None:
     ]
 
 
-def test_a_long_label_is_cut_where_the_components_leave_it_room() -> None:
+def test_a_long_label_is_cut_while_components_still_fit() -> None:
     team = f'{{"id":"t","name":"{"n" * 40}","price":{price("1", "1")}}}'
     # "  " and 40 and " (t)" are 46 cells of a label; the components take 42.
     whole = view_tables(view_of(team, price("1", "1")), None)[0]
@@ -111,7 +111,7 @@ def test_a_long_label_is_cut_where_the_components_leave_it_room() -> None:
     assert narrow[2].startswith("  of which cpu")
 
 
-def test_labels_are_cut_in_the_middle_and_prices_are_not() -> None:
+def test_labels_are_cut_in_the_middle_and_prices_never() -> None:
     paas, _, _ = view_tables(DEEP, 38)
 
     assert paas[0] == "                         total   share"
@@ -125,7 +125,7 @@ def test_in_the_narrowest_terminal_a_label_keeps_16_cells() -> None:
     assert paas[9] == "       …ort (r1)   8      65.3%"
 
 
-def test_wide_characters_count_for_the_cells_that_they_take() -> None:
+def test_wide_characters_count_as_two_cells() -> None:
     team = f'{{"id":"t","name":"客户","price":{price("1", "1")}}}'
     rows = view_tables(view_of(team, price("1", "1")), None)[0]
 
@@ -142,7 +142,7 @@ def test_a_wide_character_is_not_cut_in_half() -> None:
     assert rows[6] == "  客客…客客 (t)" + " " + "      1  100.0%"
 
 
-def test_filters_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters_are_in_the_heading(capsys: pytest.CaptureFixture[str]) -> None:
     filters = {"team": "t1", "project": None, "type": "job"}
 
     assert shown(capsys, DEEP, filters=filters)[0] == (
@@ -150,7 +150,7 @@ def test_filters_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_nothing_has_no_share_and_no_byoc_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_view_has_no_shares_and_no_byoc_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, zero_document(1793610000)) == [
         "acme, hour 2026-11-02T09 (UTC); cents, USD",
         "      total  share  cpu  memory  storage  gpu",
@@ -159,7 +159,7 @@ def test_nothing_has_no_share_and_no_byoc_table(capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_that_filters_leave_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters_that_match_nothing_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     filters = {"team": "t2", "project": None, "type": None}
 
     lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"), filters=filters)
@@ -167,7 +167,7 @@ def test_that_filters_leave_nothing_is_said(capsys: pytest.CaptureFixture[str]) 
     assert lines[-2:] == ["PaaS and BYOC total 3.5", "No resources match these filters."]
 
 
-def test_of_clusters_alone_nothing_is_said_to_be_missing(
+def test_a_view_with_clusters_only_has_no_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = shown(capsys, view_of("", price("0", "0"), vcpu="3.5"))
@@ -175,7 +175,7 @@ def test_of_clusters_alone_nothing_is_said_to_be_missing(
     assert lines[-1] == "PaaS and BYOC total 3.5"
 
 
-def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     # Escape, bell, C1's CSI, a right-to-left override; rich's markup stays text.
     name = "\\u001b[31m\\u0007\u009b\u202e[red]"
     team = f'{{"id":"t","name":"{name}","price":{price("1", "1")}}}'
@@ -185,7 +185,7 @@ def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixtu
     assert lines[3].startswith("  \\u{1b}[31m\\u{7}\\u{9b}\\u{202e}[red] (t)")
 
 
-def test_a_terminal_has_its_width_respected_and_headings_bold(
+def test_on_a_terminal_width_is_respected_and_headings_are_bold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = Terminal()
@@ -199,7 +199,7 @@ def test_a_terminal_has_its_width_respected_and_headings_bold(
     assert lines[3] == "  of which cpu               12      98.0%"
 
 
-def test_what_rich_would_take_for_markup_is_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rich_markup_in_an_id_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("COLUMNS", "80")
@@ -210,7 +210,7 @@ def test_what_rich_would_take_for_markup_is_an_id(monkeypatch: pytest.MonkeyPatc
     assert heading == "\x1b[1m[red]a[/red]:bug:, hour 2026-11-02T09 (UTC); cents, USD\x1b[0m"
 
 
-def test_a_pipe_does_not_wait_for_rich() -> None:
+def test_piped_output_does_not_import_rich() -> None:
     program = (
         "import sys\n"
         "from hourtally.model.hours import Hour\n"
@@ -234,7 +234,7 @@ def totals(
     return PeriodTotals(period, currency, HOUR, last, hours, used, paas, byoc)
 
 
-def test_totals_are_a_row_a_period(capsys: pytest.CaptureFixture[str]) -> None:
+def test_totals_have_a_row_per_period(capsys: pytest.CaptureFixture[str]) -> None:
     # 12.5 + 3 = 15.5 cents; a nanocent is 0.000000001.
     print_totals(
         [
@@ -252,7 +252,7 @@ def test_totals_are_a_row_a_period(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_totals_of_hours_say_which_had_no_events(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hourly_totals_mark_hours_without_events(capsys: pytest.CaptureFixture[str]) -> None:
     print_totals(
         [totals("2026-11-02T09", 1, 0, 0, 0), totals("2026-11-02T09", 1, 1, 10**9, 0)], "acme"
     )
@@ -264,7 +264,7 @@ def test_totals_of_hours_say_which_had_no_events(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_the_total_of_all_hours_is_named_by_them_and_currencies_by_theirs(
+def test_the_grand_total_names_its_hours_and_currency(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     print_totals([totals("", 3, 1, 10**9, 0), totals("", 1, 0, 0, 0, "EUR")], "acme")
@@ -277,7 +277,9 @@ def test_the_total_of_all_hours_is_named_by_them_and_currencies_by_theirs(
     ]
 
 
-def test_a_customer_that_had_no_events_is_doubted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_customer_without_events_gets_a_hint_about_ids(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     print_totals([totals("2026-11-02", 2, 0, 0, 0)], "acne")
 
     assert capsys.readouterr().out.splitlines()[-1] == (
@@ -285,7 +287,7 @@ def test_a_customer_that_had_no_events_is_doubted(capsys: pytest.CaptureFixture[
     )
 
 
-def test_no_hours_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_range_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     print_totals([], "acme")
 
     assert capsys.readouterr().out == "No published hours in the range.\n"

@@ -1,4 +1,4 @@
-"""What the command says, and its exit status."""
+"""The output and exit status of `hourtally verify`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def home(tmp_path: Path) -> Home:
     return golden_home(tmp_path)
 
 
-def test_the_first_twenty_differences_are_named_and_the_others_counted(
+def test_the_first_twenty_differences_are_listed_and_the_rest_counted(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewrite_table(home, "charges", lambda rows: rows.with_columns(pl.col("^.*_nanocents$") + 1))
@@ -44,7 +44,7 @@ def test_the_command_says_what_was_verified(home: Home, capsys: pytest.CaptureFi
     )
 
 
-def test_the_command_says_why_only_digests_were_checked(
+def test_a_stale_hour_is_listed_with_the_reason_for_checksums_only(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.rates.write_text(RATES.replace('"1440"', '"1441"'))
@@ -60,9 +60,7 @@ def test_the_command_says_why_only_digests_were_checked(
     )
 
 
-def test_to_have_verified_nothing_is_no_success(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verifying_nothing_is_a_failure(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     status = call(["verify", "--home", str(home.root), "--from", "2026-11-22T14"])
 
     assert status == 1

@@ -113,7 +113,7 @@ class Hour:
             check_year(hour.start_ms)
             check_year(hour.end_ms + 366 * DAY_MS)
         except ValueError:
-            message = f"{text!r} is no hour: give it as 2026-11-22T13 (UTC) or as Unix seconds"
+            message = f"{text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds"
             raise WrongUse(message) from None
         return hour
 

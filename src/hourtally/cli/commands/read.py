@@ -23,7 +23,7 @@ FromOption = Annotated[str | None, Parameter(name="--from")]
 
 
 def show(
-    timestamp: str,
+    hour: str,
     /,
     *,
     customer: CustomerId,
@@ -41,8 +41,8 @@ def show(
 
     Parameters
     ----------
-    timestamp
-        Hour: 2026-11-22T13 or Unix seconds.
+    hour
+        Hour, such as 2026-11-22T13, or Unix seconds.
     team
         Show this team only, with its projects.
     project
@@ -52,15 +52,15 @@ def show(
     json
         Print the canonical JSON instead of a table.
     settle
-        Minutes to wait after the end of an hour before it closes.
+        Minutes after its end at which an hour closes.
     """
     from hourtally.published.reader import published, read_document
     from hourtally.published.views import view
 
-    hour = Hour.parse(timestamp)
+    asked_hour = Hour.parse(hour)
     manifest = published(
         (home_option or HomeOption()).existing(),
-        hour,
+        asked_hour,
         now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
@@ -72,7 +72,7 @@ def show(
     from hourtally.cli.output.tables import print_view
 
     filters = {"team": team, "project": project, "type": type}
-    print_view(shown, hour, customer, manifest.record["currency"], filters)
+    print_view(shown, asked_hour, customer, manifest.record["currency"], filters)
     return 0
 
 
@@ -96,11 +96,11 @@ def export(
     directory
         Folder to export to, created if needed.
     from_
-        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
+        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
     to
-        End of the range, exclusive. Default: after the last published hour.
+        End of the range, exclusive; default: after the last published hour.
     customer
-        Export this customer only. Default: all customers.
+        Export this customer only; default: all customers.
     """
     from hourtally.cli import jobs
 
@@ -109,7 +109,7 @@ def export(
 
 
 def explain(
-    timestamp: str,
+    hour: str,
     /,
     *,
     customer: CustomerId,
@@ -126,12 +126,12 @@ def explain(
 
     Parameters
     ----------
-    timestamp
-        Hour: 2026-11-22T13 or Unix seconds.
+    hour
+        Hour, such as 2026-11-22T13, or Unix seconds.
     resource
         Id of a resource or BYOC cluster.
     settle
-        Minutes to wait after the end of an hour before it closes.
+        Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.explanation import print_explanations
     from hourtally.published.explain import explain as explain_charge
@@ -141,7 +141,7 @@ def explain(
     home = (home_option or HomeOption()).existing()
     manifest = published(
         home,
-        Hour.parse(timestamp),
+        Hour.parse(hour),
         now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
@@ -167,13 +167,13 @@ def diff(
     Parameters
     ----------
     hour
-        Hour: 2026-11-22T13 or Unix seconds.
+        Hour, such as 2026-11-22T13, or Unix seconds.
     first
-        Revision to compare with. Default: the one before the newest.
+        Revision to compare with; default: the one before the newest.
     second
-        Revision to compare. Default: the newest.
+        Revision to compare; default: the newest.
     settle
-        Minutes to wait after the end of an hour before it closes.
+        Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
     from hourtally.published.diff import changes_between
@@ -218,13 +218,13 @@ def status(
     Parameters
     ----------
     from_
-        First hour: 2026-11-22T13 or Unix seconds. Default: the first hour with events.
+        First hour, such as 2026-11-22T13, or Unix seconds; default: the first with events.
     to
-        End of the range, exclusive. Default: after the last hour with events.
+        End of the range, exclusive; default: after the last hour with events.
     rates
-        Rate card. Default: rates.toml in the home folder.
+        Rate card; default: rates.toml in the home folder.
     settle
-        Minutes to wait after the end of an hour before it closes.
+        Minutes after its end at which an hour closes.
     """
     from hourtally.build.status import batches_of, hour_statuses, silent_hours
     from hourtally.cli.output.status import print_status
@@ -257,11 +257,11 @@ def verify(
     Parameters
     ----------
     from_
-        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
+        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
     to
-        End of the range, exclusive. Default: after the last published hour.
+        End of the range, exclusive; default: after the last published hour.
     rates
-        Rate card. Default: rates.toml in the home folder.
+        Rate card; default: rates.toml in the home folder.
     """
     from hourtally.cli import jobs
 
@@ -285,9 +285,9 @@ def list_totals(
     Parameters
     ----------
     from_
-        First hour: 2026-11-22T13 or Unix seconds. Default: the first published hour.
+        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
     to
-        End of the range, exclusive. Default: after the last published hour.
+        End of the range, exclusive; default: after the last published hour.
     granularity
         Period of each line. Days and months are UTC.
     """

@@ -25,8 +25,9 @@ def serve(
 ) -> int:
     """Serve published hours over HTTP until SIGTERM or SIGINT.
 
-    Prints its address once it is ready, and logs each request to standard error. Requires
-    `pip install hourtally[server]`.
+    Prints its address once ready, and logs each request to standard error.
+
+    Needs `pip install hourtally[server]`.
 
     Example: hourtally serve --customer acme
 
@@ -37,7 +38,7 @@ def serve(
     port
         Port to listen on; 0 picks a free one.
     tokens
-        Tokens file. Default: tokens.ndjson in the home folder, if it exists.
+        Tokens file; default: tokens.ndjson in the home folder, if it exists.
     customer
         Serve this customer's usage to everybody on this machine, without tokens.
     """
@@ -70,7 +71,7 @@ def add_token(
     Parameters
     ----------
     tokens
-        Tokens file. Default: tokens.ndjson in the home folder.
+        Tokens file; default: tokens.ndjson in the home folder.
     """
     from hourtally.server import tokens as tokens_file
 
@@ -87,7 +88,7 @@ def list_tokens(*, tokens: TokensPath = None, home_option: HomeOption | None = N
     Parameters
     ----------
     tokens
-        Tokens file. Default: tokens.ndjson in the home folder.
+        Tokens file; default: tokens.ndjson in the home folder.
     """
     from hourtally.cli.output.tables import print_tokens
     from hourtally.server.tokens import read_tokens
@@ -108,7 +109,7 @@ def remove_token(
     sha256
         Start of its SHA-256, as printed by `hourtally tokens list`.
     tokens
-        Tokens file. Default: tokens.ndjson in the home folder.
+        Tokens file; default: tokens.ndjson in the home folder.
     """
     from hourtally.server import tokens as tokens_file
 
