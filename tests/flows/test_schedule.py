@@ -101,8 +101,6 @@ def test_the_entrypoint_file_serves_the_flow_with_all_defaults(
     try:
         deployment = until("the flow is served", lambda: server.deployment("hourly/hourly"))
         assert serving.poll() is None
-        serving.send_signal(signal.SIGTERM)
-        assert serving.wait(60) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(serving.pid, signal.SIGKILL)

@@ -42,13 +42,13 @@ def test_no_run_is_recorded_where_no_server_answers() -> None:
             pytest.fail("nothing may be done before the server answers")
 
 
-def test_a_server_that_goes_away_during_a_run_is_a_sentence(
+def test_a_server_that_stops_during_a_run_is_reported_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("hourtally.orchestration.server.server_answers", lambda: True)
     with (
         temporary_settings({PREFECT_API_URL: NOBODY}),
-        pytest.raises(HourtallyError, match="went away") as raised,
+        pytest.raises(HourtallyError, match="stopped answering") as raised,
         recorded(),
     ):
         raise httpx.ConnectError("refused")
