@@ -1,18 +1,18 @@
-"""Everything that can go wrong on purpose. A class is a decision its catcher can make.
+"""The errors that callers can expect; each class is a decision that a caller can make.
 
-    HourtallyError              could not be done; exit status 1
-    ├── WrongUse                the call itself is wrong; exit status 2
-    ├── FileRefused             one event file cannot be read to its end; others go on
-    ├── RateCardError           the card is wrong; nothing is priced with it
-    ├── UnratedUsage            an hour lacks a rate; its last revision stays, other hours go on
+    HourtallyError              it could not be done; exit status 1
+    ├── InvalidArgument         the call itself is wrong; exit status 2
+    ├── FileRejected            an event file cannot be read to its end; other files go on
+    ├── RateCardError           the rate card is wrong; nothing is priced with it
+    ├── UnratedUsage            an hour lacks a rate; it keeps its last revision, others go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
-    ├── NotFound                there is no such home, or not what was asked for in an hour of it
-    ├── TokensError             the tokens file is wrong; nobody is let in with it
-    ├── Damaged                 a stored file is not what its record says; names the file
+    ├── NotFound                no such home, or no such customer, resource or revision in an hour
+    ├── TokensError             the tokens file is wrong; nobody is authorized by it
+    ├── Damaged                 a stored file differs from its record; names the file
     └── StorageFault            the system refused a read or a write; names the path
 
-Every message says what, where, how many, and what to do next.
+Every message says what happened, where, how often, and what to do next.
 """
 
 from __future__ import annotations
@@ -24,39 +24,42 @@ from typing import TypeVar
 
 
 class HourtallyError(Exception):
-    """Base of all of them. The message is fit to be shown to a person as it is."""
+    """Base class. The message can be shown to a person as it is."""
 
 
 _Error = TypeVar("_Error", bound=HourtallyError)
 
 
-class WrongUse(HourtallyError):
-    """An argument is not of its form, or arguments contradict each other."""
+class InvalidArgument(HourtallyError):
+    """An argument is malformed, or arguments contradict each other."""
 
 
-class FileRefused(HourtallyError):
-    """An event file of which nothing was counted.
+class FileRejected(HourtallyError):
+    """An event file was rejected; none of its events count.
 
     Attributes: path (the file), reason (a sentence).
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: refused whole, nothing of it counts: {reason}")
+        super().__init__(f"{path}: rejected, none of its events count: {reason}")
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[FileRefused], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[FileRejected], tuple[Path, str]]:
         """Worker processes hand their errors back pickled."""
         return type(self), (self.path, self.reason)
 
 
 class RateCardError(HourtallyError):
-    """A rate card with its problems, each a sentence that names the rates by id."""
+    """A rate card has problems, each a sentence that names the rates by id.
+
+    Attributes: source (what messages call the card), problems.
+    """
 
     def __init__(self, source: str, problems: list[str]) -> None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        said = f"{len(problems)} problems in the rate card:{lines}"
-        super().__init__(f"{source}: {problems[0] if len(problems) == 1 else said}")
+        listed = f"{len(problems)} problems in the rate card:{lines}"
+        super().__init__(f"{source}: {problems[0] if len(problems) == 1 else listed}")
         self.source = source
         self.problems = problems
 
@@ -67,7 +70,7 @@ class RateCardError(HourtallyError):
 
 @dataclass(frozen=True)
 class RateGap:
-    """Usage above zero without a rate: what the missing rate has to match, and since when."""
+    """Usage above zero without a rate: what the missing rate must match, and when."""
 
     meter: str
     resource_type: str | None
@@ -79,7 +82,7 @@ class RateGap:
     customers: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line from which the missing rate can be written down."""
+        """One line with everything needed to write the missing rate."""
         selectors = ", ".join(
             f"{name} = {value!r}"
             for name, value in (
@@ -97,7 +100,7 @@ class RateGap:
 
 
 class UnratedUsage(HourtallyError):
-    """Usage that no rate covers. Nothing of the hour is published.
+    """No rate covers some usage of an hour. Nothing of the hour is published.
 
     Attributes: hour (its name), gaps.
     """
@@ -105,8 +108,8 @@ class UnratedUsage(HourtallyError):
     def __init__(self, hour: str, gaps: list[RateGap]) -> None:
         lines = "".join(f"\n  - {gap}" for gap in gaps)
         super().__init__(
-            f"hour {hour}: usage without a rate in force, nothing of the hour is published, "
-            f"its last revision stays:{lines}\n"
+            f"hour {hour}: usage without a rate in force; the hour is not published and keeps its "
+            f"last revision:{lines}\n"
             "  Add a [[rate]] for each line to the rate card, then run the same command again."
         )
         self.hour = hour
@@ -118,7 +121,7 @@ class UnratedUsage(HourtallyError):
 
 
 class BoundExceeded(HourtallyError):
-    """A charge or a sum of charges passes what its column can hold."""
+    """A charge or a sum of charges is larger than its column can hold."""
 
 
 class HourNotPublished(HourtallyError):
@@ -126,11 +129,11 @@ class HourNotPublished(HourtallyError):
 
 
 class NotFound(HourtallyError):
-    """There is no such home, or no such customer, resource or revision of a published hour."""
+    """There is no such home, or no such customer, resource or revision in a published hour."""
 
 
 class TokensError(HourtallyError):
-    """The tokens file cannot be read, or a line of it is not of its form."""
+    """The tokens file cannot be read, or one of its lines is malformed."""
 
 
 class Damaged(HourtallyError):
@@ -153,14 +156,14 @@ class StorageFault(HourtallyError):
     """The operating system refused a read or a write."""
 
 
-def what_to_do(error: OSError, other: str) -> str:
-    """How to mend what the system refused; `other` is what may be named instead of the path."""
+def suggested_fix(error: OSError, other: str) -> str:
+    """What to do about a system error; `other` names an alternative to the path."""
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"let this user do that, or name {other}"
+        return f"give this user permission, or use {other}"
     return "free space or repair the path"
 
 
-def without_frames(error: _Error) -> _Error:
-    """The error for its message only: its trace would keep an engine and tables alive."""
+def without_traceback(error: _Error) -> _Error:
+    """The error without its traceback, which would keep an engine and tables in memory."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -97,7 +97,7 @@ def test_a_fault_of_the_storage_is_that_of_its_hour_and_hours_before_it_are_publ
     (sample / "hours/2026-11-02T10").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     done = hourtally("backfill", "--home", sample, *SAMPLE)
     assert done.returncode == 1
-    assert f"{sample}/hours/2026-11-02T10: a symbolic link stands where" in done.stderr
+    assert f"{sample}/hours/2026-11-02T10: a symbolic link is where" in done.stderr
     assert built(sample) == ["2026-11-02T09"]
     assert not list(sample.glob("hours/2026-11-02T11/*"))
 
@@ -115,7 +115,7 @@ def test_a_group_ends_before_it_has_too_many_hours_or_bytes(
     monkeypatch.setattr(grouping, "_MOST_BYTES", 10)
     monkeypatch.setattr(grouping, "MAX_GROUP_HOURS", 3)
 
-    groups = list(grouping.together(home, stale))
+    groups = list(grouping.group_hours(home, stale))
 
     # 5 + 3 + 2 bytes; 11, which is more than a group may have, by itself; 1 + 9; 1 and nothing.
     assert [len(group) for group in groups] == [3, 1, 2, 3]

@@ -238,6 +238,7 @@ def test_a_home_without_write_permission_is_named_with_what_to_do(
     home = tmp_path / "home"
     assert call(["ingest", inbox, "--home", str(home), "--now", NOW]) == 1
     assert capsys.readouterr().err == (
-        f"hourtally: {home}: ingesting failed: {os.strerror(number)}. What was published before is "
-        "whole; let this user do that, or name another --home, then run the same command again.\n"
+        f"hourtally: {home}: ingesting failed: {os.strerror(number)}. Everything published before "
+        "is intact; give this user permission, or use another --home, then run the same command "
+        "again.\n"
     )

@@ -25,7 +25,7 @@ from hourtally.build.staleness import stale_hours
 from hourtally.build.workers import build_with_workers
 from hourtally.ingest.files import ingest_inbox
 from hourtally.jobs.sample import FIRST_HOUR, NOW_MS, write_sample
-from hourtally.model.hours import Hour, format_instant, parse_instant_ms
+from hourtally.model.hours import Hour, HourRange, format_instant, parse_instant_ms
 from hourtally.orchestration import flow_steps
 from hourtally.orchestration.artifacts import show_report
 from hourtally.orchestration.flows import run_backfill
@@ -184,7 +184,7 @@ def test_workers_that_are_started_when_the_job_was_asked_to_stop_build_nothing(
     now_ms = parse_instant_ms(NOW)
     builder = Builder(home, card, now_ms, Settings(threads=2))
     first, end = Hour.parse(RANGE[1]), Hour.parse(RANGE[3])
-    stale = stale_hours(home, card, now_ms, DEFAULT_SETTLE_MS, first, end)
+    stale = stale_hours(home, card, now_ms, DEFAULT_SETTLE_MS, HourRange(first, end))
     assert len(stale) == HOURS
     stop = Stop()
     stop.request()

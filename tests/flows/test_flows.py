@@ -11,9 +11,9 @@ from prefect.logging import disable_run_logger
 
 from hourtally.build import builder, grouping
 from hourtally.build.builder import BuildReport
-from hourtally.build.publish import BuildReceipt, Done
+from hourtally.build.publish import BuildContext, BuildReceipt, OnDone
 from hourtally.build.staleness import StaleHour, stale_hours
-from hourtally.errors import Damaged, FileRefused, RateCardError, StorageFault, UnratedUsage
+from hourtally.errors import Damaged, FileRejected, RateCardError, StorageFault, UnratedUsage
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import IngestReport, ingest_inbox
 from hourtally.jobs import steps
@@ -27,7 +27,7 @@ from hourtally.orchestration.flows import hourly
 from hourtally.orchestration.states import RunFailed, unwrap
 from hourtally.orchestration.summary import hour_rows, summary_of
 from hourtally.orchestration.tasks import build, ingest
-from hourtally.ratecard import RateCard, load_rate_card
+from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
@@ -100,19 +100,12 @@ def building(monkeypatch: pytest.MonkeyPatch, one: Callable[[Hour], None]) -> li
     begun: list[str] = []
 
     def build_together(
-        _home: Home,
-        _card: RateCard,
-        hours: Sequence[Hour],
-        _now_ms: int,
-        _settings: Settings,
-        done: Done,
-        _stop: Stop,
-        **_named: object,
+        _context: BuildContext, hours: Sequence[Hour], on_done: OnDone, _stop: Stop
     ) -> None:
         (hour,) = hours
         begun.append(hour.name)
         one(hour)
-        done(hour, receipt_of(hour))
+        on_done(hour, receipt_of(hour))
 
     monkeypatch.setattr(grouping, "MAX_GROUP_HOURS", 1)
     monkeypatch.setattr(builder, "build_together", build_together)
@@ -367,7 +360,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
             IngestReceipt(file="a", accepted=7, hours=1, skipped=False, **counts),
             IngestReceipt(file="b", accepted=7, hours=1, skipped=True, **counts),
         ],
-        refused=[FileRefused(Path("c.ndjson.gz"), "it ends too early")],
+        refused=[FileRejected(Path("c.ndjson.gz"), "it ends too early")],
     )
     built = BuildReport(
         built=[receipt_of(SAMPLE_HOURS[0])],
@@ -392,7 +385,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
     assert lines[12:14] == ["Failed:", ""]
-    assert lines[14].startswith("- c.ndjson.gz: refused whole")
+    assert lines[14].startswith("- c.ndjson.gz: rejected, none of its events count")
     assert lines[15].startswith("- hour 2026-11-02T10: usage without a rate")
 
 

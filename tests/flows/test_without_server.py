@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from hourtally.errors import HourtallyError, WrongUse
+from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.orchestration import schedule
 from hourtally.orchestration.flows import hourly
 from hourtally.orchestration.schedule import cron_after, serve_hourly
@@ -31,7 +31,7 @@ def test_the_hourly_run_starts_two_minutes_after_hours_close(
 
 
 def test_a_schedule_without_a_valid_cron_expression_is_wrong_use() -> None:
-    with pytest.raises(WrongUse, match="--cron 'hourly'"):
+    with pytest.raises(InvalidArgument, match="--cron 'hourly'"):
         serve_hourly({}, "hourly")
 
 

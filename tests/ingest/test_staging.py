@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest import staging
 from hourtally.ingest.files import ingest_paths
 from hourtally.ingest.ndjson import blocks as sources
@@ -78,7 +78,7 @@ def test_a_file_that_ends_early_is_refused_wherever_that_is_found(
     report = ingest_paths(home, [file], NOW_MS, Settings(threads=2))
 
     [refusal] = report.refused
-    assert isinstance(refusal, FileRefused)
+    assert isinstance(refusal, FileRejected)
     assert str(file) in str(refusal)
     assert not home.batches.exists()
     assert not [path for path in home.root.rglob("*") if path.is_file()]

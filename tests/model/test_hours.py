@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.model.hours import (
     Hour,
     format_instant,
@@ -89,7 +89,7 @@ def test_an_hour_has_two_forms(text: str) -> None:
     ],
 )
 def test_what_is_no_hour_is_wrong_use(text: str) -> None:
-    with pytest.raises(WrongUse):
+    with pytest.raises(InvalidArgument):
         Hour.parse(text)
 
 

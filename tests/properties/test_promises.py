@@ -193,7 +193,7 @@ def test_a_truncated_file_is_refused_whole_and_the_others_go_on(tmp_path: Path) 
             NOW,
         )
         assert done.returncode == 1
-        assert "refused whole" in done.stderr
+        assert "rejected, none of its events count" in done.stderr
         assert len(list((home / "batches").iterdir())) == 1
 
 

@@ -134,7 +134,7 @@ def test_a_conflict_that_another_resource_wins_leaves_the_loser_nothing_of_it(
     assert manifest is not None
     [explained] = explain(home, manifest, "customer 01", "loser")
     assert [one.row["event_id"] for one in explained.slices] == ["identity 2"]
-    assert [one.winner["resource_id"] for one in explained.left_out] == ["winner"]
+    assert [one.winner["resource_id"] for one in explained.conflict_losers] == ["winner"]
     published = built.tables["charges"].filter(pl.col("resource_id") == "loser")
     assert explained.total == published["total_nanocents"].item()
 
@@ -181,7 +181,7 @@ def test_a_damaged_byte_is_an_error_that_names_the_file(
     assert manifest is not None
     path = {
         "slices": home.slices(GOLDEN, "c53dc50c608315e6"),
-        "rates": home.statement(CARD.digest(GOLDEN)),
+        "rates": home.rates_snapshot(CARD.digest(GOLDEN)),
         "charges": manifest.folder / "charges.parquet",
     }[what]
     flip_byte(path, path.stat().st_size // 2)
@@ -191,7 +191,7 @@ def test_a_damaged_byte_is_an_error_that_names_the_file(
 
 
 def test_lost_rates_come_back_with_the_next_build_of_the_hour(home: Home) -> None:
-    path = home.statement(CARD.digest(GOLDEN))
+    path = home.rates_snapshot(CARD.digest(GOLDEN))
     written = path.read_bytes()
     flip_byte(path, 0)
     command = ["backfill", "--from", HOUR, "--to", "2026-11-22T14", "--force"]

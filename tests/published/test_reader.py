@@ -83,10 +83,10 @@ def test_the_newest_revision_is_read_once_it_is_published(home: Home) -> None:
 @pytest.mark.parametrize(
     ("now_ms", "says"),
     [
-        (START_MS - 1, "lies in the future: it starts at 2026-11-22T13:00:00Z"),
+        (START_MS - 1, "is in the future: it starts at 2026-11-22T13:00:00Z"),
         (START_MS, "is still open: it closes at 2026-11-22T14:10:00Z"),
         (END_MS + SETTLE_MS - 1, "is still open"),
-        (END_MS + SETTLE_MS, "was never built, though it closed at 2026-11-22T14:10:00Z"),
+        (END_MS + SETTLE_MS, "was never built, although it closed at 2026-11-22T14:10:00Z"),
     ],
 )
 def test_of_an_hour_that_is_not_published_it_is_said_why(

@@ -77,7 +77,7 @@ REFUSED = [
     (
         "per",
         '"vcpu-day"',
-        "rate 'a': per 'vcpu-day' is no unit: 'paas.cpu' has 'vcpu-hour' or 'vcpu-month'",
+        "rate 'a': per 'vcpu-day' is not a unit: 'paas.cpu' has 'vcpu-hour' or 'vcpu-month'",
     ),
     ("per", "{}", "rate 'a': per is a table: write a string"),
     ("price_cents", None, "rate 'a': price_cents is missing"),
@@ -100,7 +100,7 @@ REFUSED = [
     (
         "price_cents",
         f'"{65 * "1"}"',
-        f"rate 'a': price_cents is 65 characters long, of at most 64: '{64 * '1'}'…",
+        f"rate 'a': price_cents is 65 characters long, at most 64 are allowed: '{64 * '1'}'…",
     ),
     (
         "price_cents",
@@ -155,7 +155,7 @@ REFUSED = [
         "rate 'a': active_until 2024-12-31T23:59:59.999Z is not after "
         "active_from 2025-01-01T00:00:00Z",
     ),
-    ("customer", '""', "rate 'a': customer is empty: to match everything, leave it out"),
+    ("customer", '""', "rate 'a': customer is empty: leave it out to match everything"),
     ("region", "5", "rate 'a': region is an integer: write a string"),
     ("gpu_model", "1.5", "rate 'a': gpu_model is a float: write a string"),
     (

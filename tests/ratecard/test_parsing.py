@@ -87,7 +87,7 @@ def test_all_problems_are_told_at_once_and_by_id() -> None:
         "rate 'c'",
         "rates 'b' and 'd' are both active from 2025-01-01T00",
     ]
-    assert told[5] == "rate 'c': 2 rates have this id: give each its own"
+    assert told[5] == "rate 'c': 2 rates have this id: give each rate its own id"
 
 
 def test_the_message_counts_the_problems_and_names_the_file() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.ratecard import Rate, RatesInForce, select
+from hourtally.ratecard import Rate, RatesInForce
 
 SELECTOR_VALUES = {"customer": "acme", "gpu_model": "h100", "resource_type": "job", "region": "eu"}
 NAMES = tuple(SELECTOR_VALUES)
@@ -29,8 +29,7 @@ def selected(
     rates: list[Rate], instant_ms: int = 0, meter: str = "paas.cpu", **usage: str | None
 ) -> str | None:
     full = {**SELECTOR_VALUES, **usage}
-    found = select(
-        rates,
+    found = RatesInForce(rates).select(
         meter=meter,
         customer=full["customer"],
         resource_type=full["resource_type"],

@@ -104,7 +104,7 @@ def test_a_sum_beyond_its_column_is_refused_though_each_charge_fits(teams: tuple
         ("a", teams[0], "p", "job", "r1"): (HALF, 0, 0, 0),
         ("a", teams[1], "p", "job", "r2"): (HALF, 0, 0, 0),
     }
-    with pytest.raises(BoundExceeded, match="a customer's sum passes 9223372036854775807"):
+    with pytest.raises(BoundExceeded, match="a customer's sum exceeds 9223372036854775807"):
         roll_up(charges(rows), clusters({}), usage(list(rows)))
 
 

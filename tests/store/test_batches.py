@@ -33,14 +33,13 @@ def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
     path, _ = slices_of(home, "a1")
     flip_middle(path)
     monkeypatch.setattr(pipeline, "meter", never)
-    monkeypatch.setattr(explain, "slices_with", never)
+    monkeypatch.setattr(explain, "scan_slices", never)
     manifest = current_manifest(home, GOLDEN)
     assert manifest is not None
 
+    context = publish.BuildContext(home, CARD, AFTER_MS, SETTINGS, force=True)
     for use in (
-        lambda: publish.build_together(
-            home, CARD, [GOLDEN], AFTER_MS, SETTINGS, never, Stop(), force=True
-        ),
+        lambda: publish.build_together(context, [GOLDEN], never, Stop()),
         lambda: explain.explain(home, manifest, "acme", "api"),
     ):
         with pytest.raises(Damaged) as damage:

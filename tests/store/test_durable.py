@@ -128,8 +128,8 @@ def test_what_the_system_refuses_is_told_with_its_path_and_what_to_do() -> None:
     ):
         raise full
     assert str(fault.value) == (
-        "/h/hours/x: building hour 2026-11-22T13 failed: No space left on device. What was "
-        "published before is whole; free space or repair the path, then run the same command "
+        "/h/hours/x: building hour 2026-11-22T13 failed: No space left on device. Everything "
+        "published before is intact; free space or repair the path, then run the same command "
         "again."
     )
 
@@ -216,12 +216,12 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"[]", b"1", b"\xff", b"{\n}\n"])
 def test_what_is_no_record_is_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "r.json").write_bytes(content)
-    with pytest.raises(Damaged, match=r"r\.json: damaged: its digest is not that of its content"):
+    with pytest.raises(Damaged, match=r"r\.json: damaged: its digest does not match its content"):
         durable.read_sealed_json(tmp_path / "r.json")
 
 
 def test_what_somebody_has_sealed_and_is_no_json_is_damaged(tmp_path: Path) -> None:
     digest = hashlib.sha256(b'{"a": x\n}\n').hexdigest()
     (tmp_path / "r.json").write_text(f'{{"a": x,\n "digest": "{digest}"\n}}\n')
-    with pytest.raises(Damaged, match=r"r\.json: damaged: it is no JSON"):
+    with pytest.raises(Damaged, match=r"r\.json: damaged: it is not JSON"):
         durable.read_sealed_json(tmp_path / "r.json")

@@ -109,7 +109,7 @@ def test_a_charge_of_2_63_nanocents_stops_the_hour_and_the_last_revision_stays(
     assert billing.build(lines, card(byoc__cluster=LAST)) == 0
     before = billing.shown()
     assert billing.build(lines, card(byoc__cluster=ONE_MORE)) == 1
-    assert "passes 9223372036854775807 nanocents, which is all that fits" in billing.said()
+    assert "exceeds 9223372036854775807 nanocents, the most that can be stored" in billing.said()
     assert (billing.revisions(), billing.shown()) == (1, before)
     # And 10^50 times as much, which is beyond 128 bits as well.
     assert billing.build(lines, card(byoc__cluster="1" + "0" * 50)) == 1
@@ -131,7 +131,7 @@ def test_a_customers_sum_fits_or_stops_the_hour(billing: Billing, more: int, sta
     }
     assert billing.build(lines_of(one, two), card(**prices)) == status
     if status:
-        assert "a customer's sum passes 9223372036854775807" in billing.said()
+        assert "a customer's sum exceeds 9223372036854775807" in billing.said()
         assert billing.revisions() == 0
     else:
         assert '"byocUsage":{"price":{"total":9223372036.854775807,' in billing.shown()

@@ -96,7 +96,7 @@ def test_files_of_older_revisions_are_checked_by_their_manifest(home: Home, name
 
 
 def test_stored_rates_are_checked_by_the_digest_in_their_name(home: Home) -> None:
-    [path] = home.statements.iterdir()
+    [path] = home.rates_snapshots.iterdir()
     flip_middle(path)
     [difference] = found(home)
     assert difference.startswith(f"rates/{path.name}: SHA-256: expected '{path.stem}', got ")
@@ -137,7 +137,7 @@ def test_a_change_of_any_byte_of_a_record_is_detected(home: Home, damaged: str) 
     whole = path.read_bytes()
     for offset in range(0, len(whole), 11):
         flip_byte(path, offset)
-        with pytest.raises(Damaged, match="its digest is not that of its content"):
+        with pytest.raises(Damaged, match="its digest does not match its content"):
             read_sealed_json(path)
         path.write_bytes(whole)
     path.write_bytes(whole[:-1])

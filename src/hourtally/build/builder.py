@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hourtally.build.grouping import together
-from hourtally.build.publish import BuildReceipt, build_together
+from hourtally.build.grouping import group_hours
+from hourtally.build.publish import BuildContext, BuildReceipt, build_together
 from hourtally.build.staleness import StaleHour
-from hourtally.errors import HourtallyError, StorageFault, without_frames
+from hourtally.errors import HourtallyError, StorageFault, without_traceback
 from hourtally.model.hours import Hour
-from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, as_keyboard_interrupt, ended_by_abort
 from hourtally.runtime.progress import Progress
-from hourtally.settings import Settings
-from hourtally.store.layout import Home
 
 
 @dataclass
@@ -43,19 +40,8 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
-class Builder:
-    """What every hour of a job is built with; it also travels to worker processes.
-
-    Attributes:
-        settings: threads and memory of one process.
-        force: also build hours that are current.
-    """
-
-    home: Home
-    card: RateCard
-    now_ms: int
-    settings: Settings
-    force: bool = False
+class Builder(BuildContext):
+    """Builds the hours of a job; worker processes get a copy."""
 
     def build(
         self, stale: Sequence[StaleHour], progress: Progress | None = None, stop: Stop | None = None
@@ -82,7 +68,7 @@ class Builder:
         with ended_by_abort(stop) as checked:
             groups = _GroupBuilder(self, stale, progress, checked)
             try:
-                for group in together(self.home, stale):
+                for group in group_hours(self.home, stale):
                     groups.build([one.hour for one in group])
             except StorageFault as fault:
                 return groups.report, fault
@@ -116,16 +102,7 @@ class _GroupBuilder:
             return
         try:
             with as_keyboard_interrupt():
-                build_together(
-                    self._builder.home,
-                    self._builder.card,
-                    hours,
-                    self._builder.now_ms,
-                    self._builder.settings,
-                    self._on_done,
-                    self._stop,
-                    force=self._builder.force,
-                )
+                build_together(self._builder, hours, self._on_done, self._stop)
         except HourtallyError as error:
             if len(hours) > 1:
                 # One by one, so that the error is reported for its hour and the others are built.
@@ -134,7 +111,7 @@ class _GroupBuilder:
             elif isinstance(error, StorageFault):
                 raise
             else:
-                self.report.failed.append((hours[0].name, without_frames(error)))
+                self.report.failed.append((hours[0].name, without_traceback(error)))
                 self._on_done(hours[0], None)
 
     def _on_done(self, hour: Hour, receipt: BuildReceipt | None) -> None:

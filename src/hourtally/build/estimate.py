@@ -1,4 +1,4 @@
-"""How long builds will take, judged by the last ones: what `backfill --dry-run` says at its end."""
+"""Estimate how long builds will take from the latest ones, for `backfill --dry-run`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hourtally.store.batches import slices_bytes
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
-# A day: enough to even out, few enough to be of the same machine and load.
+# A day: enough to even out, few enough to come from the same machine and load.
 _LAST_BUILDS: Final = 24
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: of all the builds. builds: how many earlier ones they were judged by."""
+    """seconds: of all the builds together. builds: how many earlier ones the estimate uses."""
 
     seconds: float
     builds: int
 
 
 def estimate(home: Home, stale: Sequence[StaleHour], workers: int) -> Estimate | None:
-    """The time that building these hours will take; None where nothing was built before.
+    """The time that building these hours will take; None if nothing was built before.
 
-    An hour takes as long as its slices are large, at the pace of the last builds, and at least
-    as long as the shortest of them. A build with several workers is slower than one alone, so
-    the pace is best known where the last builds had as many.
+    An hour takes time in proportion to the bytes of its slices, at the pace of the latest builds,
+    and at least as long as the shortest of them. Several workers slow each other down, so the
+    estimate is best if the latest builds used as many.
     """
     took = _last_builds(home)
     if not took:
@@ -45,8 +45,8 @@ def estimate(home: Home, stale: Sequence[StaleHour], workers: int) -> Estimate |
 
 
 def _last_builds(home: Home) -> list[tuple[int, int]]:
-    """Milliseconds and bytes of slices of the newest revisions made last."""
-    # A folder changes last when a manifest, or what a failed build leaves, comes into it.
+    """Milliseconds and slices bytes of the latest builds."""
+    # An hour's folder was last changed by a manifest, or by what a failed build left there.
     folders = [(folder.stat().st_mtime_ns, folder) for folder in durable.list_folder(home.hours)]
     took = []
     for _, folder in sorted(folders, reverse=True)[:_LAST_BUILDS]:
@@ -55,7 +55,7 @@ def _last_builds(home: Home) -> list[tuple[int, int]]:
             manifest = current_manifest(home, hour)
         except Damaged:
             continue
-        # Revisions of earlier versions do not say it.
+        # Revisions of earlier versions do not record it.
         if manifest is not None and "build_ms" in manifest.record:
             took.append((manifest.record["build_ms"], slices_bytes(home, hour)))
     return took

@@ -1,4 +1,4 @@
-"""Which hours are built together: small ones, whose queries take longer to begin than to run."""
+"""Group small hours to build them together: their queries take longer to start than to run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from hourtally.store import durable
 from hourtally.store.batches import slices_bytes
 from hourtally.store.layout import Home
 
-# Of slices files; what a build needs for so many is a small part of what an hour may need.
+# Bytes of slices files; memory for so many is a small part of what one large hour may need.
 _MOST_BYTES: Final = 16 << 20
 # Also of a worker's or a Prefect task's hours. Few enough that an interrupt, which finishes or
 # aborts a group as a whole, takes effect soon.
 MAX_GROUP_HOURS: Final = 24
 
 
-def together(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]]:
-    """The hours, in their order, in groups: none has too many hours, nor too many of their bytes.
+def group_hours(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]]:
+    """Split hours, in their order, into groups of bounded number and bytes.
 
     Raises:
-        StorageFault: the system refused to tell the size of a file.
+        StorageFault: the system refused to give the size of a file.
     """
     group: list[StaleHour] = []
     size = 0
     for one in stale:
-        with durable.storage_faults(home.events, f"looking at the slices of hour {one.hour}"):
+        doing = f"reading the sizes of the slices of hour {one.hour}"
+        with durable.storage_faults(home.events, doing):
             of_hour = slices_bytes(home, one.hour)
         if group and (len(group) == MAX_GROUP_HOURS or size + of_hour > _MOST_BYTES):
             yield group

@@ -1,6 +1,7 @@
-"""The stages of a build in their order, from slices to the files of revisions.
+"""Run the stages of a build in order, from slices to the files of revisions.
 
-It brings the engines, so it is loaded while the slices are hashed.
+Clock, disk and settings enter here; the stages know none of them. Importing this module loads
+the engines (0.3 s), so `publish` imports it while it hashes the slices.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from hourtally.errors import Damaged
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMERS, HOUR, USAGE_KEY, of_hours
-from hourtally.published.diff import in_short
-from hourtally.ratecard import RateCard, keep_statement
+from hourtally.published.diff import summarize_changes
+from hourtally.ratecard import RateCard, write_rates_snapshot
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
 from hourtally.stages.deduplication import describe_conflicts
@@ -40,39 +41,41 @@ from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
-# Also where a build may use one core only, as it does beside other workers.
+# Even if the build may use only one core, as one of several workers.
 _LEAST_WRITERS: Final = 2
 
 
 def write_revisions(
-    home: Home, card: RateCard, begun: Sequence[PendingRevision], settings: Settings, stop: Stop
+    home: Home, card: RateCard, revisions: Sequence[PendingRevision], settings: Settings, stop: Stop
 ) -> list[dict[str, Any]]:
-    """Run the stages for some hours together and write the files of their revisions.
+    """Run the stages for several hours together and write the files of their revisions.
 
-    What the engines do is little for most hours, and to have them do it takes the most time, so
-    all hours' rows go through the stages in the same frames.
+    Small hours spend most of their time in starting queries, so the rows of all hours go through
+    the stages in the same frames.
 
     Args:
-        home, card, settings: as their names say.
-        begun: in the order of hours.
-        stop: whether they are abandoned; it is looked at between the stages.
+        home: the home folder.
+        card: the rate card.
+        revisions: what to build, in the order of hours.
+        settings: threads and memory.
+        stop: checked between the stages.
 
     Returns:
-        What each revision's manifest says of it.
+        For each revision the part of its manifest that comes from the stages.
 
     Raises:
         OSError: the system refused a read or a write.
-        The other errors of `build.build_together`.
+        The other errors of `publish.build_together`.
     """
-    metered = _metered(home, card, begun, settings, stop)
+    metered = _metered(home, card, revisions, settings, stop)
     stop.check()
-    rates = {rate.id: rate for one in begun for rate in card.in_force(one.hour)}
-    periods = [period for one in begun for period in card.periods(one.hour)]
+    rates = {rate.id: rate for one in revisions for rate in card.in_force(one.hour)}
+    periods = [period for one in revisions for period in card.periods(one.hour)]
     rated = rate(metered.usage, rates.values(), periods)
-    # One that fsyncs waits for the disk, and others go on: of hours of few rows that is a third.
+    # While one writer waits for an fsync, others work: a third of the time of small hours.
     with ThreadPoolExecutor(max(_LEAST_WRITERS, settings.threads)) as writers:
-        files = [_Files(one.folder, writers) for one in begun]
-        timestamps = [one.hour.timestamp for one in begun]
+        files = [_Files(one.folder, writers) for one in revisions]
+        timestamps = [one.hour.timestamp for one in revisions]
 
         def write(**tables: pl.DataFrame) -> None:
             for name, table in tables.items():
@@ -86,34 +89,36 @@ def write_revisions(
         for of_hour, counts in zip(files, metered.counts, strict=True):
             if len(counts.conflicts):
                 of_hour.write("conflicts", counts.conflicts)
-        paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in begun}
+        paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in revisions}
         blocks = documents(rated.charges, rollup, settings.threads)
         for of_hour, written in zip(files, _write_documents(paths, blocks, stop), strict=True):
             of_hour.write("customers", written.customers)
             of_hour.finish(written.path, written.sha256)
-        for one in {one.inputs["rates"]: one for one in begun}.values():
-            keep_statement(home, card, one.hour, one.folder)
+        for one in {one.inputs["rates"]: one for one in revisions}.values():
+            write_rates_snapshot(home, card, one.hour, one.folder)
         return [
             {
                 "files": of_hour.described(),
                 "rows": {"slices": counts.counted, **of_hour.rows},
                 "totals": totals,
-                **_left_out(counts),
+                **_not_counted(counts),
                 "changes": one.parent
-                and in_short(home, one.parent, one.inputs, of_hour.tables, totals["total"]),
+                and summarize_changes(
+                    home, one.parent, one.inputs, of_hour.tables, totals["total"]
+                ),
             }
             for one, of_hour, counts, totals in zip(
-                begun, files, metered.counts, _totals(rollup.customers, timestamps), strict=True
+                revisions, files, metered.counts, _totals(rollup.customers, timestamps), strict=True
             )
         ]
 
 
 def _metered(
-    home: Home, card: RateCard, begun: Sequence[PendingRevision], settings: Settings, stop: Stop
+    home: Home, card: RateCard, revisions: Sequence[PendingRevision], settings: Settings, stop: Stop
 ) -> Metered:
     """The usage of the hours; DuckDB may spill into the first one's folder."""
     paths, hours, first_row = [], [], 0
-    for one in begun:
+    for one in revisions:
         batches = one.inputs["batches"]
         _check_keys(home, one.hour, batches)
         of_hour = [home.slices(one.hour, batch) for batch in batches]
@@ -121,13 +126,13 @@ def _metered(
         hours.append(HourSlices(one.hour, slices, card.periods(one.hour)))
         first_row += count_rows(of_hour)
         paths += of_hour
-    folder = begun[0].folder
+    folder = revisions[0].folder
     with _engine_faults(folder), connected(folder / "spill", settings, stop) as connection:
         return meter(connection, slices_relation(connection, paths), hours)
 
 
 class _Files:
-    """The files of a revision, written by threads beside other work. tables: those, by name."""
+    """The files of a revision, written in the background. tables: what was written, by name."""
 
     def __init__(self, folder: Path, writers: ThreadPoolExecutor) -> None:
         self.tables: dict[str, pl.DataFrame] = {}
@@ -142,24 +147,24 @@ class _Files:
         self._written.append(self._writers.submit(_write_table, path, table))
 
     def finish(self, path: Path, sha256: str) -> None:
-        """Make a file durable that is written already."""
+        """Make a file durable that is already written."""
         self._written.append(self._writers.submit(_finish_file, path, sha256))
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many each table has."""
+        """The number of rows of each table."""
         return {name: len(table) for name, table in self.tables.items()}
 
     def described(self) -> dict[str, Any]:
-        """What the manifest says of each file, once all of them are durable."""
+        """The manifest entry of each file, once all of them are durable."""
         return dict(sorted(future.result() for future in self._written))
 
 
 def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
-    """See that the slices, which are whole, have what a build groups by.
+    """Check that the slices have the usage keys that a build groups by.
 
     Raises:
-        Damaged: a file is of a version that stored no usage keys.
+        Damaged: a version that stored no usage keys wrote the file.
     """
     for batch in batches:
         path = home.slices(hour, batch)
@@ -167,7 +172,7 @@ def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
             record = home.batch_record(batch)
             file = durable.read_sealed_json(record).get("file")
             reason = (
-                "it has no usage keys, which this version builds with: an earlier one ingested it; "
+                "it has no usage keys, which this version needs: an earlier version ingested it; "
                 f"remove {record} and ingest {file} again"
             )
             raise Damaged(path, reason)
@@ -175,10 +180,10 @@ def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
 
 @contextmanager
 def _engine_faults(folder: Path) -> Iterator[None]:
-    """Around DuckDB's work.
+    """Turn DuckDB's faults into those of the system.
 
     Raises:
-        OSError: memory, or the disk that it spills to, does not suffice.
+        OSError: memory, or the disk that it spills to, is full.
     """
     try:
         yield
@@ -188,7 +193,7 @@ def _engine_faults(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Documents:
-    """An hour's documents, written. customers: `schemas.CUSTOMERS`. sha256: of the file."""
+    """The written documents of an hour. customers: `schemas.CUSTOMERS`. sha256: of the file."""
 
     path: Path
     customers: pl.DataFrame
@@ -198,7 +203,7 @@ class _Documents:
 def _write_documents(
     paths: dict[int, Path], blocks: Iterable[DocumentBlock], stop: Stop
 ) -> Iterator[_Documents]:
-    """Write the documents' lines of hours into their files, which have paths by timestamp."""
+    """Write the documents of hours into their files; paths are by timestamp."""
     located = {timestamp: [pl.DataFrame(schema=CUSTOMERS)] for timestamp in paths}
     digests = {timestamp: hashlib.sha256() for timestamp in paths}
     with ExitStack() as closing:
@@ -213,12 +218,12 @@ def _write_documents(
 
 
 def _write_table(path: Path, table: pl.DataFrame) -> tuple[str, dict[str, Any]]:
-    """Write a table durably; its file's name and what the manifest says of it.
+    """Write a table durably; return its file's name and manifest entry.
 
-    pyarrow and without dictionaries: for tables of few rows half the work of Polars, which looks
-    for a dictionary in every column, and for many rows as much; the files are as large. Snappy:
-    Zstandard's are a quarter to a half smaller, but it takes 30 us longer to begin with each of
-    an hour's 67 columns, a tenth of what an hour of few rows takes.
+    pyarrow without dictionaries takes half the time of Polars for small tables, as Polars tries a
+    dictionary for every column, and the same for large ones; the files are as large. Zstandard
+    files would be a quarter to a half smaller than Snappy's, but starting Zstandard for each of an
+    hour's 67 columns takes 30 us, a tenth of the time of a small hour.
     """
     content = pa.BufferOutputStream()
     pq.write_table(
@@ -240,7 +245,7 @@ def _finish_file(path: Path, sha256: str) -> tuple[str, dict[str, Any]]:
     return path.name, {"size": path.stat().st_size, "sha256": sha256}
 
 
-def _left_out(counts: SliceCounts) -> dict[str, Any]:
+def _not_counted(counts: SliceCounts) -> dict[str, Any]:
     return {
         "duplicates": counts.duplicates,
         "conflicts": {

@@ -1,4 +1,4 @@
-"""Hours, built: the stages in their order, from committed batches to published manifests."""
+"""Publish hours: from committed batches to the manifests of new revisions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from hourtally.build.staleness import FORCED, inputs_of, reasons_of
+from hourtally.build.staleness import FORCED, build_inputs, stale_reasons
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard
 from hourtally.runtime.concurrency import import_in_background
@@ -20,13 +20,34 @@ from hourtally.store import durable
 from hourtally.store.batches import check_slices
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
-from hourtally.store.manifests import PendingRevision, commit, current_manifest, remove_unpublished
-from hourtally.store.symlinks import refuse_links
+from hourtally.store.manifests import (
+    PendingRevision,
+    commit_manifest,
+    current_manifest,
+    remove_unfinished,
+)
+from hourtally.store.symlinks import reject_symlinks
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What every hour of a job is built with.
+
+    Attributes:
+        settings: threads and memory of one process.
+        force: also build hours that are current.
+    """
+
+    home: Home
+    card: RateCard
+    now_ms: int
+    settings: Settings
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class BuildReceipt:
-    """A published revision. total_nanocents: of all its documents."""
+    """A published revision. total_nanocents: the sum over all its documents."""
 
     hour: str
     revision: int
@@ -39,124 +60,115 @@ class BuildReceipt:
     total_nanocents: int
 
 
-Done = Callable[[Hour, BuildReceipt | None], None]
-"""Told of every hour once it is published; without a receipt where it is current already."""
+OnDone = Callable[[Hour, BuildReceipt | None], None]
+"""Called for every hour once it is published; without a receipt if it was current already."""
 
 
 def build_together(
-    home: Home,
-    card: RateCard,
-    hours: Sequence[Hour],
-    now_ms: int,
-    settings: Settings,
-    done: Done,
-    stop: Stop,
-    *,
-    force: bool = False,
+    context: BuildContext, hours: Sequence[Hour], on_done: OnDone, stop: Stop
 ) -> None:
-    """Build hours together, and publish for each of them what came out as its next revision.
+    """Build hours together and publish the next revision of each.
 
     A pure function of the committed batches that touch the hours and the rates in force in them,
-    but for the time of publication and a nonce; an hour comes out as it would alone.
+    except for the time of publication and a nonce. Each hour comes out as if built alone.
 
     Args:
-        home, card, now_ms, settings: as their names say.
-        hours: in order; some that are small together, or one (`hour_groups.py`).
-        done: told of each of them.
-        stop: whether they are abandoned.
-        force: whether those that are current are built too.
+        context: what they are built with.
+        hours: in order; several small ones (`grouping`) or a single one.
+        on_done: called for each of them.
+        stop: checked between stages; an abort ends the build.
 
     Raises:
-        UnratedUsage, BoundExceeded: of any of the hours; nothing is published, and their last
+        UnratedUsage, BoundExceeded: in any of the hours. Nothing is published, and their last
             revisions stay.
-        Damaged: a file of events or a manifest is not what its record says.
+        Damaged: a slices file or a manifest differs from its record.
         StorageFault: the system refused a read or a write; some hours may be published.
-        KeyboardInterrupt: they are abandoned.
+        KeyboardInterrupt: the build was aborted.
     """
+    home = context.home
     what = f"hour {hours[0]}" if len(hours) == 1 else f"hours {hours[0]} to {hours[-1]}"
     with durable.storage_faults(home.hour(hours[0]), f"building {what}"), ExitStack() as locks:
         for hour in hours:
-            refuse_links(home, home.hour(hour), home.statements)
+            reject_symlinks(home, home.hour(hour), home.rates_snapshots)
             locks.enter_context(locked_folder(home.hour(hour), stop.check))
         left = list(hours)
         while left:
-            begun = []
+            revisions = []
             for hour in left:
-                one = _begin(home, card, hour, force=force)
-                if one is None:
-                    done(hour, None)
+                revision = _next_revision(context, hour)
+                if revision is None:
+                    on_done(hour, None)
                 else:
-                    begun.append(one)
-            left = _publish(home, card, begun, now_ms, settings, done, stop) if begun else []
+                    revisions.append(revision)
+            left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
-def _begin(home: Home, card: RateCard, hour: Hour, *, force: bool) -> PendingRevision | None:
-    """What is to be built of an hour whose lock is held; None if it is current."""
+def _next_revision(context: BuildContext, hour: Hour) -> PendingRevision | None:
+    """The revision to build of an hour whose lock is held; None if the hour is current."""
+    home = context.home
     parent = current_manifest(home, hour)
-    committed = home.batches_with_slices(hour)
-    batches = [batch for batch in committed if home.batch_record(batch).exists()]
-    inputs = inputs_of(card, hour, batches)
-    reasons = reasons_of(parent, inputs) or ((FORCED,) if force else ())
+    stored = home.batches_with_slices(hour)
+    batches = [batch for batch in stored if home.batch_record(batch).exists()]
+    inputs = build_inputs(context.card, hour, batches)
+    reasons = stale_reasons(parent, inputs) or ((FORCED,) if context.force else ())
     if not reasons:
         return None
-    remove_unpublished(home, hour)
-    revision = 1 if parent is None else parent.revision + 1
-    folder = home.hour(hour) / f"rev-{revision:06d}-{secrets.token_hex(8)}"
-    return PendingRevision(hour, revision, parent, reasons, inputs, folder)
+    remove_unfinished(home, hour)
+    number = 1 if parent is None else parent.revision + 1
+    folder = home.hour(hour) / f"rev-{number:06d}-{secrets.token_hex(8)}"
+    return PendingRevision(hour, number, parent, reasons, inputs, folder)
 
 
 def _publish(
-    home: Home,
-    card: RateCard,
-    begun: Sequence[PendingRevision],
-    now_ms: int,
-    settings: Settings,
-    done: Done,
+    context: BuildContext,
+    revisions: Sequence[PendingRevision],
+    on_done: OnDone,
     stop: Stop,
 ) -> list[Hour]:
-    """Build and commit; the hours of which another build took the revision's number meanwhile."""
-    began_ns = time.perf_counter_ns()
-    if any(one.inputs["batches"] for one in begun):
-        # One that is named in memory only, its ingest just killed, is no input yet.
+    """Build and commit; return the hours whose revision number another build took meanwhile."""
+    started_ns = time.perf_counter_ns()
+    home, card, settings = context.home, context.card, context.settings
+    if any(one.inputs["batches"] for one in revisions):
+        # The record of an ingest that was just killed may not be on disk yet.
         durable.fsync_folder(home.batches)
-    taken = []
-    uncommitted = deque(begun)
+    lost_race = []
+    uncommitted = deque(revisions)
     try:
-        for one in begun:
+        for one in revisions:
             one.folder.mkdir()
         with import_in_background("hourtally.build.pipeline"):
-            batches_of = {one.hour: one.inputs["batches"] for one in begun}
-            check_slices(home, batches_of, settings.threads)
-        # A thread has loaded it; the rest of it is for this one.
+            batches_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
+            check_slices(home, batches_by_hour, settings.threads)
+        # The background import leaves signal handlers to the main thread: see `load_polars`.
         load_polars()
         stop.check()
         from hourtally.build.pipeline import write_revisions
 
-        facts = write_revisions(home, card, begun, settings, stop)
-        for one in begun:
+        results = write_revisions(home, card, revisions, settings, stop)
+        for one in revisions:
             durable.fsync_folder(one.folder)
             durable.fsync_folder(one.folder.parent)
-        # What one of them took cannot be told, as they were built together.
-        build_ms = (time.perf_counter_ns() - began_ns) // 1_000_000 // len(begun)
-        for of_hour in facts:
-            # Where this fails its folder stays until the next build, as the manifest might be on
-            # the disk.
+        # Hours that are built together share the time evenly.
+        build_ms = (time.perf_counter_ns() - started_ns) // 1_000_000 // len(revisions)
+        for result in results:
+            # If the commit fails, the folder stays until the next build: the manifest may have
+            # reached the disk.
             one = uncommitted.popleft()
-            record = _record(one, card, now_ms, build_ms) | of_hour
-            if commit(home, one.hour, one.revision, record):
-                done(one.hour, _receipt(one, record))
+            record = _record(one, card, context.now_ms, build_ms) | result
+            if commit_manifest(home, one.hour, one.revision, record):
+                on_done(one.hour, _receipt(one, record))
             else:
                 durable.remove_folder(one.folder)
-                taken.append(one.hour)
+                lost_race.append(one.hour)
     except BaseException:
         for one in uncommitted:
             durable.remove_folder(one.folder)
         raise
-    return taken
+    return lost_race
 
 
 def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
-    """What a manifest says beside what came out of the build."""
+    """The part of a manifest that does not come from the stages."""
     return {
         "hour": one.hour.name,
         "timestamp": one.hour.timestamp,

@@ -1,4 +1,4 @@
-"""Which hours are to be built, and why: inputs on disk against inputs in the newest manifest."""
+"""Which hours are stale, and why: inputs on disk against inputs in the newest manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hourtally import BUILD_VERSION
 from hourtally.errors import Damaged
-from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
+from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -28,7 +28,7 @@ _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
 
 @dataclass(frozen=True)
 class StaleHour:
-    """An hour to be built. reasons: why, at least one."""
+    """An hour to build. reasons: why it is stale, at least one."""
 
     hour: Hour
     reasons: tuple[str, ...]
@@ -42,22 +42,22 @@ class IdleSummary:
     without_events: int
 
 
-def inputs_of(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
-    """All that a build of the hour depends on, as its manifest has it."""
+def build_inputs(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
+    """Everything that a build of the hour depends on, as its manifest records it."""
     return {"batches": batches, "rates": card.digest(hour), "build": BUILD_VERSION}
 
 
-def reasons_of(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, ...]:
-    """Why an hour with these inputs is stale; none if it is current."""
+def stale_reasons(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, ...]:
+    """Why an hour with these inputs is stale; empty if it is current."""
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
     if built == inputs:
         return ()
-    have, had = set(inputs["batches"]), set(built["batches"])
+    batches, built_batches = set(inputs["batches"]), set(built["batches"])
     reasons = {
-        NEW_BATCH: have - had,
-        BATCH_REMOVED: had - have,
+        NEW_BATCH: batches - built_batches,
+        BATCH_REMOVED: built_batches - batches,
         RATES_CHANGED: inputs["rates"] != built["rates"],
         NEW_BUILD_VERSION: inputs["build"] != built["build"],
     }
@@ -65,7 +65,7 @@ def reasons_of(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, 
 
 
 def known_hours(home: Home) -> list[Hour]:
-    """Every hour that has slices or revisions, in order."""
+    """All hours that have slices or revisions, in order."""
     names = {
         match[1]
         for folder in (home.events, home.hours)
@@ -77,7 +77,7 @@ def known_hours(home: Home) -> list[Hour]:
 
 
 def batches_by_hour(home: Home, hours: list[Hour]) -> Iterator[tuple[Hour, list[str]]]:
-    """The committed batches that touch each hour; one look at the records for all of them."""
+    """The committed batches that touch each hour; the batch records are listed only once."""
     committed = {path.stem for path in durable.list_folder(home.batches) if path.suffix == ".json"}
     for hour in hours:
         yield hour, [batch for batch in home.batches_with_slices(hour) if batch in committed]
@@ -88,27 +88,31 @@ def stale_hours(
     card: RateCard,
     now_ms: int,
     settle_ms: int,
-    first: Hour | None = None,
-    end: Hour | None = None,
+    within: HourRange = ALL_HOURS,
     *,
     force: bool = False,
 ) -> list[StaleHour]:
-    """The closed hours of `[first, end)` that are to be built, in order.
+    """The closed hours of a range that have to be built, in order.
 
-    An hour without events and without a revision is not among them: that nothing was metered
-    may be an outage. With `force`, every closed hour is, and then such an hour is published
-    as one in which nothing was used; both bounds are needed for that. An hour with a damaged
-    manifest is among them: to build it fails with what is wrong, and the others go on.
+    Leaves out hours without events and without a revision: that nothing was metered may be an
+    outage. Includes hours with a damaged manifest: building one fails with the reason, and the
+    others go on.
+
+    Args:
+        home: the home folder.
+        card: the rate card in use.
+        now_ms: the current time.
+        settle_ms: how long after its end an hour closes.
+        within: the range of hours.
+        force: include every closed hour. In a range with both bounds that also takes in hours
+            without events, which are then published as hours without usage.
     """
-    hours = [
-        hour
-        for hour in (hours_between(first, end) if force and first and end else known_hours(home))
-        if (first is None or hour >= first)
-        and (end is None or hour < end)
-        and hour.is_closed(now_ms, settle_ms)
-    ]
+    candidates = known_hours(home)
+    if force and within.first and within.end:
+        candidates = list(hours_between(within.first, within.end))
+    closed = [hour for hour in candidates if hour in within and hour.is_closed(now_ms, settle_ms)]
     stale = []
-    for hour, batches in batches_by_hour(home, hours):
+    for hour, batches in batches_by_hour(home, closed):
         try:
             manifest = current_manifest(home, hour)
         except Damaged:
@@ -116,16 +120,16 @@ def stale_hours(
             continue
         if manifest is None and not batches and not force:
             continue
-        reasons = reasons_of(manifest, inputs_of(card, hour, batches))
+        reasons = stale_reasons(manifest, build_inputs(card, hour, batches))
         if reasons or force:
             stale.append(StaleHour(hour, reasons or (FORCED,)))
     return stale
 
 
 def idle_summary(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> IdleSummary:
-    """What the closed hours of `[first, end)` are, none of which is stale.
+    """Count the closed hours of `[first, end)`, none of which is stale.
 
-    Only hours that were built are looked at: a range may have a year of others.
+    Looks only at hours that were built: a range may have a year of others.
     """
     end = min(end, Hour.containing(now_ms - settle_ms))
     closed = max(0, end.timestamp - first.timestamp) // HOUR_SECONDS

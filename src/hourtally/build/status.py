@@ -1,4 +1,4 @@
-"""The state of every hour of a range, and what ingest and builds have set aside."""
+"""The state of every hour of a range, and what has been ingested and quarantined."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from hourtally.build.staleness import (
     DAMAGED_MANIFEST,
     batches_by_hour,
-    inputs_of,
+    build_inputs,
     known_hours,
-    reasons_of,
+    stale_reasons,
 )
 from hourtally.errors import Damaged
-from hourtally.model.hours import HOUR_SECONDS, Hour, hours_between
+from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -26,12 +26,12 @@ STALE: Final = "stale"
 STATES: Final = (OPEN, MISSING, CURRENT, STALE)
 
 NO_EVENTS: Final = "no events"
-EVENTS_WAIT: Final = "never built"
+NOT_BUILT_YET: Final = "never built"
 
 
 @dataclass(frozen=True)
 class HourStatus:
-    """One hour. why: of missing and stale ones. The rest is its newest revision's, if it has one.
+    """One hour. why: why it is missing or stale. The rest is about its newest revision, if any.
 
     conflicts: events of one identity with several contents. total_nanocents: of all customers.
     """
@@ -49,15 +49,16 @@ class HourStatus:
 
 @dataclass(frozen=True)
 class Batches:
-    """All committed batches: how many, lines that were quarantined, and the one taken in last.
+    """All committed batches: how many, their quarantined lines, and the one ingested last.
 
-    refusing: those with quarantined lines, newest first: batch, event file, lines by rule.
+    with_quarantine: those with quarantined lines, newest first: batch, event file, lines by rule.
+    damaged: how many records are damaged.
     """
 
     count: int
     quarantined: int
     damaged: int
-    refusing: tuple[tuple[str, str, dict[str, int]], ...]
+    with_quarantine: tuple[tuple[str, str, dict[str, int]], ...]
     last_file: str
     last_ingested_at: str
 
@@ -67,17 +68,15 @@ def hour_statuses(
     card: RateCard,
     now_ms: int,
     settle_ms: int,
-    first: Hour | None = None,
-    end: Hour | None = None,
+    within: HourRange = ALL_HOURS,
 ) -> list[HourStatus]:
-    """Every hour of `[first, end)`, in order.
+    """Every hour of a range, in order.
 
-    Where a bound is not given, it is the first hour that has events or a revision, or the hour
-    after the last such one.
+    A missing bound is taken from the hours that have events or a revision.
     """
     known = known_hours(home)
-    start = first or (known[0] if known else None)
-    stop = end or (known[-1].following if known else None)
+    start = within.first or (known[0] if known else None)
+    stop = within.end or (known[-1].following if known else None)
     if start is None or stop is None:
         return []
     hours = list(hours_between(start, stop))
@@ -97,8 +96,8 @@ def _status(
     if manifest is None:
         if not closed:
             return HourStatus(hour, OPEN)
-        return HourStatus(hour, MISSING, (EVENTS_WAIT if batches else NO_EVENTS,))
-    reasons = reasons_of(manifest, inputs_of(card, hour, batches))
+        return HourStatus(hour, MISSING, (NOT_BUILT_YET if batches else NO_EVENTS,))
+    reasons = stale_reasons(manifest, build_inputs(card, hour, batches))
     record = manifest.record
     return HourStatus(
         hour=hour,
@@ -113,14 +112,14 @@ def _status(
     )
 
 
-def silent_hours(hours: list[HourStatus], now_ms: int, settle_ms: int) -> int:
-    """How many closed hours lie after the last of these: nothing is known of them."""
+def closed_hours_after(hours: list[HourStatus], now_ms: int, settle_ms: int) -> int:
+    """How many closed hours come after the last of these; none of them has events."""
     last_closed = Hour.containing(now_ms - settle_ms).timestamp
     return max(0, last_closed - hours[-1].hour.following.timestamp) // HOUR_SECONDS if hours else 0
 
 
-def batches_of(home: Home) -> Batches:
-    """What has been ingested, from the records; damaged ones are counted and left to `verify`."""
+def summarize_batches(home: Home) -> Batches:
+    """Summarize the ingest records; damaged ones are counted and left to `verify`."""
     records, damaged = [], 0
     for path in durable.list_folder(home.batches):
         if path.suffix == ".json":
@@ -134,7 +133,7 @@ def batches_of(home: Home) -> Batches:
         count=len(records),
         quarantined=sum(record["quarantined"] for record in records),
         damaged=damaged,
-        refusing=tuple(
+        with_quarantine=tuple(
             (str(record["batch"]), str(record["file"]), dict(record["rules"]))
             for record in records
             if record["quarantined"]

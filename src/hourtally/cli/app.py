@@ -19,8 +19,8 @@ from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
 from hourtally.cli.commands import build, rates, read, serve
-from hourtally.errors import HourtallyError, WrongUse
-from hourtally.model.printable import escaped_message
+from hourtally.errors import HourtallyError, InvalidArgument
+from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
 
 app = App(
@@ -91,7 +91,7 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         return _fail(_usage_error(error), 2)
-    except WrongUse as error:
+    except InvalidArgument as error:
         return _fail(str(error), 2)
     except HourtallyError as error:
         return _fail(str(error), 1)
@@ -128,7 +128,7 @@ def _discard_output() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    print(escaped_message(f"hourtally: {message}"), file=sys.stderr)
+    print(printable_message(f"hourtally: {message}"), file=sys.stderr)
     return status
 
 

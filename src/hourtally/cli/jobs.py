@@ -17,7 +17,7 @@ from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
 from hourtally.cli.output.progress_bar import progress_bar
-from hourtally.errors import FileRefused, HourNotPublished, HourtallyError, WrongUse
+from hourtally.errors import FileRejected, HourNotPublished, HourtallyError, InvalidArgument
 from hourtally.ingest.discovery import EVENT_SUFFIXES, event_files
 from hourtally.ingest.files import IngestReport, ingest_paths, new_files
 from hourtally.jobs.job import Job
@@ -31,7 +31,7 @@ from hourtally.jobs.steps import (
     summarize_idle_hours,
 )
 from hourtally.model.hours import Hour
-from hourtally.model.printable import escaped_message
+from hourtally.model.printable import printable_message
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop, graceful_shutdown, raise_interrupt
@@ -59,7 +59,7 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
 def _warn_of_empty_folders(paths: Sequence[Path]) -> None:
     for path in paths:
         # A path that cannot be read has been rejected, and reported, already.
-        with suppress(FileRefused):
+        with suppress(FileRejected):
             if not event_files(path):
                 reason = f"no event files in this folder: their names end in {EVENT_SUFFIXES}"
                 _say(f"hourtally: {path}: {reason}")
@@ -140,7 +140,7 @@ def schedule(job: Job, cron: str | None) -> int:
     """Serve the hourly flow's deployment until it is stopped; the exit status.
 
     Raises:
-        WrongUse: PREFECT_API_URL is not set, or `cron` is not a cron expression.
+        InvalidArgument: PREFECT_API_URL is not set, or `cron` is not a cron expression.
     """
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
     if not configure_prefect(job.home):
@@ -149,7 +149,7 @@ def schedule(job: Job, cron: str | None) -> int:
             "PREFECT_API_URL=http://127.0.0.1:4200/api. To schedule without a server, call "
             "`hourtally run` from cron or systemd."
         )
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     from hourtally.orchestration.schedule import cron_after, serve_hourly
 
     if signal.getsignal(signal.SIGINT) is raise_interrupt:
@@ -239,7 +239,7 @@ def demo(root: Path) -> int:
     from hourtally.cli.output.tables import print_view
     from hourtally.jobs import sample
     from hourtally.jobs.demo import run_demo
-    from hourtally.published.reader import published, read_document
+    from hourtally.published.reader import published_manifest, read_document
     from hourtally.published.views import view
 
     home = Home(root)
@@ -249,7 +249,7 @@ def demo(root: Path) -> int:
     hour = published_hours(home)[-1]
     command = f"hourtally show {hour} --customer {_DEMO_CUSTOMER} --home {root}"
     print(f"\nOne customer's last hour, as `{command}` prints it:\n")
-    manifest = published(home, hour, now_ms=sample.NOW_MS, settle_ms=DEFAULT_SETTLE_MS)
+    manifest = published_manifest(home, hour, now_ms=sample.NOW_MS, settle_ms=DEFAULT_SETTLE_MS)
     document = read_document(manifest, _DEMO_CUSTOMER)
     print_view(
         view(document, team=None, project=None, resource_type=None),
@@ -263,4 +263,4 @@ def demo(root: Path) -> int:
 
 
 def _say(message: str) -> None:
-    print(escaped_message(message), file=sys.stderr, flush=True)
+    print(printable_message(message), file=sys.stderr, flush=True)

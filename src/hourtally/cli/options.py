@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hourtally.errors import NotFound, WrongUse
+from hourtally.errors import InvalidArgument, NotFound
 from hourtally.model.hours import Hour, parse_instant_ms
 
 CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in its events.")]
@@ -59,7 +59,7 @@ class NowOption:
             return parse_instant_ms(self.now)
         except ValueError as error:
             message = f"--now {self.now!r} {error}"
-            raise WrongUse(message) from None
+            raise InvalidArgument(message) from None
 
 
 @Parameter(name="*")
@@ -81,11 +81,11 @@ def minutes_ms(minutes: float) -> int:
     """The milliseconds of --settle.
 
     Raises:
-        WrongUse: it is negative or longer than a year.
+        InvalidArgument: it is negative or longer than a year.
     """
     if not 0 <= minutes <= 60 * 24 * 366:
         message = f"--settle {minutes} is not between 0 and 527040 minutes (366 days)"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     return round(minutes * 60_000)
 
 
@@ -93,11 +93,11 @@ def hour_range(first: str | None, end: str | None) -> tuple[Hour | None, Hour | 
     """The hours of --from and --to.
 
     Raises:
-        WrongUse: one of them is not an hour, or --to is not after --from.
+        InvalidArgument: one of them is not an hour, or --to is not after --from.
     """
     start_hour = None if first is None else Hour.parse(first)
     end_hour = None if end is None else Hour.parse(end)
     if start_hour and end_hour and end_hour <= start_hour:
         message = f"--to {end} is not after --from {first}"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     return start_hour, end_hour

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hourtally.errors import Damaged, FileRefused
+from hourtally.errors import Damaged, FileRejected
 from hourtally.ingest.discovery import EVENT_SUFFIXES, is_event_file, written_path
 from hourtally.model.hours import Hour, format_instant
 from hourtally.runtime.concurrency import run_in_background
@@ -23,7 +23,7 @@ from hourtally.runtime.interrupts import load_polars
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
-from hourtally.store.symlinks import refuse_links
+from hourtally.store.symlinks import reject_symlinks
 
 if TYPE_CHECKING:
     from hourtally.ingest.staging import Progress, Reading
@@ -51,21 +51,21 @@ def ingest_file(
     """Ingest one file, unless the batch that it is exists.
 
     Raises:
-        FileRefused: the file cannot be read to its end; nothing of it counts.
+        FileRejected: the file cannot be read to its end; nothing of it counts.
         Damaged: the batch's record is there and is none.
     """
     if not is_event_file(path):
         reason = f"its name ends in none of {EVENT_SUFFIXES}"
-        raise FileRefused(path, reason)
+        raise FileRejected(path, reason)
     try:
         before = path.stat()
         if not stat.S_ISREG(before.st_mode):
             # To open a pipe would wait for its writer, to read a device might never end.
-            raise FileRefused(path, "it is no regular file")
+            raise FileRejected(path, "it is no regular file")
         with run_in_background(_begin, path, before.st_size, now_ms, threads) as beginning:
             sha256 = durable.sha256_of(path)
     except OSError as error:
-        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
+        raise FileRejected(path, f"it cannot be read: {error.strerror or error}") from error
     with closing(beginning.result()) as reading:
         # A thread has loaded it; of one interrupt it would else make two, the second amid cleanup.
         load_polars()
@@ -94,7 +94,7 @@ def _ingest(
     with durable.storage_faults(home.root, "ingesting"):
         if record := _record_of(home, path, batch, sha256):
             return _skip(home, staging, record)
-    refuse_links(home, staging, home.batches, home.quarantine(batch).parent, home.events)
+    reject_symlinks(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     from hourtally.ingest.staging import take_in
 
     with durable.storage_faults(staging, "ingesting"), locked_folder(staging):
@@ -111,7 +111,7 @@ def _ingest(
         try:
             record |= take_in(reading, staging, threads, progress)
             _check_unchanged(path, before)
-        except FileRefused:
+        except FileRejected:
             durable.remove_folder(staging)
             raise
         _put_in_place(home, batch, staging, record)
@@ -124,7 +124,7 @@ def _ingest(
 def _skip(home: Home, staging: Path, record: dict[str, Any]) -> IngestReceipt:
     """Leave a batch that exists as it is, and finish what its ingest, if killed, has not done."""
     durable.fsync_folder(home.batches)
-    refuse_links(home, staging)
+    reject_symlinks(home, staging)
     durable.remove_folder(staging)
     return _receipt(record, skipped=True)
 
@@ -134,13 +134,13 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
     try:
         after = path.stat()
     except OSError as error:
-        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
+        raise FileRejected(path, f"it cannot be read: {error.strerror or error}") from error
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (
         after.st_size,
         after.st_mtime_ns,
         after.st_ino,
     ):
-        raise FileRefused(path, "it changed while it was read; ingest it again")
+        raise FileRejected(path, "it changed while it was read; ingest it again")
 
 
 def _record_of(home: Home, path: Path, batch: str, sha256: str) -> dict[str, Any] | None:
@@ -154,7 +154,7 @@ def _record_of(home: Home, path: Path, batch: str, sha256: str) -> dict[str, Any
             f"its SHA-256 begins like that of batch {batch} and is another; "
             "add a blank line to the file and ingest it again"
         )
-        raise FileRefused(path, reason)
+        raise FileRejected(path, reason)
     return record
 
 
@@ -217,7 +217,7 @@ def _make_hours(home: Home, folders: Sequence[Path]) -> None:
     durable.make_folder(home.events)
     made = []
     for folder in folders:
-        refuse_links(home, folder)
+        reject_symlinks(home, folder)
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
             made.append(folder)
@@ -226,5 +226,5 @@ def _make_hours(home: Home, folders: Sequence[Path]) -> None:
         for folder in made:
             folder.rmdir()
 
-    with durable.undone_if_it_fails(remove):
+    with durable.undo_on_failure(remove):
         durable.fsync_folder(home.events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 
 LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
@@ -31,16 +31,16 @@ def event_files(path: Path) -> list[Path]:
     """The file itself, or the event files right under a folder, by name; hidden ones are not.
 
     Raises:
-        FileRefused: there is no such file or folder, or it cannot be looked into.
+        FileRejected: there is no such file or folder, or it cannot be looked into.
     """
     try:
         if path.is_dir():
             inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
             return [entry for entry in inside if is_event_file(entry) and not _is_folder(entry)]
         if not path.exists():
-            raise FileRefused(path, "there is no such file; give the path of a file or a folder")
+            raise FileRejected(path, "there is no such file; give the path of a file or a folder")
     except OSError as error:
-        raise FileRefused(path, f"it cannot be read: {error.strerror or error}") from error
+        raise FileRejected(path, f"it cannot be read: {error.strerror or error}") from error
     return [path]
 
 

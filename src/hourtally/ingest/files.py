@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hourtally.errors import Damaged, FileRefused, without_frames
+from hourtally.errors import Damaged, FileRejected, without_traceback
 from hourtally.ingest.batch import IngestReceipt, ingest_file
 from hourtally.ingest.discovery import event_files
 from hourtally.ingest.inbox import remember, remembered
@@ -27,7 +27,7 @@ class IngestReport:
     """
 
     files: list[IngestReceipt] = field(default_factory=list)
-    refused: list[FileRefused | Damaged] = field(default_factory=list)
+    refused: list[FileRejected | Damaged] = field(default_factory=list)
     undone: int = 0
 
     @property
@@ -99,13 +99,13 @@ def ingest_new(
 def _event_files(path: Path, report: IngestReport) -> list[Path]:
     try:
         files = event_files(path)
-    except FileRefused as refusal:
-        report.refused.append(without_frames(refusal))
+    except FileRejected as refusal:
+        report.refused.append(without_traceback(refusal))
         return []
     # Whoever may put a link into a folder could have any file read that a run may read.
     links = [file for file in files if file != path and file.is_symlink()]
     reason = "it is a symbolic link, and none is followed out of a folder; put the file there"
-    report.refused += [FileRefused(link, reason) for link in links]
+    report.refused += [FileRejected(link, reason) for link in links]
     return [file for file in files if file not in links]
 
 
@@ -125,8 +125,8 @@ def _ingest(
             settings.threads,
             (lambda done, size: progress(done, size, file.name)) if progress else None,
         )
-    except (FileRefused, Damaged) as refusal:
-        report.refused.append(without_frames(refusal))
+    except (FileRejected, Damaged) as refusal:
+        report.refused.append(without_traceback(refusal))
         return None
     report.files.append(receipt)
     return receipt

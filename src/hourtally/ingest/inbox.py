@@ -15,7 +15,7 @@ from typing import Any, Final
 from hourtally.errors import Damaged
 from hourtally.store import durable
 from hourtally.store.layout import Home
-from hourtally.store.symlinks import refuse_links
+from hourtally.store.symlinks import reject_symlinks
 
 # Coarser than the clock of any file system in use.
 _RACY_NS: Final = 2_000_000_000
@@ -43,7 +43,7 @@ def remember(home: Home, file: Path, batch: str) -> None:
     except FileNotFoundError:
         # It is out of the inbox; if it comes back it is read again.
         return
-    refuse_links(home, note.parent)
+    reject_symlinks(home, note.parent)
     with durable.storage_faults(note, "noting an ingested file"):
         durable.make_folder(note.parent)
         # Neither fsynced nor renamed: of a note that is not whole its seal tells, and the file

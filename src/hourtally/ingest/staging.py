@@ -58,7 +58,7 @@ class Reading:
         """Of a large file the first block is parsed when this returns, and the next are under way.
 
         Raises:
-            FileRefused: it cannot be read as far as that.
+            FileRejected: it cannot be read as far as that.
         """
         self.path = path
         self.size = size

@@ -13,7 +13,7 @@ from hourtally.build.builder import BuildReport
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.ingest.files import IngestReport, ingest_new
 from hourtally.jobs.job import Job
-from hourtally.model.hours import Hour
+from hourtally.model.hours import Hour, HourRange
 from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.progress import Progress
@@ -39,7 +39,8 @@ def find_stale_hours(
     job: Job, card: RateCard, first: Hour | None = None, end: Hour | None = None
 ) -> list[StaleHour]:
     """The closed hours of `[first, end)` to build: the stale ones, or all if `job.force`."""
-    return stale_hours(job.home, card, job.now_ms, job.settle_ms, first, end, force=job.force)
+    within = HourRange(first, end)
+    return stale_hours(job.home, card, job.now_ms, job.settle_ms, within, force=job.force)
 
 
 def summarize_idle_hours(job: Job, first: Hour, end: Hour) -> IdleSummary:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 
 HOUR_SECONDS = 3_600
 HOUR_MS = 3_600_000
@@ -95,18 +96,18 @@ class Hour:
     timestamp: int
 
     def __post_init__(self) -> None:
-        """An hour starts on the hour."""
+        """Reject a timestamp that is not the start of an hour."""
         if self.timestamp % HOUR_SECONDS:
             message = f"{self.timestamp} is not the start of a UTC hour (a multiple of 3600)"
-            raise WrongUse(message)
+            raise InvalidArgument(message)
 
     @classmethod
     def parse(cls, text: str) -> Hour:
         """An hour from `2026-11-22T13` or from Unix seconds.
 
         Raises:
-            WrongUse: neither of the two, not a whole hour, or none of the years 0001 to 9998:
-                the instant at which it closes must have a four-digit year as well.
+            InvalidArgument: neither of the two, not a whole hour, or outside the years 0001 to
+                9998: the instant at which it closes must have a four-digit year as well.
         """
         try:
             hour = cls(_timestamp_of(text))
@@ -114,7 +115,7 @@ class Hour:
             check_year(hour.end_ms + 366 * DAY_MS)
         except ValueError:
             message = f"{text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds"
-            raise WrongUse(message) from None
+            raise InvalidArgument(message) from None
         return hour
 
     @classmethod
@@ -173,3 +174,18 @@ def hours_between(first: Hour, end: Hour) -> Iterator[Hour]:
     """The hours of `[first, end)`, in order."""
     for timestamp in range(first.timestamp, end.timestamp, HOUR_SECONDS):
         yield Hour(timestamp)
+
+
+@dataclass(frozen=True)
+class HourRange:
+    """Hours `[first, end)`; without `first` or `end` there is no bound on that side."""
+
+    first: Hour | None = None
+    end: Hour | None = None
+
+    def __contains__(self, hour: Hour) -> bool:
+        """Whether the hour lies within the bounds."""
+        return (self.first is None or hour >= self.first) and (self.end is None or hour < self.end)
+
+
+ALL_HOURS: Final = HourRange()

@@ -21,7 +21,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.task_runners import TaskRunner
 
-from hourtally.errors import HourtallyError, WrongUse
+from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.steps import find_stale_hours
 from hourtally.model.hours import Hour
@@ -139,7 +139,7 @@ def backfill(
         first, end = Hour.parse(from_), Hour.parse(to)
         if end <= first:
             message = f"to {to} is not after from {from_}"
-            raise WrongUse(message)
+            raise InvalidArgument(message)
         cores = threads or usable_cores()
         job = replace(
             resolve_parameters(home, rates, now, export),

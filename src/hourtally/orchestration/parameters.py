@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.jobs.job import Job
 from hourtally.model.hours import parse_instant_ms
 from hourtally.settings import DEFAULT_SETTLE_MS, default_home, usable_cores
@@ -25,13 +25,13 @@ def resolve_parameters(
     """A job with its defaults: of this machine and this moment where a parameter is None.
 
     Raises:
-        WrongUse: `now` is not an instant.
+        InvalidArgument: `now` is not an instant.
     """
     try:
         now_ms = time.time_ns() // 1_000_000 if now is None else parse_instant_ms(now)
     except ValueError as error:
         message = f"now {now!r} {error}"
-        raise WrongUse(message) from error
+        raise InvalidArgument(message) from error
     folder = Home((Path(home) if home else default_home()).absolute())
     return Job(
         home=folder,

@@ -16,7 +16,7 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.orchestration.flows import hourly
 from hourtally.orchestration.server import server_answers
 
@@ -41,13 +41,13 @@ def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
     ends: missed runs show as late, and the first one makes up for all once it is served again.
 
     Raises:
-        WrongUse: `cron` is not a cron expression.
+        InvalidArgument: `cron` is not a cron expression.
     """
     try:
         schedule = Cron(cron, timezone="UTC")
     except ValueError as error:
         message = f"--cron {cron!r} is not a cron expression of five fields, such as '12 * * * *'"
-        raise WrongUse(message) from error
+        raise InvalidArgument(message) from error
     # Prefect's SIGTERM handler forgets to await this coroutine; the process is ending anyway.
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
     while True:

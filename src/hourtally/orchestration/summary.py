@@ -13,7 +13,7 @@ from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
 from hourtally.model.hours import Hour
 from hourtally.model.money import format_cents
-from hourtally.model.printable import escaped_message
+from hourtally.model.printable import printable_message
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
@@ -37,7 +37,7 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
     ended_by: the error that ended the run early, so that not even the remaining work is known.
     """
     ingested, built = report.ingested, report.built
-    parts = [] if ended_by is None else [f"Ended early: {escaped_message(str(ended_by))}"]
+    parts = [] if ended_by is None else [f"Ended early: {printable_message(str(ended_by))}"]
     if built.built or built.failed or built.undone or ended_by is None:
         parts.append(_sums(built))
     if ingested.files:
@@ -88,7 +88,7 @@ def _ingested(report: IngestReport) -> str:
 def _listed(heading: str, lines: Iterable[str]) -> list[str]:
     """A list under a heading, short enough to read; nothing if it is empty."""
     every = list(lines)
-    shown = [f"- {escaped_message(line)}" for line in every[:_MAX_PROBLEMS]]
+    shown = [f"- {printable_message(line)}" for line in every[:_MAX_PROBLEMS]]
     if len(every) > _MAX_PROBLEMS:
         shown.append(f"- and {len(every) - _MAX_PROBLEMS} more")
     return [f"{heading}\n\n" + "\n".join(shown)] if every else []

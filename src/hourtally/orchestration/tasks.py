@@ -24,14 +24,14 @@ from prefect.tasks import Task
 from prefect.tasks import TaskRunNameCallbackWithParameters as NameTaskRun
 
 from hourtally.build.builder import BuildReport
-from hourtally.build.grouping import together
+from hourtally.build.grouping import group_hours
 from hourtally.build.staleness import StaleHour
 from hourtally.build.workers import build_in_worker
 from hourtally.errors import HourtallyError, StorageFault
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs import steps
 from hourtally.jobs.job import Job
-from hourtally.model.printable import escaped
+from hourtally.model.printable import printable
 from hourtally.orchestration.caller import current_caller
 from hourtally.orchestration.states import failed_state
 from hourtally.published.export import ExportReport
@@ -48,7 +48,7 @@ def _is_storage_fault(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
 
 def _name_ingest_run(parameters: dict[str, Any]) -> str:
     files: Sequence[Path] = parameters["files"]
-    return f"ingest {_first_to_last([escaped(file.name) for file in files], 'files')}"
+    return f"ingest {_first_to_last([printable(file.name) for file in files], 'files')}"
 
 
 def _name_build_run(parameters: dict[str, Any]) -> str:
@@ -125,7 +125,7 @@ def _build_groups(job: Job, stale: Sequence[StaleHour], report: BuildReport) -> 
     stop = current_caller().stop
     finished = {receipt.hour for receipt in report.built} | {hour for hour, _ in report.failed}
     left = [one for one in stale if one.hour.name not in finished]
-    for group in together(job.home, left):
+    for group in group_hours(job.home, left):
         if stop.is_set():
             report.undone += len(group)
             continue

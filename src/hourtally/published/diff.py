@@ -25,7 +25,7 @@ from hourtally.model.schemas import (
     Schema,
 )
 from hourtally.published.reader import read_table
-from hourtally.ratecard import Rate, read_statement
+from hourtally.ratecard import Rate, read_rates_snapshot
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
 
@@ -107,7 +107,7 @@ def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
     return Changes(_causes(home, before.hour, before.inputs, after.inputs), levels, totals)
 
 
-def in_short(
+def summarize_changes(
     home: Home, before: Manifest, inputs: dict[str, Any], tables: Tables, total: int
 ) -> dict[str, Any]:
     """How many rows of each level a revision that is being built changes, as its manifest has it.
@@ -206,7 +206,7 @@ def _what(told: list[str], name: str | None) -> pl.Expr:
 def _causes(home: Home, hour: Hour, before: dict[str, Any], after: dict[str, Any]) -> Causes:
     had, have = set(before["batches"]), set(after["batches"])
     old, new = (
-        {rate.id: rate for rate in read_statement(home, inputs["rates"], hour)}
+        {rate.id: rate for rate in read_rates_snapshot(home, inputs["rates"], hour)}
         if before["rates"] != after["rates"]
         else {}
         for inputs in (before, after)

@@ -1,8 +1,8 @@
-"""A published charge back to its slices: what counted, at which rate, and how it was rounded.
+"""Explain a published charge: which slices counted, at which rate, and how it was rounded.
 
-Everything is taken from what is stored (the revision's charges, its batches' slices, the rates
-kept with it) and calculated anew in fractions, one slice after another, as the contract's
-section 4 has it. If that does not give the published charge, it is an error, never a note.
+Everything comes from what is stored (the revision's charges, the slices of its batches, the rates
+stored with it) and is computed again in fractions, one slice after another, as section 4 of the
+contract has it. If the result is not the published charge, that is an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hourtally.model.hours import Hour
 from hourtally.model.money import round_half_even
 from hourtally.model.schemas import CHARGES, CLUSTERS, CONTENT, SLICES
 from hourtally.published.reader import read_table
-from hourtally.ratecard import Rate, RatesInForce, read_statement
+from hourtally.ratecard import Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
 from hourtally.stages.deduplication import decide, with_digests
 from hourtally.store.batches import check_slices
@@ -44,7 +44,7 @@ _KEY: Final = ("team_id", "project_id", "resource_type", "resource_id")
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice that counts. row: its columns. batches: those that hold it, equal to the bit."""
+    """A slice that counts. row: its columns. batches: those that have this slice."""
 
     number: int
     row: Mapping[str, Any]
@@ -52,8 +52,8 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A slice that does not count, because another content of its identity does."""
+class ConflictLoser:
+    """A slice that does not count because a conflicting one of its identity does."""
 
     row: Mapping[str, Any]
     batch: str
@@ -62,7 +62,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Piece:
-    """A slice under one rate; exact: nanocents. rate: None where the quantity is zero."""
+    """A slice under one rate. exact: nanocents. rate: None if the quantity is zero."""
 
     slice_number: int
     start_ms: int
@@ -91,7 +91,7 @@ class Explanation:
     is_cluster: bool
     charge: Mapping[str, Any]
     slices: tuple[Slice, ...]
-    left_out: tuple[LeftOut, ...]
+    conflict_losers: tuple[ConflictLoser, ...]
     components: tuple[Component, ...]
 
     @property
@@ -101,11 +101,11 @@ class Explanation:
 
 
 def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> list[Explanation]:
-    """Everything of a customer that has this id in the hour: resources first, then a cluster.
+    """Explain every charge of a customer for this id in the hour: resources first, then a cluster.
 
     Raises:
-        NotFound: there is nothing of the id.
-        Damaged: a file differs from its record, or what is published does not follow from it.
+        NotFound: no charge is for this id.
+        Damaged: a file differs from its record, or the slices do not give the published charge.
     """
     hour = manifest.hour
     charges = _published(manifest, customer, resource)
@@ -119,11 +119,11 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
     batches = manifest.inputs["batches"]
     paths = [home.slices(hour, batch) for batch in batches]
     check_slices(home, {hour: batches}, usable_cores())
-    shared = _slices_of(paths, customer, resource)
-    standing = decide(shared).slices
-    rates = read_statement(home, manifest.inputs["rates"], hour)
+    related = _related_slices(paths, customer, resource)
+    counted = decide(related).slices
+    rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)
     return [
-        _explain(manifest, is_cluster, charge, shared, standing, rates)
+        _explain(manifest, is_cluster, charge, related, counted, rates)
         for is_cluster, charge in charges
     ]
 
@@ -131,7 +131,7 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
 def _published(
     manifest: Manifest, customer: str, resource: str
 ) -> list[tuple[bool, dict[str, Any]]]:
-    """The published rows of an id, and whether each is a cluster's."""
+    """The published rows of an id, each with whether it is a cluster's."""
     found: list[tuple[bool, dict[str, Any]]] = []
     tables = (("charges", CHARGES, "resource_id"), ("clusters", CLUSTERS, "cluster_id"))
     for name, schema, id_column in tables:
@@ -142,8 +142,8 @@ def _published(
     return found
 
 
-def _slices_of(paths: list[Path], customer: str, resource: str) -> pl.DataFrame:
-    """The slices of an id, and all others that share an identity with one of them."""
+def _related_slices(paths: list[Path], customer: str, resource: str) -> pl.DataFrame:
+    """The slices of a resource, and all others that share an identity with one of them."""
     slices = scan_slices(paths)
     is_own = pl.all_horizontal(pl.col("customer_id") == customer, pl.col("resource_id") == resource)
     own = slices.filter(is_own).select("identity").collect()
@@ -152,10 +152,10 @@ def _slices_of(paths: list[Path], customer: str, resource: str) -> pl.DataFrame:
 
 def _explain(
     manifest: Manifest,
-    is_cluster: bool,  # noqa: FBT001 - it comes beside its row
+    is_cluster: bool,  # noqa: FBT001 - part of a pair with its row
     charge: Mapping[str, Any],
-    shared: pl.DataFrame,
-    standing: pl.DataFrame,
+    related: pl.DataFrame,
+    counted: pl.DataFrame,
     rates: Sequence[Rate],
 ) -> Explanation:
     table = "clusters" if is_cluster else "charges"
@@ -165,7 +165,7 @@ def _explain(
     else:
         key |= {"event_type": RESOURCE_EVENT, **{name: charge[name] for name in _KEY}}
     is_own = pl.all_horizontal(pl.col(name) == value for name, value in key.items())
-    slices = _counted(standing.filter(is_own), shared)
+    slices = _counted_slices(counted.filter(is_own), related)
     components = tuple(_components(manifest.hour, is_cluster, slices, rates))
     names = BYOC_PRICES if is_cluster else PAAS_PRICES
     expected = [charge[f"{name}_nanocents"] for name in names]
@@ -178,14 +178,14 @@ def _explain(
             "what is wrong"
         )
         raise Damaged(manifest.folder / f"{table}.parquet", reason)
-    left_out = _left_out(shared.filter(is_own), standing)
-    return Explanation(is_cluster, charge, slices, tuple(left_out), components)
+    losers = _conflict_losers(related.filter(is_own), counted)
+    return Explanation(is_cluster, charge, slices, tuple(losers), components)
 
 
-def _counted(own: pl.DataFrame, shared: pl.DataFrame) -> tuple[Slice, ...]:
-    """The slices that count, in order of time, each with the batches that hold it."""
+def _counted_slices(own: pl.DataFrame, related: pl.DataFrame) -> tuple[Slice, ...]:
+    """The slices that count, in order of time, each with the batches that have it."""
     holders: dict[tuple[Any, ...], set[str]] = {}
-    for row in shared.iter_rows(named=True):
+    for row in related.iter_rows(named=True):
         holders.setdefault(_content(row), set()).add(Path(row["path"]).stem)
     rows = own.sort("slice_start_ms", "slice_end_ms", *_IDENTITY).iter_rows(named=True)
     return tuple(
@@ -194,13 +194,13 @@ def _counted(own: pl.DataFrame, shared: pl.DataFrame) -> tuple[Slice, ...]:
     )
 
 
-def _left_out(own: pl.DataFrame, standing: pl.DataFrame) -> Iterator[LeftOut]:
+def _conflict_losers(own: pl.DataFrame, counted: pl.DataFrame) -> Iterator[ConflictLoser]:
     """The losers of conflicts, each with the slice that counts instead of it."""
-    winners = {_identity(row): row for row in standing.iter_rows(named=True)}
+    winners = {_identity(row): row for row in counted.iter_rows(named=True)}
     for row in own.sort(*_IDENTITY, "path").iter_rows(named=True):
         winner = winners[_identity(row)]
         if _content(row) != _content(winner):
-            yield LeftOut(row, Path(row["path"]).stem, winner)
+            yield ConflictLoser(row, Path(row["path"]).stem, winner)
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -213,7 +213,7 @@ def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _components(
     hour: Hour,
-    is_cluster: bool,  # noqa: FBT001 - it decides which table of meters is meant
+    is_cluster: bool,  # noqa: FBT001 - it selects the table of meters
     slices: Sequence[Slice],
     rates: Sequence[Rate],
 ) -> Iterator[Component]:
@@ -238,7 +238,7 @@ def _pieces(
     one: Slice,
     periods: Sequence[tuple[int, int]],
 ) -> Iterator[Piece]:
-    """A slice cut where its rate changes."""
+    """The slice, cut where its rate changes."""
     used, end_ms = one.row[quantity], one.row["slice_end_ms"]
     from_ms = one.row["slice_start_ms"]
     inside = [(b, e) for b, e in periods if b < end_ms and e > from_ms]

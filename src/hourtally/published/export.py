@@ -22,7 +22,7 @@ from hourtally.published.reader import (
     read_customers,
     read_document,
     read_documents,
-    recorded,
+    recorded_sha256,
 )
 from hourtally.runtime.progress import Progress
 from hourtally.store import durable
@@ -82,8 +82,8 @@ def export_hours(
 
 
 def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: ExportReport) -> None:
-    documents = recorded(manifest, DOCUMENTS_FILE)
-    if tree.is_in_step(manifest.hour, documents):
+    documents = recorded_sha256(manifest, DOCUMENTS_FILE)
+    if tree.is_current(manifest.hour, documents):
         report.current += 1
         return
     # Its builder may have been killed before it was durable; and were it lost, the marker that it
@@ -109,7 +109,7 @@ def _export_customer(
 ) -> None:
     """Bring one customer's file of an hour into step, and leave no marker that it belies."""
     hour, name, folder = manifest.hour, _file_name(manifest.hour), folder_name(customer)
-    if not tree.is_in_step(hour, recorded(manifest, DOCUMENTS_FILE)):
+    if not tree.is_current(hour, recorded_sha256(manifest, DOCUMENTS_FILE)):
         tree.remove_marker(hour)
     if read_customers(manifest).find(customer) is not None:
         tree.write(folder, name, read_document(manifest, customer))

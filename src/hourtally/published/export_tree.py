@@ -105,7 +105,7 @@ class ExportTree:
                 self.folders.discard(folder)
         return removed
 
-    def is_in_step(self, hour: Hour, documents: str) -> bool:
+    def is_current(self, hour: Hour, documents: str) -> bool:
         """Whether the hour's files are those of the documents with this SHA-256."""
         flags = os.O_RDONLY | os.O_NOFOLLOW
         with _faults_named(self.path / _MARKERS):
@@ -188,14 +188,14 @@ def _open_folder(parent: Path, descriptor: int, name: str) -> int:
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
             raise
-        raise _not_ours(parent / name) from None
+        raise _unexpected_entry(parent / name) from None
 
 
 def _replace(folder: Path, descriptor: int, name: str, content: bytes) -> None:
     """Write a file whole in an open folder; what bears its name must be a file, or nothing."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
-            raise _not_ours(folder / name)
+            raise _unexpected_entry(folder / name)
     temporary = _temporary(name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
@@ -215,9 +215,9 @@ def _replace(folder: Path, descriptor: int, name: str, content: bytes) -> None:
         raise
 
 
-def _not_ours(path: Path) -> StorageFault:
+def _unexpected_entry(path: Path) -> StorageFault:
     message = (
-        f"{path}: a symbolic link, or something else that an export does not make, stands in its "
-        "way and is not followed; remove it, then run the same command again"
+        f"{path}: a symbolic link, or something else that an export did not write, is in the way; "
+        "it is not followed. Remove it, then run the same command again"
     )
     return StorageFault(message)

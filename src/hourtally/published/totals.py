@@ -17,7 +17,12 @@ from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from hourtally.model.hours import Hour
-from hourtally.published.reader import CUSTOMERS_FILE, published_hours, read_checked, recorded
+from hourtally.published.reader import (
+    CUSTOMERS_FILE,
+    published_hours,
+    read_checked,
+    recorded_sha256,
+)
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
@@ -118,7 +123,7 @@ def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
         manifest = current_manifest(home, hour)
         if manifest is not None:
             content = read_checked(
-                manifest.folder / CUSTOMERS_FILE, recorded(manifest, CUSTOMERS_FILE)
+                manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
             )
             record = manifest.record
             chunk.append(

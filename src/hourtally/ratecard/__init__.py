@@ -1,8 +1,7 @@
-"""The rate card: TOML in, checked rates out; those in force in an hour, and their digest.
+"""The rate card: TOML in, checked rates out.
 
-`parsing` reads a card and refuses a wrong one, `card` says what is in force when, and
-`selection` which of the rates in force prices a slice. `statement` keeps
-what was in force for explanations.
+`parsing` reads a card or rejects it, `card` knows which rates are in force when, and `selection`
+chooses the rate for usage. `snapshot` stores the rates in force for explanations and diffs.
 """
 
 from hourtally.ratecard.card import (
@@ -14,8 +13,8 @@ from hourtally.ratecard.card import (
     rates_in_force_rows,
 )
 from hourtally.ratecard.parsing import load_rate_card, parse_rate_card
-from hourtally.ratecard.selection import RatesInForce, select
-from hourtally.ratecard.snapshot import keep_statement, read_statement
+from hourtally.ratecard.selection import RatesInForce
+from hourtally.ratecard.snapshot import read_rates_snapshot, write_rates_snapshot
 
 __all__ = [
     "METERS",
@@ -24,10 +23,9 @@ __all__ = [
     "RateRow",
     "RatesInForce",
     "format_price",
-    "keep_statement",
     "load_rate_card",
     "parse_rate_card",
     "rates_in_force_rows",
-    "read_statement",
-    "select",
+    "read_rates_snapshot",
+    "write_rates_snapshot",
 ]

@@ -1,4 +1,4 @@
-"""Rates and what is in force when. Windows are half-open: `active_from` is in, the end is out."""
+"""Rates and when they are in force. Windows are half-open: `[active_from, active_until)`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METERS: Final = {
 SELECTORS: Final = ("customer", "gpu_model", "resource_type", "region")
 
 _PRICE_DIGITS = 64
-# Later than every instant that can be written.
+# Later than every instant that can be expressed.
 _NEVER_MS = 2**63
 
 
@@ -103,7 +103,7 @@ class RateCard:
                 rate.active_from_ms,
                 _NEVER_MS if rate.active_until_ms is None else rate.active_until_ms,
                 rate,
-                _digested(rate, 0, HOUR_MS),
+                _snapshot_line(rate, 0, HOUR_MS),
             )
             for rate in self.rates
         ]
@@ -118,8 +118,8 @@ class RateCard:
     def periods(self, hour: Hour) -> tuple[tuple[int, int], ...]:
         """The hour in half-open `(start_ms, end_ms)` pieces, in none of which a rate changes.
 
-        It is cut at every instant strictly inside it at which a rate starts or ends, so
-        mostly it is one piece.
+        It is cut at every instant strictly inside it at which a rate starts or ends, so most
+        hours are one piece.
         """
         _, changes = self._changes_inside(hour)
         return tuple(pairwise((hour.start_ms, *changes, hour.end_ms)))
@@ -127,19 +127,19 @@ class RateCard:
     def digest(self, hour: Hour) -> str:
         """SHA-256, in hex, of the currency and the rates in force, clipped to the hour.
 
-        Windows count as milliseconds into the hour: what happens outside of it leaves the
-        digest as it is, and hours between two changes of the card share one.
+        Windows count in milliseconds from the start of the hour, so changes outside of the hour do
+        not affect the digest, and hours between two changes of the card share one.
         """
         segment, changes = self._changes_inside(hour)
-        known_as = (segment, *[change - hour.start_ms for change in changes])
-        digest = self._digests.get(known_as)
+        key = (segment, *[change - hour.start_ms for change in changes])
+        digest = self._digests.get(key)
         if digest is None:
-            digest = self._digests[known_as] = hashlib.sha256(self.statement(hour)).hexdigest()
+            digest = self._digests[key] = hashlib.sha256(self.snapshot(hour)).hexdigest()
         return digest
 
-    def statement(self, hour: Hour) -> bytes:
-        """What `digest` is the SHA-256 of; `statement.read_statement` has the rates from it."""
-        return "\n".join([json.dumps(self.currency), *self._digested_in(hour)]).encode()
+    def snapshot(self, hour: Hour) -> bytes:
+        """The text that `digest` is the SHA-256 of; `snapshot.read_rates_snapshot` parses it."""
+        return "\n".join([json.dumps(self.currency), *self._snapshot_lines(hour)]).encode()
 
     def _changes_inside(self, hour: Hour) -> tuple[int, list[int]]:
         """How many changes lie before or at the hour's start, and those strictly inside it."""
@@ -147,17 +147,17 @@ class RateCard:
         end = bisect_left(self._changes_ms, hour.end_ms, first)
         return first, self._changes_ms[first:end]
 
-    def _digested_in(self, hour: Hour) -> Iterator[str]:
+    def _snapshot_lines(self, hour: Hour) -> Iterator[str]:
         start, end = hour.start_ms, hour.end_ms
         for begins, ends, rate, whole in self._windows:
             if begins <= start and ends >= end:
                 yield whole
             elif begins < end and ends > start:
-                yield _digested(rate, max(begins, start) - start, min(ends, end) - start)
+                yield _snapshot_line(rate, max(begins, start) - start, min(ends, end) - start)
 
 
-def _digested(rate: Rate, from_ms: int, until_ms: int) -> str:
-    """What of a rate can change a charge of an hour, or its explanation, as canonical JSON."""
+def _snapshot_line(rate: Rate, from_ms: int, until_ms: int) -> str:
+    """The parts of a rate that can change a charge or its explanation, as canonical JSON."""
     record = (
         rate.id,
         rate.meter,
@@ -172,7 +172,7 @@ def _digested(rate: Rate, from_ms: int, until_ms: int) -> str:
 
 
 class RateRow(NamedTuple):
-    """One rate as it is shown to people; its fields are the columns."""
+    """One rate as a row of a printed table; its fields are the columns."""
 
     id: str
     meter: str
@@ -207,7 +207,7 @@ def format_selectors(rate: Rate) -> str:
 
 
 def format_price(price_cents: Fraction) -> str:
-    """A decimal where one of 64 digits is exact, else the fraction."""
+    """The price as a decimal if 64 digits hold it exactly, else as a fraction."""
     with decimal.localcontext(prec=_PRICE_DIGITS):
         quotient = decimal.Decimal(price_cents.numerator) / price_cents.denominator
     return f"{quotient:f}" if Fraction(quotient) == price_cents else str(price_cents)

@@ -1,4 +1,4 @@
-"""One table of a rate card: each field read, checked, and refused in a sentence."""
+"""Read and check the fields of one table of a rate card."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hourtally.model.hours import parse_instant_ms
 from hourtally.ratecard.card import SELECTORS
 
 DEFAULT_MONTH_HOURS = 720
-# No real card is near these. They are here so that a wrong one ends in a sentence, and not in
-# numbers of thousands of digits.
+# No real card comes near these limits. They turn a wrong card into a message instead of numbers
+# of thousands of digits.
 MAX_MONTH_HOURS = 1_000_000
 MAX_TEXT_BYTES = 256
 MAX_PRICE_LENGTH = 64
@@ -28,10 +28,10 @@ _INSTANT_FORM = "a date-time with an offset and without quotes, such as 2025-01-
 
 
 class Table:
-    """One TOML table. What is wrong in it is written down under the table's name.
+    """One TOML table; its problems are collected under the table's name.
 
-    A field that is wrong or absent reads as None, or as a stand-in: the card is refused
-    anyway, and the rest of it can still be checked.
+    A wrong or missing field reads as None or as a placeholder: the card is rejected anyway, and
+    the rest of it can still be checked.
     """
 
     def __init__(self, values: dict[str, Any], name: str, problems: list[str]) -> None:
@@ -39,18 +39,18 @@ class Table:
         self.name = name
         self.problems = problems
 
-    def refuse(self, sentence: str) -> None:
-        """Write a problem down."""
+    def reject(self, sentence: str) -> None:
+        """Record a problem."""
         self.problems.append(f"{self.name}: {sentence}")
 
     def check_keys(self, known: Collection[str], required: Collection[str]) -> None:
-        """Every key is known, and those that are required are there."""
+        """Check that every key is known and the required ones are there."""
         for key in self.values:
             if key not in known:
-                self.refuse(f"unknown key {shown(key)}{did_you_mean(key, known)}")
+                self.reject(f"unknown key {quoted(key)}{did_you_mean(key, known)}")
         for key in required:
             if key not in self.values:
-                self.refuse(f"{key} is missing")
+                self.reject(f"{key} is missing")
 
     def text(self, key: str) -> str | None:
         """A text of 1 to 256 bytes without control characters."""
@@ -58,14 +58,14 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.refuse(f"{key} is {got(value)}: write a string")
+            self.reject(f"{key} is {got(value)}: write a string")
         elif not value:
-            advice = ": to match everything, leave it out" if key in SELECTORS else ""
-            self.refuse(f"{key} is empty{advice}")
+            advice = ": leave it out to match everything" if key in SELECTORS else ""
+            self.reject(f"{key} is empty{advice}")
         elif _UNPRINTABLE.search(value):
-            self.refuse(f"{key} has a control character: {shown(value)}")
+            self.reject(f"{key} has a control character: {quoted(value)}")
         elif len(value.encode()) > MAX_TEXT_BYTES:
-            self.refuse(f"{key} is longer than {MAX_TEXT_BYTES} bytes: {shown(value)}")
+            self.reject(f"{key} is longer than {MAX_TEXT_BYTES} bytes: {quoted(value)}")
         else:
             return value
         return None
@@ -75,25 +75,25 @@ class Table:
         value = self.text(key)
         if value is None or value in known:
             return value
-        self.refuse(f"unknown {key} {shown(value)}{did_you_mean(value, known)}")
+        self.reject(f"unknown {key} {quoted(value)}{did_you_mean(value, known)}")
         return None
 
     def price_cents(self) -> Fraction:
         """An exact price, 0 or more."""
         value = self.values.get("price_cents", "0")
         if isinstance(value, float):
-            self.refuse(f"price_cents is a float, which is not exact: write {_PRICE_FORM}")
+            self.reject(f"price_cents is a float, which is not exact: write {_PRICE_FORM}")
         elif not isinstance(value, str):
-            self.refuse(f"price_cents is {got(value)}: write {_PRICE_FORM}")
+            self.reject(f"price_cents is {got(value)}: write {_PRICE_FORM}")
         elif len(value) > MAX_PRICE_LENGTH:
-            size = f"{len(value)} characters long, of at most {MAX_PRICE_LENGTH}"
-            self.refuse(f"price_cents is {size}: {shown(value)}")
+            size = f"{len(value)} characters long, at most {MAX_PRICE_LENGTH} are allowed"
+            self.reject(f"price_cents is {size}: {quoted(value)}")
         elif value.startswith("-") and _PRICE.fullmatch(value[1:]):
-            self.refuse(f"price_cents is negative: {shown(value)}")
+            self.reject(f"price_cents is negative: {quoted(value)}")
         elif not _PRICE.fullmatch(value):
-            self.refuse(f"price_cents is {shown(value)}: write {_PRICE_FORM}")
+            self.reject(f"price_cents is {quoted(value)}: write {_PRICE_FORM}")
         elif "/" in value and not int(value.partition("/")[2]):
-            self.refuse(f"price_cents is divided by 0: {shown(value)}")
+            self.reject(f"price_cents is divided by 0: {quoted(value)}")
         else:
             return Fraction(value)
         return Fraction(0)
@@ -104,15 +104,15 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, dt.datetime) or value.tzinfo is None:
-            self.refuse(f"{key} is {got(value)}: write {_INSTANT_FORM}")
+            self.reject(f"{key} is {got(value)}: write {_INSTANT_FORM}")
             return None
         if value.microsecond % 1_000:
-            self.refuse(f"{key} is finer than a millisecond: {value.isoformat()}")
+            self.reject(f"{key} is finer than a millisecond: {value.isoformat()}")
             return None
         try:
             return parse_instant_ms(value.isoformat(timespec="milliseconds"))
         except ValueError as error:
-            self.refuse(f"{key} {error}: {value.isoformat()}")
+            self.reject(f"{key} {error}: {value.isoformat()}")
             return None
 
     def currency(self) -> str:
@@ -121,40 +121,40 @@ class Table:
         if isinstance(value, str) and _CURRENCY.fullmatch(value):
             return value
         if value is not None:
-            self.refuse(f'currency is {got(value)}: write three capital letters, such as "USD"')
+            self.reject(f'currency is {got(value)}: write three capital letters, such as "USD"')
         return ""
 
     def month_hours(self) -> int:
         """The length of a month."""
         value = self.values.get("month_hours", DEFAULT_MONTH_HOURS)
         if isinstance(value, bool) or not isinstance(value, int):
-            self.refuse(f"month_hours is {got(value)}: write a whole number without quotes")
+            self.reject(f"month_hours is {got(value)}: write a whole number without quotes")
         elif not 1 <= value <= MAX_MONTH_HOURS:
-            self.refuse(f"month_hours is not from 1 to {MAX_MONTH_HOURS:,}")
+            self.reject(f"month_hours is not from 1 to {MAX_MONTH_HOURS:,}")
         else:
             return value
         return DEFAULT_MONTH_HOURS
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
-    """The known word that is nearest to a wrong one, as the end of a sentence."""
+    """The known word closest to a wrong one, as the end of a sentence."""
     nearest = difflib.get_close_matches(word, known, n=1)
     return f", did you mean {nearest[0]!r}?" if nearest else f"; known: {', '.join(known)}"
 
 
-def shown(text: str) -> str:
-    """A text fit for one line of a message."""
+def quoted(text: str) -> str:
+    """A text quoted for one line of a message, cut off if it is long."""
     return repr(text) if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]!r}…"
 
 
 def got(value: object) -> str:
-    """What stands in the card: a string as it is, of all else the kind.
+    """What the card has instead: a string is quoted, anything else is named by its type.
 
-    Numbers and tables are not shown: they may be too long, or too deep, to be printed.
+    Numbers and tables are not quoted: they may be too long or too deep to print.
     """
     match value:
         case str():
-            return shown(value)
+            return quoted(value)
         case bool():
             return "a boolean"
         case int():

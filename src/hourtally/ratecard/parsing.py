@@ -1,7 +1,7 @@
-"""TOML → a checked rate card, or all that is wrong with it at once.
+"""Parse TOML into a checked rate card, or report everything that is wrong with it at once.
 
-The rules are those of the contract, section 3. Beyond them, unknown keys are refused, because
-a misspelt selector or end would silently change what is charged.
+The rules are those of the contract, section 3. Unknown keys are rejected as well, because a
+misspelt selector or end would silently change what is charged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hourtally.errors import RateCardError
 from hourtally.model.components import RESOURCE_TYPES
 from hourtally.model.hours import format_instant
 from hourtally.ratecard.card import METERS, SELECTORS, Rate, RateCard, format_selectors
-from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, shown
+from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, quoted
 
 # 40,000 rates; read in three seconds.
 MAX_CARD_BYTES: Final = 8 << 20
@@ -31,10 +31,10 @@ _ALL_UNITS = tuple(dict.fromkeys(unit for units in _UNITS.values() for unit in u
 
 
 def load_rate_card(path: Path, other: str = "another with --rates FILE") -> RateCard:
-    """The card in a file; `other` is what whoever named this one may name instead.
+    """The card in a file; `other` is what a message suggests to name instead.
 
     Raises:
-        RateCardError: the file cannot be read, or is no rate card; all problems at once.
+        RateCardError: the file cannot be read, or is not a rate card; lists all problems.
     """
     try:
         with path.open("rb") as file:
@@ -44,7 +44,8 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
         problem = f"{reason}; put a card there, or name {other}"
         raise RateCardError(str(path), [problem]) from error
     if len(content) > MAX_CARD_BYTES:
-        raise RateCardError(str(path), [f"has over {MAX_CARD_BYTES} bytes: this is no rate card"])
+        problem = f"is larger than {MAX_CARD_BYTES} bytes: this is not a rate card"
+        raise RateCardError(str(path), [problem])
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -58,10 +59,10 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
 def parse_rate_card(text: str, source: str) -> RateCard:
     """The card in a text; `source` is what messages call it.
 
-    TOML itself cuts an instant's digits below a microsecond off: they are not seen here.
+    TOML cuts off an instant's digits below a microsecond, so they cannot be rejected here.
 
     Raises:
-        RateCardError: it is no rate card; all problems at once.
+        RateCardError: it is not a rate card; lists all problems.
     """
     problems: list[str] = []
     card = Table(_parse_toml(text, source), "the card", problems)
@@ -84,8 +85,8 @@ def parse_rate_card(text: str, source: str) -> RateCard:
 def _parse_toml(text: str, source: str) -> dict[str, Any]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MAX_DOTS:
-            # A key of n parts takes tomllib n^2 steps: 40,000 of them 13 seconds.
-            problem = f"line {number} has over {_MAX_DOTS} dots: write what it says in several"
+            # A key of n parts takes tomllib n^2 steps: 40,000 parts take 13 seconds.
+            problem = f"line {number} has over {_MAX_DOTS} dots: split it into several lines"
             raise RateCardError(source, [problem])
     try:
         return tomllib.loads(text)
@@ -94,7 +95,7 @@ def _parse_toml(text: str, source: str) -> dict[str, Any]:
     except RecursionError:
         problem = "is nested too deeply to be read"
     except ValueError:
-        # The one other cause: Python reads no decimal integer of over 4,300 digits.
+        # The only other cause: Python does not parse decimal integers of over 4,300 digits.
         problem = "has a number of thousands of digits"
     raise RateCardError(source, [problem])
 
@@ -103,13 +104,13 @@ def _rate_tables(card: Table) -> list[Table]:
     """The `[[rate]]` tables in their order, each named by its id or else by its place."""
     listed = card.values.get("rate", [])
     if not isinstance(listed, list):
-        card.refuse(f"rate is {got(listed)}: write each rate under [[rate]], in double brackets")
+        card.reject(f"rate is {got(listed)}: write each rate under [[rate]], in double brackets")
         return []
     tables = []
     for number, values in enumerate(listed, 1):
         place = f"[[rate]] number {number}"
         if not isinstance(values, dict):
-            card.refuse(f"{place} is {got(values)}: write each rate under [[rate]]")
+            card.reject(f"{place} is {got(values)}: write each rate under [[rate]]")
             continue
         rate_id = values.get("id")
         # An id too long to be one is too long to stand before each of the rate's problems.
@@ -136,7 +137,7 @@ def _read_rate(table: Table, month_hours: int) -> Rate | None:
     until_ms = table.instant_ms("active_until")
     if from_ms is not None and until_ms is not None and until_ms <= from_ms:
         ends, starts = format_instant(until_ms), format_instant(from_ms)
-        table.refuse(f"active_until {ends} is not after active_from {starts}")
+        table.reject(f"active_until {ends} is not after active_from {starts}")
     comparable = len(table.problems) == known_problems and table.values.keys() <= set(_RATE_KEYS)
     per = _read_unit(table, meter)
     if meter is None or from_ms is None or not comparable:
@@ -154,14 +155,14 @@ def _read_rate(table: Table, month_hours: int) -> Rate | None:
 
 
 def _read_unit(table: Table, meter: str | None) -> str:
-    """The unit, which has to be one of the meter's; of any meter, where that is wrong."""
+    """The unit, which must be one of the meter's; of any meter if the meter is wrong."""
     if meter is None:
         return table.choice("per", _ALL_UNITS) or ""
     per = table.text("per")
     if per and per not in _UNITS[meter]:
-        wrong = "is a unit of other meters" if per in _ALL_UNITS else "is no unit"
+        wrong = "is a unit of other meters" if per in _ALL_UNITS else "is not a unit"
         usable = " or ".join(repr(unit) for unit in _UNITS[meter])
-        table.refuse(f"per {shown(per)} {wrong}: {meter!r} has {usable}")
+        table.reject(f"per {quoted(per)} {wrong}: {meter!r} has {usable}")
     return per or ""
 
 
@@ -170,11 +171,11 @@ def _duplicate_ids(tables: list[Table]) -> Iterator[str]:
     counts = Counter(table.name for table in tables)
     for name, count in counts.items():
         if count > 1:
-            yield f"{name}: {count} rates have this id: give each its own"
+            yield f"{name}: {count} rates have this id: give each rate its own id"
 
 
 def _by_meter_and_selectors(rates: list[Rate]) -> Iterator[list[Rate]]:
-    """The rates that may not overlap each other, by their starts."""
+    """Groups of rates that must not overlap each other, sorted by start."""
     groups = defaultdict(list)
     for rate in rates:
         groups[rate.meter, rate.selectors].append(rate)
@@ -183,7 +184,7 @@ def _by_meter_and_selectors(rates: list[Rate]) -> Iterator[list[Rate]]:
 
 
 def _with_default_ends(group: list[Rate]) -> list[Rate]:
-    """A rate without an end of its own ends where the next one starts, if there is a next one."""
+    """Let a rate without an end of its own end where the next one starts, if there is one."""
     starts = sorted({rate.active_from_ms for rate in group})
     next_start = dict(pairwise(starts))
     return [
@@ -195,9 +196,9 @@ def _with_default_ends(group: list[Rate]) -> list[Rate]:
 
 
 def _overlaps(group: list[Rate]) -> Iterator[str]:
-    """A problem for each rate that starts before one that started earlier has ended.
+    """A problem for each rate that starts before an earlier one has ended.
 
-    One pass: each is compared with the one that ends last of those before it.
+    One pass: each rate is compared with the one before it that ends last.
     """
     last_to_end = group[0]
     for rate in group[1:]:

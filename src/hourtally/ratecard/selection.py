@@ -1,4 +1,4 @@
-"""Which rate prices a slice: of those that match it, the one with the most specific selectors."""
+"""Choose the rate for usage: of those that match, the one with the most specific selectors."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from itertools import compress
 
 from hourtally.ratecard.card import Rate
 
-# Which selectors a rate has, in the order of `card.SELECTORS`. Compared as tuples, the
-# greater is the more specific, because there each selector outweighs those that follow it.
+# Which selectors a rate has, in the order of `card.SELECTORS`. Of two masks the greater tuple is
+# the more specific, because each selector outweighs all that follow it.
 _Mask = tuple[bool, ...]
 
 
 class RatesInForce:
-    """An index over checked rates: selecting takes one look-up for each set of selectors in use.
+    """An index over checked rates: one lookup for each combination of selectors in use.
 
-    Attributes: customers (those that some rate names; to all others the same rates apply, so
-    that the rates of a customer outside of it are those of the customer None).
+    Attributes:
+        customers: those that some rate names. All others share the same rates, so their rates
+            are those of the customer None.
     """
 
     def __init__(self, rates: Iterable[Rate]) -> None:
@@ -43,41 +44,20 @@ class RatesInForce:
         gpu_model: str | None,
         instant_ms: int,
     ) -> Rate | None:
-        """The rate of usage at an instant; None where no rate matches.
+        """The rate of usage at an instant; None if no rate matches.
 
-        What the usage does not have (a cluster has neither resource_type nor gpu_model) is
-        None, and is matched by no rate that selects on it.
+        An attribute that the usage lacks is None (a cluster has neither resource_type nor
+        gpu_model): no rate that selects on it matches.
         """
         usage = (customer, gpu_model, resource_type, region)
         for mask in self._masks:
             windows = self._windows.get((meter, mask, tuple(compress(usage, mask))))
             if windows:
-                # Windows of one key do not overlap: only the last that has begun can be active.
+                # Windows of one key do not overlap: only the last to start can be active.
                 position = bisect_right(windows, instant_ms, key=_active_from_ms) - 1
                 if position >= 0 and windows[position].is_active(instant_ms):
                     return windows[position]
         return None
-
-
-def select(
-    rates: Iterable[Rate],
-    *,
-    meter: str,
-    customer: str | None,
-    resource_type: str | None,
-    region: str | None,
-    gpu_model: str | None,
-    instant_ms: int,
-) -> Rate | None:
-    """`RatesInForce.select` for a single question; for more of them, keep the index."""
-    return RatesInForce(rates).select(
-        meter=meter,
-        customer=customer,
-        resource_type=resource_type,
-        region=region,
-        gpu_model=gpu_model,
-        instant_ms=instant_ms,
-    )
 
 
 def _index_key(rate: Rate) -> tuple[str, _Mask, tuple[str | None, ...]]:

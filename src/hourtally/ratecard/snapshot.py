@@ -1,8 +1,8 @@
-"""The rates in force in an hour, as a home keeps them beside its revisions.
+"""Snapshots of the rates in force in an hour, stored beside the revisions.
 
-A revision's manifest names its rates by a digest alone. The text behind the digest is kept under
-it, once for all hours that share it, so that a published charge can be explained after the card
-has changed, and two revisions can be told apart by their rates.
+A revision's manifest has only a digest of its rates. The text behind the digest is stored once
+for all hours that share it, so that a published charge can be explained after the card has
+changed, and the rates of two revisions can be compared.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from hourtally.store import durable
 from hourtally.store.layout import Home
 
 
-def keep_statement(home: Home, card: RateCard, hour: Hour, staging: Path) -> None:
-    """Write down the rates in force in an hour, unless a home has them as they were written.
+def write_rates_snapshot(home: Home, card: RateCard, hour: Hour, staging: Path) -> None:
+    """Store the rates in force in an hour, unless an intact snapshot of them is there.
 
     Args:
-        home: where.
-        card: the rates.
-        hour: in which they are in force.
-        staging: a folder of the home for what is not finished.
+        home: the home folder.
+        card: the rate card.
+        hour: the hour.
+        staging: a folder of the home for temporary files.
     """
     digest = card.digest(hour)
-    path = home.statement(digest)
+    path = home.rates_snapshot(digest)
     if _read(path, digest) is None:
         durable.make_folder(path.parent)
-        with durable.undone_if_it_fails(path.unlink):
-            durable.replace_file(path, card.statement(hour), staging=staging)
+        with durable.undo_on_failure(path.unlink):
+            durable.replace_file(path, card.snapshot(hour), staging=staging)
     else:
-        # Whoever wrote it may have been killed before its name was durable.
+        # Its writer may have been killed before the name was durable.
         durable.fsync_folder(path.parent)
 
 
-def read_statement(home: Home, digest: str, hour: Hour) -> tuple[Rate, ...]:
-    """The rates with this digest, sorted by id, their windows cut to the hour.
+def read_rates_snapshot(home: Home, digest: str, hour: Hour) -> tuple[Rate, ...]:
+    """The rates with this digest, sorted by id, their windows clipped to the hour.
 
     Raises:
-        Damaged: the file is missing, or not what was written.
+        Damaged: the file is missing or differs from what was written.
     """
-    path = home.statement(digest)
+    path = home.rates_snapshot(digest)
     content = _read(path, digest)
     if content is None:
         reason = (
-            "it is missing, or its SHA-256 is not its name; restore it from a copy, or let "
-            f"`hourtally backfill --force` over hour {hour} publish it with today's rates"
+            "it is missing, or its SHA-256 is not its name; restore it from a copy, or run "
+            f"`hourtally backfill --force` over hour {hour} to publish it with today's rates"
         )
         raise Damaged(path, reason)
     return tuple(_rate(line, hour) for line in content.splitlines()[1:])
 
 
 def _read(path: Path, digest: str) -> bytes | None:
-    """The text with this digest; None where it is missing or damaged."""
+    """The text with this digest; None if it is missing or damaged."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from hourtally.errors import Damaged, HourtallyError, TokensError
-from hourtally.model.printable import escaped
+from hourtally.model.printable import printable
 from hourtally.server import requests
 from hourtally.server.requests import HttpError, ViewRequest
 from hourtally.server.responses import (
@@ -104,11 +104,11 @@ def log_request(
     log.info(
         "method=%s path=%s status=%d bytes=%d ms=%.2f customer=%s",
         method,
-        escaped(raw_path.decode("ascii", "backslashreplace")),
+        printable(raw_path.decode("ascii", "backslashreplace")),
         status,
         sent,
         (time.perf_counter() - started) * 1_000,
-        "-" if customer is None else escaped(json.dumps(customer, ensure_ascii=False)),
+        "-" if customer is None else printable(json.dumps(customer, ensure_ascii=False)),
     )
 
 
@@ -182,7 +182,7 @@ def _error_headers(error: HttpError) -> list[Header]:
 def _internal_error(fault: Exception) -> HttpError:
     """Log a fault of ours in full; the client learns no path and no cause."""
     if isinstance(fault, HourtallyError):
-        log.error("%s", escaped(str(fault)))
+        log.error("%s", printable(str(fault)))
     else:
         log.error("a request failed", exc_info=fault)
     if isinstance(fault, TokensError):

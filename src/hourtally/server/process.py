@@ -15,7 +15,7 @@ from types import FrameType
 
 import uvicorn
 
-from hourtally.errors import HourtallyError, WrongUse
+from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.server.app import MAX_HEADER_BYTES, App
 from hourtally.server.slow_clients import TimeLimitedConnection
 from hourtally.server.tokens import TokensFile, check_customer, read_tokens
@@ -71,7 +71,7 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
         tokens: the tokens file.
 
     Raises:
-        WrongUse: both or neither of customer and tokens, or not loopback without tokens.
+        InvalidArgument: both or neither of customer and tokens, or not loopback without tokens.
         TokensError: the tokens file is wrong.
         HourtallyError: the address is taken or not on this machine.
     """
@@ -112,7 +112,7 @@ def _customer_of(customer: str | None, tokens: Path | None) -> Callable[[bytes |
             "give either --tokens FILE, or --customer ID to show that customer's usage to "
             "everybody on this machine"
         )
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     if tokens is not None:
         # Fail now rather than at the first request.
         read_tokens(tokens)
@@ -126,20 +126,20 @@ def _customer_of(customer: str | None, tokens: Path | None) -> Callable[[bytes |
 def _listen(host: str, port: int, *, only_loopback: bool) -> socket.socket:
     if not 0 <= port <= 65_535:
         message = f"--port {port} is not 0 to 65535"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
         message = f"--host {host!r} is not an address of this machine: {error}"
-        raise WrongUse(message) from None
+        raise InvalidArgument(message) from None
     if only_loopback and not ipaddress.ip_address(address[0]).is_loopback:
         message = (
             f"--host {host} is reachable from other machines, where anybody could see all usage: "
             "give --tokens FILE, or a loopback address"
         )
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, the two
     # writes of a response are 40 ms apart, and 50 connections get 1,100 responses a second.
     listening = socket.socket(family, kind, protocol)

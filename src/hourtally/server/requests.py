@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.model.components import RESOURCE_TYPES
 from hourtally.model.hours import Hour, check_year
 
@@ -190,7 +190,7 @@ def _before(cursor: str) -> int:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
         timestamp = Hour(int(text)).timestamp
         check_year(timestamp * 1_000)
-    except (binascii.Error, ValueError, WrongUse):
+    except (binascii.Error, ValueError, InvalidArgument):
         timestamp = None
     # int() and b64decode() also accept what this server never issued, such as spaces.
     if timestamp is None or cursor != cursor_after(timestamp):

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from hourtally.errors import NotFound, TokensError, WrongUse
+from hourtally.errors import InvalidArgument, NotFound, TokensError
 from hourtally.model.hours import format_instant
 from hourtally.store.durable import replace_file, storage_faults
 from hourtally.store.locking import locked_folder
@@ -110,7 +110,7 @@ def add_token(path: Path, customer: str, now_ms: int) -> str:
         The token, which is stored nowhere.
 
     Raises:
-        WrongUse: the customer id is invalid.
+        InvalidArgument: the customer id is invalid.
         TokensError: the file has a malformed line.
     """
     check_customer(customer)
@@ -130,7 +130,7 @@ def remove_token(path: Path, sha256_start: str) -> Token:
         sha256_start: enough of its SHA-256 to tell it from the others.
 
     Raises:
-        WrongUse: several tokens match.
+        InvalidArgument: several tokens match.
         NotFound: no token matches.
         TokensError: the file has a malformed line.
     """
@@ -146,7 +146,7 @@ def remove_token(path: Path, sha256_start: str) -> Token:
                 f"{len(found)} tokens have a SHA-256 that starts with {sha256_start!r}; "
                 "give more digits"
             )
-            raise WrongUse(message)
+            raise InvalidArgument(message)
         [(index, token)] = found
         removed.append(token)
         return lines[:index] + lines[index + 1 :]
@@ -159,14 +159,14 @@ def check_customer(customer: str) -> None:
     """Check a customer id (contract, section 2).
 
     Raises:
-        WrongUse: it is not 1 to 256 bytes of UTF-8, or has control characters.
+        InvalidArgument: it is not 1 to 256 bytes of UTF-8, or has control characters.
     """
     if not _ID.fullmatch(customer) or len(customer.encode()) > _MAX_CUSTOMER_BYTES:
         message = (
             f"{customer!r} is not a customer id: use 1 to {_MAX_CUSTOMER_BYTES} bytes of UTF-8 "
             "without control characters"
         )
-        raise WrongUse(message)
+        raise InvalidArgument(message)
 
 
 def _edit(path: Path, change: Callable[[list[str]], list[str]], *, may_be_new: bool) -> None:
@@ -223,6 +223,6 @@ def _parse(line: str) -> Token | None:
         return None
     try:
         check_customer(customer)
-    except WrongUse:
+    except InvalidArgument:
         return None
     return Token(customer, digest, created) if _DIGEST.fullmatch(digest) else None

@@ -20,7 +20,7 @@ import pyarrow.parquet  # noqa: F401
 from cachetools import LRUCache
 
 from hourtally import __version__
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.model.hours import Hour, format_instant
 from hourtally.published.reader import read_customers, read_document
 from hourtally.published.views import view, zero_document
@@ -150,7 +150,7 @@ class PublishedUsage:
             try:
                 hour = Hour(timestamp)
                 folder = str(self._home.hour(hour))
-            except (WrongUse, OverflowError):
+            except (InvalidArgument, OverflowError):
                 return None
         else:
             hour, folder = cached.manifest.hour, cached.folder
@@ -197,7 +197,7 @@ def _hour(name: str) -> Hour | None:
         hour = Hour.parse(name)
         # Unix seconds are parsed too, of any year.
         is_name = hour.name == name
-    except (WrongUse, OverflowError):
+    except (InvalidArgument, OverflowError):
         return None
     return hour if is_name else None
 

@@ -264,7 +264,7 @@ def _check_fits(table: pl.DataFrame, columns: list[str]) -> None:
 
 def _too_large(column: str) -> BoundExceeded:
     message = (
-        f"a charge ({column}) passes {MAX_NANOCENTS} nanocents, which is all that fits: nothing "
-        "of the hour is published. Look for a wrong price or quantity."
+        f"a charge ({column}) exceeds {MAX_NANOCENTS} nanocents, the most that can be stored: "
+        "nothing of the hour is published. Look for a wrong price or quantity."
     )
     return BoundExceeded(message)

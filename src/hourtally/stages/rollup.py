@@ -99,8 +99,8 @@ def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
     largest = joined.select(prices.max()).max_horizontal().item()
     if int(str(largest or 0)) > MAX_NANOCENTS:
         message = (
-            f"a customer's sum passes {MAX_NANOCENTS} nanocents, which is all that fits: nothing "
-            "of the hour is published. Look for a wrong price or quantity."
+            f"a customer's sum exceeds {MAX_NANOCENTS} nanocents, the most that can be stored: "
+            "nothing of the hour is published. Look for a wrong price or quantity."
         )
         raise BoundExceeded(message)
     return joined.with_columns(prices.fill_null(0).cast(pl.Int64)).sort(CUSTOMER_KEY)

@@ -1,4 +1,4 @@
-"""Committed batches as what is built on them sees them: their slices, held to their records."""
+"""Committed batches: check their slices against the ingest records."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from hourtally.store import durable
 from hourtally.store.layout import Home
 
 
-def check_slices(home: Home, batches_of: Mapping[Hour, Iterable[str]], threads: int = 1) -> None:
+def check_slices(
+    home: Home, batches_by_hour: Mapping[Hour, Iterable[str]], threads: int = 1
+) -> None:
     """Compare slices files of some hours with the digests in their ingest records.
 
-    To be done before one of them is read: what a flipped bit makes of a reader of Parquet is
-    anything, a panic too. 1.8 GB/s and thread.
+    Do this before reading any of them: a flipped bit can make a Parquet reader do anything, a
+    panic included. One thread checks 1.8 GB/s.
 
     Args:
-        home: where they are.
-        batches_of: for each hour those of which it has slices.
-        threads: how many batches are looked at at a time.
+        home: the home folder.
+        batches_by_hour: for each hour the batches that have slices in it.
+        threads: how many batches to check at a time.
 
     Raises:
-        Damaged: a file differs, or its record does not know it.
+        Damaged: a file differs from its record, or the record does not list it.
     """
     hours_of = defaultdict(list)
-    for hour, batches in batches_of.items():
+    for hour, batches in batches_by_hour.items():
         for batch in batches:
             hours_of[batch].append(hour)
     work = ((home, batch, hours) for batch, hours in hours_of.items())
@@ -42,27 +44,27 @@ def _check(home: Home, batch: str, hours: Iterable[Hour]) -> None:
         path = home.slices(hour, batch)
         expected = record.get("hours", {}).get(hour.name)
         if expected is None:
-            raise Damaged(home.batch_record(batch), f"it does not name {path}")
+            raise Damaged(home.batch_record(batch), f"it does not list {path}")
         if expected["sha256"] != durable.sha256_of(path):
             reason = (
-                f"its SHA-256 is not that of its ingest record; remove {home.batch_record(batch)} "
+                f"its SHA-256 does not match its ingest record; remove {home.batch_record(batch)} "
                 f"and ingest {record.get('file')} again"
             )
             raise Damaged(path, reason)
 
 
 def slices_bytes(home: Home, hour: Hour) -> int:
-    """How large the slices files of an hour are together."""
+    """The total size of the slices files of an hour."""
     size = 0
     for batch in home.batches_with_slices(hour):
-        # An ingest that is given up removes what it has not committed.
+        # An aborted ingest removes what it has not committed.
         with contextlib.suppress(FileNotFoundError):
             size += home.slices(hour, batch).stat().st_size
     return size
 
 
-def files_of(home: Home, batches: Iterable[str]) -> dict[str, str]:
-    """By batch the event file that it was, as its record names it; a lost record names none."""
+def event_file_names(home: Home, batches: Iterable[str]) -> dict[str, str]:
+    """The event file of each batch, from its record; batches without a record are left out."""
     files = {}
     for batch in batches:
         try:

@@ -1,4 +1,4 @@
-"""Folders held by one process at a time."""
+"""Folder locks between processes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Final
 
 from hourtally.store.durable import make_folder
 
-_SECONDS_BETWEEN_LOOKS: Final = 0.05
+_RETRY_SECONDS: Final = 0.05
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path, look: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a folder's lock; the kernel gives it back when the process ends, however it ends.
+def locked_folder(folder: Path, while_waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a folder's lock; the kernel releases it when the process ends, however it ends.
 
-    Two builds of one hour would find out at their commit; two ingests of one file would not, so a
-    home needs a file system whose locks hold between all that write into it.
+    Two builds of one hour would notice each other when they commit. Two ingests of one file would
+    not, so a home needs a file system whose locks are seen by everything that writes into it.
 
-    `look` is called again and again while another process holds it, and may raise.
+    `while_waiting` is called repeatedly while another process holds the lock, and may raise.
     """
     while True:
         make_folder(folder)
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
-            # Its holder before us has just removed it.
+            # The previous holder has just removed it.
             continue
         try:
-            _lock(descriptor, look)
-            # Or has removed it while we waited: then the lock is on nothing.
+            _lock(descriptor, while_waiting)
+            # It may also have removed it while we waited: then our lock is on a deleted folder.
             try:
                 ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
             except FileNotFoundError:
@@ -45,15 +45,15 @@ def locked_folder(folder: Path, look: Callable[[], None] | None = None) -> Itera
             os.close(descriptor)
 
 
-def _lock(descriptor: int, look: Callable[[], None] | None) -> None:
-    if look is None:
+def _lock(descriptor: int, while_waiting: Callable[[], None] | None) -> None:
+    if while_waiting is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            look()
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            while_waiting()
+            time.sleep(_RETRY_SECONDS)
         else:
             return

@@ -1,8 +1,8 @@
-"""Manifests: read the current one of an hour, commit the next one.
+"""Manifests: read the current manifest of an hour, commit the next one.
 
 An hour's current revision is its highest-numbered manifest. A manifest is created only if
-its number is free, so of two builds of one hour at the same time one commits and the other
-finds out and looks again.
+its number is free, so of two simultaneous builds of one hour one commits and the other starts
+over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FOLDER_NAME: Final = re.compile(r"rev-(\d{6,})-[0-9a-f]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Manifest:
-    """A revision's manifest. record: all that is written in it. folder: where its files are."""
+    """The manifest of a revision. record: its content. folder: where the revision's files are."""
 
     hour: Hour
     revision: int
@@ -44,10 +44,10 @@ class Manifest:
 
 @dataclass(frozen=True)
 class PendingRevision:
-    """A revision that is being built. folder: where its files are to be written.
+    """A revision that is being built. folder: where its files are written.
 
-    parent: the hour's newest revision so far. reasons: why it is built. inputs: all that it
-    depends on, as its manifest has it.
+    parent: the hour's newest revision so far. reasons: why it is built. inputs: everything that it
+    depends on, as its manifest records it.
     """
 
     hour: Hour
@@ -71,16 +71,16 @@ def _revisions_in(home: Home, hour_name: str) -> list[int]:
 def is_built(home: Home, hour_name: str) -> bool:
     """Whether an hour has a revision.
 
-    Mostly it has its first one, and to look for that takes a third of the time that a list does.
+    Usually it has its first one, and checking for that takes a third of the time of a listing.
     """
     return home.has_first_manifest(hour_name) or bool(_revisions_in(home, hour_name))
 
 
 def current_manifest(home: Home, hour: Hour) -> Manifest | None:
-    """The newest manifest of an hour; None where it was never built.
+    """The newest manifest of an hour; None if it was never built.
 
     Raises:
-        Damaged: the manifest is not one.
+        Damaged: the file is not a valid manifest.
     """
     revisions = revisions_of(home, hour)
     return read_manifest(home, hour, revisions[-1]) if revisions else None
@@ -91,7 +91,7 @@ def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
 
     Raises:
         NotFound: the hour has no such revision.
-        Damaged: the manifest is not one, or is another's.
+        Damaged: the file is not a valid manifest, or is the manifest of another revision.
     """
     path = home.manifest(hour, revision)
     try:
@@ -114,13 +114,13 @@ def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
     return Manifest(hour, revision, path, record)
 
 
-def commit(home: Home, hour: Hour, revision: int, record: dict[str, Any]) -> bool:
-    """Create the manifest of a revision whose files are durable; False if its number is taken."""
+def commit_manifest(home: Home, hour: Hour, revision: int, record: dict[str, Any]) -> bool:
+    """Create the manifest of a revision whose files are durable; False if the number is taken."""
     return durable.create_file(home.manifest(hour, revision), durable.to_sealed_json(record))
 
 
-def remove_unpublished(home: Home, hour: Hour) -> None:
-    """Remove what interrupted builds of an hour have left; its builder's lock must be held."""
+def remove_unfinished(home: Home, hour: Hour) -> None:
+    """Remove what interrupted builds of an hour left; the caller holds the hour's lock."""
     published = {read_manifest(home, hour, n).folder for n in revisions_of(home, hour)}
     left = [
         entry
@@ -129,7 +129,7 @@ def remove_unpublished(home: Home, hour: Hour) -> None:
         or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
     ]
     if left:
-        # A manifest whose fsync failed was taken back; it must not come back without its files.
+        # A manifest whose fsync failed was removed; it must not reappear without its files.
         durable.fsync_folder(home.hour(hour))
     for entry in left:
         if entry.is_dir():

@@ -1,7 +1,7 @@
-"""Symbolic links inside a home: none is followed to where something is written.
+"""Reject symbolic links inside a home before anything is written there.
 
-Whoever may write into one of a home's folders could otherwise lead a run out of it. The home
-folder itself may be a link: that is its owner's choice.
+Otherwise anybody who may write into one of a home's folders could redirect writes to another
+place. The home folder itself may be a link: that is its owner's choice.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from hourtally.errors import StorageFault
 from hourtally.store.layout import Home
 
 
-def refuse_links(home: Home, *folders: Path) -> None:
-    """Make sure that nothing between a home and folders of it is a symbolic link.
+def reject_symlinks(home: Home, *folders: Path) -> None:
+    """Make sure that no part of these folders' paths inside the home is a symbolic link.
 
     Raises:
-        StorageFault: something is.
+        StorageFault: some part is.
     """
     for folder in folders:
         path = home.root
@@ -24,7 +24,7 @@ def refuse_links(home: Home, *folders: Path) -> None:
             path = path / part
             if path.is_symlink():
                 message = (
-                    f"{path}: a symbolic link stands where a folder of the home should be, and is "
-                    "not followed. Remove it, then run the same command again"
+                    f"{path}: a symbolic link is where a folder of the home should be; it is not "
+                    "followed. Remove it, then run the same command again"
                 )
                 raise StorageFault(message)

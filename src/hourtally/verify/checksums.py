@@ -134,7 +134,7 @@ class StoredInputs:
         if digest in self._rates:
             return
         self._rates.add(digest)
-        path = self._home.statement(digest)
+        path = self._home.rates_snapshot(digest)
         try:
             sha256 = durable.sha256_of(path)
         except FileNotFoundError:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.discovery import event_files
 from hourtally.ingest.ndjson import blocks as sources
 from hourtally.ingest.ndjson.blocks import Block, HugeLine, read_blocks
@@ -66,7 +66,7 @@ def test_a_compressed_file_cut_anywhere_is_refused(tmp_path: Path, name: str) ->
     whole = PACKED[name]
     for length in range(len(whole)):
         (tmp_path / name).write_bytes(whole[:length])
-        with pytest.raises(FileRefused, match=name):
+        with pytest.raises(FileRejected, match=name):
             read(tmp_path / name)
 
 
@@ -79,7 +79,7 @@ def test_a_gzip_file_with_a_bit_flipped_is_refused_or_has_the_same_lines(tmp_pat
         path.write_bytes(flipped)
         try:
             found = [block.text for block in read(path) if isinstance(block, Block)]
-        except FileRefused:
+        except FileRejected:
             refused += 1
         else:
             assert b"".join(found) == LINES
@@ -90,14 +90,14 @@ def test_a_gzip_file_with_a_bit_flipped_is_refused_or_has_the_same_lines(tmp_pat
 @pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
 def test_an_empty_file_is_no_compressed_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(FileRefused, match="it is empty"):
+    with pytest.raises(FileRejected, match="it is empty"):
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
 def test_what_follows_a_compressed_file_refuses_it(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(PACKED[name] + b"junk")
-    with pytest.raises(FileRefused, match="cannot be read to its end"):
+    with pytest.raises(FileRejected, match="cannot be read to its end"):
         read(tmp_path / name)
 
 
@@ -145,7 +145,7 @@ def test_a_bomb_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.Monkey
     bomb = b"".join(packer.compress(b"\n" * (1 << 20)) for _ in range(8)) + packer.flush()
     monkeypatch.setattr(sources, "MAX_EXPANSION", 100)
     (tmp_path / "bomb.ndjson.gz").write_bytes(bomb)
-    with pytest.raises(FileRefused, match="expands to over"):
+    with pytest.raises(FileRejected, match="expands to over"):
         read(tmp_path / "bomb.ndjson.gz")
 
 
@@ -169,12 +169,12 @@ def test_a_folder_that_must_not_be_looked_into_is_refused(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(FileRefused, match="cannot be read: Permission denied"):
+    with pytest.raises(FileRejected, match="cannot be read: Permission denied"):
         event_files(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileRefused, match="no such file"):
+    with pytest.raises(FileRejected, match="no such file"):
         event_files(tmp_path / "none.ndjson")
 
 

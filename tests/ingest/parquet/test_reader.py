@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.parquet import reader
 from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import Parsed
@@ -199,7 +199,7 @@ def test_a_time_out_of_the_calendar_is_refused_however_it_would_wrap(
 def test_a_column_of_another_type_refuses_the_file(
     tmp_path: Path, column: str, values: pa.Array, said: str
 ) -> None:
-    with pytest.raises(FileRefused, match=said):
+    with pytest.raises(FileRejected, match=said):
         read(tmp_path, cluster(**{column: values}))
 
 
@@ -208,20 +208,20 @@ def test_a_column_of_another_type_refuses_the_file(
     ["event_id", "event_source", "event_type", "customer_id", "start", "end", "cluster_id"],
 )
 def test_a_missing_column_refuses_the_file(tmp_path: Path, column: str) -> None:
-    with pytest.raises(FileRefused, match=rf"missing column.*{column}"):
+    with pytest.raises(FileRejected, match=rf"missing column.*{column}"):
         read(tmp_path, cluster().drop_columns(column))
 
 
 def test_a_row_of_a_type_whose_columns_are_missing_refuses_the_file(tmp_path: Path) -> None:
     # A resource's event in a file of clusters: it is the file that is wrong, not the row.
-    with pytest.raises(FileRefused, match="missing column team_id, project_id, resource_id, res"):
+    with pytest.raises(FileRejected, match="missing column team_id, project_id, resource_id, res"):
         read(tmp_path, cluster(event_type=["metering.resource.v1"]))
 
 
 def test_a_column_that_is_there_twice_refuses_the_file(tmp_path: Path) -> None:
     table = cluster()
     twice = table.append_column("customer_id", pa.array(["d"]))
-    with pytest.raises(FileRefused, match="a column is there twice"):
+    with pytest.raises(FileRejected, match="a column is there twice"):
         read(tmp_path, twice)
 
 
@@ -266,7 +266,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in {*range(0, len(whole), 37), len(whole) - 1}:
         path.write_bytes(whole[:length])
-        with pytest.raises(FileRefused, match="cannot be read to its end as Parquet"):
+        with pytest.raises(FileRejected, match="cannot be read to its end as Parquet"):
             list(read_parquet(path, NOW_MS))
 
 
@@ -284,7 +284,7 @@ def test_a_file_with_a_byte_changed_is_refused_or_says_what_it_said(tmp_path: Pa
         path.write_bytes(damaged)
         try:
             [found] = list(read_parquet(path, NOW_MS))
-        except FileRefused:
+        except FileRejected:
             wrong += 1
         else:
             assert found.events.equals(expected.events)
@@ -294,7 +294,7 @@ def test_a_file_with_a_byte_changed_is_refused_or_says_what_it_said(tmp_path: Pa
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"not parquet at all" * 10])
 def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "e.parquet").write_bytes(content)
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileRejected):
         list(read_parquet(tmp_path / "e.parquet", NOW_MS))
 
 
@@ -304,13 +304,13 @@ def test_a_file_with_an_encrypted_footer_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     # "PARE" in place of "PAR1" is how Parquet marks an encrypted footer.
     path.write_bytes(b"PARE" + whole[4:-4] + b"PARE")
-    with pytest.raises(FileRefused, match="cannot be read to its end as Parquet"):
+    with pytest.raises(FileRejected, match="cannot be read to its end as Parquet"):
         list(read_parquet(path, NOW_MS))
 
 
 def test_text_that_is_not_utf8_refuses_the_file(tmp_path: Path) -> None:
     bad = pa.array([b"\xff"]).cast(pa.string(), safe=False)
-    with pytest.raises(FileRefused, match="UTF"):
+    with pytest.raises(FileRejected, match="UTF"):
         read(tmp_path, cluster(customer_id=bad))
 
 

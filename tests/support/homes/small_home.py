@@ -17,7 +17,7 @@ import pytest
 from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
 from hourtally.ingest.files import ingest_paths
-from hourtally.model.hours import Hour
+from hourtally.model.hours import Hour, HourRange
 from hourtally.ratecard import parse_rate_card
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store.layout import Home
@@ -73,17 +73,14 @@ def ingest(
 def stale(home: Home, rates: str) -> set[int]:
     """The stale hours of all there are."""
     card = parse_rate_card(rates, "rates.toml")
-    return {
-        one.hour.timestamp
-        for one in stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, force=False)
-    }
+    return {one.hour.timestamp for one in stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS)}
 
 
 def build(home: Home, rates: str, threads: int = 1) -> set[int]:
     """Build the middle hour if it is stale; the hours built."""
     card = parse_rate_card(rates, "rates.toml")
     choices = Settings(threads=threads)
-    found = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, MIDDLE, NEXT, force=False)
+    found = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, HourRange(MIDDLE, NEXT))
     report = Builder(home, card, NOW_MS, choices).build(found)
     assert report.failed == []
     return {Hour.parse(receipt.hour).timestamp for receipt in report.built}

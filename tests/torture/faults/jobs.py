@@ -27,7 +27,7 @@ from tests.torture.faults.two_hours import (
 )
 
 # What is to be done; of an event file that cannot be read to its end, what has become of it.
-ADVICE: Final = ("again", "put a card there", "refused whole, nothing of it counts")
+ADVICE: Final = ("again", "put a card there", "rejected, none of its events count")
 NEITHER: Final = "is neither as before nor as after"
 
 
@@ -116,7 +116,7 @@ class Trial:
         elif str(self.home.root) not in end.stderr or not any(a in end.stderr for a in ADVICE):
             yield f"it says {end.stderr}"
         # An event file that could not be read does not keep the others from being built.
-        partly = "refused whole" in end.stderr
+        partly = "rejected, none of its events count" in end.stderr
         yield from (wrong for wrong in self.wrongs() if not (partly and NEITHER in wrong))
         rerun = hourtally(*self.command)
         if rerun.returncode not in {0, 3}:

@@ -18,7 +18,7 @@ import pytest
 
 from hourtally.build.builder import Builder
 from hourtally.build.staleness import FORCED, StaleHour
-from hourtally.build.status import batches_of, hour_statuses
+from hourtally.build.status import hour_statuses, summarize_batches
 from hourtally.errors import HourtallyError
 from hourtally.model.hours import Hour
 from hourtally.published.diff import changes_between
@@ -77,7 +77,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-def files_of(home: Home) -> list[str]:
+def event_file_names(home: Home) -> list[str]:
     """What a program has written under a home."""
     paths = (path for path in sorted(home.root.rglob("*")) if path.is_file())
     by_people = (home.rates, *home.inbox.iterdir())
@@ -87,7 +87,7 @@ def files_of(home: Home) -> list[str]:
 def drawn(home: Home, number: int, seed: int) -> list[Flip]:
     """Flips at chance; as many in a small file as in a large one, and in every file."""
     chance = random.Random(seed)
-    files = files_of(home)
+    files = event_file_names(home)
     chance.shuffle(files)
     return [
         Flip(file, chance.randrange((home.root / file).stat().st_size), chance.randrange(8))
@@ -143,7 +143,7 @@ def readings(home: Home, hours: Sequence[Hour]) -> Iterator[tuple[str, Callable[
     for customer in CUSTOMERS:
         yield f"list {customer}", partial(list_totals, home, customer, "hour")
     yield "status", partial(_status, home)
-    yield "batches", partial(batches_of, home)
+    yield "batches", partial(summarize_batches, home)
 
 
 def _explain(home: Home, hour: Hour, customer: str, resource: str) -> Any:

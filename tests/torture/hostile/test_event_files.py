@@ -187,7 +187,7 @@ def test_a_compressed_file_that_does_not_end_well_counts_for_nothing(
     path.write_bytes(content)
     assert status_of(path) == 1
     said = capsys.readouterr().err
-    assert "refused whole, nothing of it counts: it cannot be read to its end" in said
+    assert "rejected, none of its events count: it cannot be read to its end" in said
     assert_nothing_counts(path)
 
 

@@ -65,7 +65,7 @@ def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
     link.symlink_to(outside)
 
     assert run(home) == 1
-    assert f"{link}: a symbolic link stands where" in capsys.readouterr().err
+    assert f"{link}: a symbolic link is where" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == dict.fromkeys(
         ("mine", "naming", f"{BATCH}.parquet"), b"mine"
     )
@@ -85,7 +85,7 @@ def test_staging_of_a_batch_that_exists_is_not_removed_through_a_link(
     (home / ".staging").symlink_to(outside)
 
     assert run(home) == 1
-    assert f"{home / '.staging'}: a symbolic link stands where" in capsys.readouterr().err
+    assert f"{home / '.staging'}: a symbolic link is where" in capsys.readouterr().err
     assert (outside / BATCH).is_dir()
 
 
@@ -121,7 +121,7 @@ def test_a_link_in_an_inbox_or_folder_is_refused_and_the_other_files_go_on(
 
     assert call([command, *folder, "--home", str(home), "--now", NOW]) == 1
     out, err = capsys.readouterr()
-    assert f"{link}: refused whole, nothing of it counts: it is a symbolic link" in err
+    assert f"{link}: rejected, none of its events count: it is a symbolic link" in err
     assert "root:" not in out + err
     assert len(list((home / "batches").iterdir())) == len(list(inbox.iterdir())) - 1
 
@@ -144,4 +144,4 @@ def test_a_pipe_is_refused_and_not_waited_for(
     named = [str(pipe)] if command == "ingest" else []
 
     assert call([command, *named, "--home", str(home), "--now", NOW]) == 1
-    assert f"{pipe}: refused whole" in capsys.readouterr().err
+    assert f"{pipe}: rejected, none of its events count" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.parquet import columns as parquet_columns
 from hourtally.ingest.parquet.reader import read_parquet
 from tests.ingest.parquet.test_reader import END_MS, START_MS, UTC_MS, cluster, event
@@ -87,7 +87,7 @@ def test_a_row_too_large_to_be_held_refuses_the_file(
     path = tmp_path / "e.parquet"
     monkeypatch.setattr(parquet_columns, "_BATCH_BYTES", 1 << 20)
     pq.write_table(clusters(1, region=["x" * (1 << 20)]), path)
-    with pytest.raises(FileRefused, match="the longest texts of its columns have 10486"):
+    with pytest.raises(FileRejected, match="the longest texts of its columns have 10486"):
         next(read_parquet(path, NOW_MS))
 
 
@@ -162,7 +162,7 @@ def test_an_encrypted_footer_or_column_refuses_the_file(
     path = tmp_path / "e.parquet"
     with pq.ParquetWriter(path, cluster().schema, encryption_properties=properties) as writer:
         writer.write_table(cluster())
-    with pytest.raises(FileRefused, match="cannot be read to its end as Parquet"):
+    with pytest.raises(FileRejected, match="cannot be read to its end as Parquet"):
         list(read_parquet(path, NOW_MS))
 
 
@@ -182,7 +182,7 @@ def test_a_footer_with_any_byte_changed_is_refused_or_read_as_a_whole(
             path.write_bytes(damaged)
             try:
                 found = list(read_parquet(path, NOW_MS))
-            except FileRefused:
+            except FileRejected:
                 refused += 1
                 continue
             # A footer has no digest: what it says of a column's type can change its meaning.
@@ -195,7 +195,7 @@ def test_a_footer_with_any_byte_changed_is_refused_or_read_as_a_whole(
 _READS_ANY = """
 import random, sys
 from pathlib import Path
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.parquet.reader import read_parquet
 from tests.torture.hostile.mutations import mutated
 seed, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
@@ -205,7 +205,7 @@ for number in range(int(sys.argv[3])):
     try:
         read += sum(part.lines == len(part.events) + len(part.refusals)
                     for part in read_parquet(path, int(sys.argv[4])))
-    except FileRefused:
+    except FileRejected:
         pass
 print(read)
 """
@@ -257,7 +257,7 @@ def test_a_known_column_of_such_a_type_refuses_the_file(
 ) -> None:
     path = tmp_path / "e.parquet"
     pq.write_table(cluster(**{name: values}), path)
-    with pytest.raises(FileRefused, match=f"column {name} is "):
+    with pytest.raises(FileRejected, match=f"column {name} is "):
         list(read_parquet(path, NOW_MS))
 
 

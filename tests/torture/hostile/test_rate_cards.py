@@ -27,7 +27,7 @@ REFUSED = [
     ("price_cents", '"1/000"', "divided by 0"),
     ("price_cents", '"-1"', "negative"),
     ("price_cents", '"-0"', "negative"),
-    ("price_cents", f'"{"9" * 65}"', "65 characters long, of at most 64"),
+    ("price_cents", f'"{"9" * 65}"', "65 characters long, at most 64 are allowed"),
 ]
 
 
@@ -100,7 +100,7 @@ def test_a_card_beyond_8_mib_is_refused_without_being_read(tmp_path: Path, long:
         file.truncate((1 << 30) if long else (8 << 20) + 1)
     done = measured("rates", "check", path)
     assert (done.status, done.out) == (1, "")
-    assert "has over 8388608 bytes: this is no rate card" in done.err
+    assert "is larger than 8388608 bytes: this is not a rate card" in done.err
     assert done.peak_mib < 200
 
 
@@ -121,5 +121,5 @@ def test_a_device_without_an_end_is_no_card() -> None:
 def test_the_longest_line_with_200_dots_is_read_and_one_of_201_refused() -> None:
     assert parse_rate_card(card_text(rate_text()) + "#" + "." * 200, "x").rates[0].id == "a"
     assert problems_of(card_text(rate_text()) + "#" + "." * 201) == [
-        f"line {2 + 1 + len(RIGHT) + 1} has over 200 dots: write what it says in several"
+        f"line {2 + 1 + len(RIGHT) + 1} has over 200 dots: split it into several lines"
     ]

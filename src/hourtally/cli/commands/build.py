@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from hourtally.cli.options import BuildOptions, HomeOption, NowOption, hour_range, minutes_ms
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 
 
 def demo(*, home: Path | None = None) -> int:
@@ -42,7 +42,7 @@ def ingest(*files: Path, place: HomeOption | None = None, clock: NowOption | Non
 
     if not files:
         message = "name at least one event file or folder"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     return jobs.ingest((place or HomeOption()).open(), files, (clock or NowOption()).read_ms())
 
 
@@ -132,7 +132,7 @@ def _job(
     home = (place or HomeOption()).open()
     if work.workers < 1:
         message = f"--workers must be at least 1, not {work.workers}"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     return Job(
         home=home,
         rates=work.rates or home.rates,

@@ -15,9 +15,9 @@ from hourtally.cli.options import (
     hour_range,
     minutes_ms,
 )
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
-from hourtally.model.hours import Hour
+from hourtally.model.hours import Hour, HourRange
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
 
@@ -54,11 +54,11 @@ def show(
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.published.reader import published, read_document
+    from hourtally.published.reader import published_manifest, read_document
     from hourtally.published.views import view
 
     asked_hour = Hour.parse(hour)
-    manifest = published(
+    manifest = published_manifest(
         (home_option or HomeOption()).existing(),
         asked_hour,
         now_ms=(now_option or NowOption()).read_ms(),
@@ -135,18 +135,18 @@ def explain(
     """
     from hourtally.cli.output.explanation import print_explanations
     from hourtally.published.explain import explain as explain_charge
-    from hourtally.published.reader import published
-    from hourtally.store.batches import files_of
+    from hourtally.published.reader import published_manifest
+    from hourtally.store.batches import event_file_names
 
     home = (home_option or HomeOption()).existing()
-    manifest = published(
+    manifest = published_manifest(
         home,
         Hour.parse(hour),
         now_ms=(now_option or NowOption()).read_ms(),
         settle_ms=minutes_ms(settle),
     )
     explanations = explain_charge(home, manifest, customer, resource)
-    print_explanations(explanations, manifest, files_of(home, manifest.inputs["batches"]))
+    print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
     return 0
 
 
@@ -177,15 +177,15 @@ def diff(
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
     from hourtally.published.diff import changes_between
-    from hourtally.published.reader import published
-    from hourtally.store.batches import files_of
+    from hourtally.published.reader import published_manifest
+    from hourtally.store.batches import event_file_names
     from hourtally.store.manifests import read_manifest
 
     if (first is None) != (second is None):
         message = "give two revisions, or none to compare the newest with the one before it"
-        raise WrongUse(message)
+        raise InvalidArgument(message)
     home = (home_option or HomeOption()).existing()
-    newest = published(
+    newest = published_manifest(
         home,
         Hour.parse(hour),
         now_ms=(now_option or NowOption()).read_ms(),
@@ -197,7 +197,7 @@ def diff(
             print_never_restated(newest)
             return 0
     before, after = (read_manifest(home, newest.hour, number) for number in (first, second))
-    files = files_of(home, {*before.inputs["batches"], *after.inputs["batches"]})
+    files = event_file_names(home, {*before.inputs["batches"], *after.inputs["batches"]})
     print_changes(changes_between(home, before, after), before, after, files)
     return 0
 
@@ -226,7 +226,7 @@ def status(
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.build.status import batches_of, hour_statuses, silent_hours
+    from hourtally.build.status import closed_hours_after, hour_statuses, summarize_batches
     from hourtally.cli.output.status import print_status
     from hourtally.ratecard import load_rate_card
 
@@ -235,9 +235,9 @@ def status(
     card = load_rate_card(rates or home.rates)
     now_ms = (now_option or NowOption()).read_ms()
     settle_ms = minutes_ms(settle)
-    hours = hour_statuses(home, card, now_ms, settle_ms, first, end)
-    silent = 0 if end else silent_hours(hours, now_ms, settle_ms)
-    print_status(hours, silent, batches_of(home))
+    hours = hour_statuses(home, card, now_ms, settle_ms, HourRange(first, end))
+    silent = 0 if end else closed_hours_after(hours, now_ms, settle_ms)
+    print_status(hours, silent, summarize_batches(home))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hourtally.cli.options import CustomerId, HomeOption, NowOption
-from hourtally.errors import WrongUse
+from hourtally.errors import InvalidArgument
 
 TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
 
@@ -52,7 +52,7 @@ def serve(
                 f"--customer would show everybody on this machine what {home.tokens} protects; "
                 "leave out --customer, or move the tokens file away"
             )
-            raise WrongUse(message)
+            raise InvalidArgument(message)
         tokens = home.tokens
     return server.serve(home, host=host, port=port, customer=customer, tokens=tokens)
 

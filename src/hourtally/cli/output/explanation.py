@@ -112,7 +112,7 @@ def _clock(instant_ms: int) -> str:
 
 def _conflicts(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
     """A line for each slice that lost to a conflicting one with the same identity."""
-    for one in explanation.left_out:
+    for one in explanation.conflict_losers:
         row, winner = one.row, one.winner
         yield (
             f"not counted: {row['event_source']} {row['event_id']} from "

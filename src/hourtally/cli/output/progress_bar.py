@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from hourtally.model.printable import escaped
+from hourtally.model.printable import printable
 from hourtally.runtime.progress import Progress
 
 # An hour takes milliseconds to minutes: the rate is averaged over so many seconds.
@@ -60,7 +60,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Progress | None]:
             name = of if unit == "bytes" else ""
             if name not in tasks:
                 tasks[name] = bar.add_task(what, total=total)
-            text = f"{what} {escaped(of)}".replace("[", r"\[")
+            text = f"{what} {printable(of)}".replace("[", r"\[")
             bar.update(tasks[name], completed=done, total=total, description=text)
             if done >= total and unit == "bytes":
                 bar.remove_task(tasks.pop(name))

@@ -79,11 +79,11 @@ def _cents(hours: Sequence[HourStatus]) -> str:
 
 def _set_aside(hours: Sequence[HourStatus], batches: Batches) -> Iterator[str]:
     """Where to find quarantined lines and conflicts, newest first."""
-    for batch, file, rules in batches.refusing[:_MOST_LISTED]:
+    for batch, file, rules in batches.with_quarantine[:_MOST_LISTED]:
         broken = ", ".join(f"{lines} {rule}" for rule, lines in sorted(rules.items()))
         yield f"  quarantine/{batch}.ndjson: {broken}, from {file}"
-    if len(batches.refusing) > _MOST_LISTED:
-        yield f"  … and {len(batches.refusing) - _MOST_LISTED} more files"
+    if len(batches.with_quarantine) > _MOST_LISTED:
+        yield f"  … and {len(batches.with_quarantine) - _MOST_LISTED} more files"
     conflicting = [one for one in reversed(hours) if one.conflicts]
     for one in conflicting[:_MOST_LISTED]:
         yield f"  hours/{one.hour}/{one.revision:06d}.json: {one.conflicts} conflicting events"

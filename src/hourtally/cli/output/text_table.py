@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from hourtally.model.money import format_cents
-from hourtally.model.printable import escaped
+from hourtally.model.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ def lines_of(labels: Sequence[str], columns: Sequence[list[str]], width: int | N
         columns: cells of equal width within a column.
         width: cut labels so that lines are no wider than this; None: any width.
     """
-    labels = [escaped(label) for label in labels]
+    labels = [printable(label) for label in labels]
     label_width = max(map(cell_len, labels))
     if width is not None:
         label_width = min(label_width, max(width - width_of(columns), _MIN_LABEL_WIDTH))
@@ -117,7 +117,7 @@ def counts(heading: str, numbers: Sequence[int]) -> list[str]:
 
 def texts(heading: str, cells: Sequence[str]) -> list[str]:
     """A left-aligned column of any text; control characters are escaped."""
-    shown = [escaped(cell) for cell in (heading, *cells)]
+    shown = [printable(cell) for cell in (heading, *cells)]
     width = max(map(cell_len, shown))
     return [cell + " " * (width - cell_len(cell)) for cell in shown]
 
@@ -154,7 +154,7 @@ def print_lines(out: Console | Pipe, lines: Sequence[str]) -> None:
 
 def print_text(out: Console | Pipe, text: str, style: str = "") -> None:
     """Print one line of any text and width; control characters are escaped."""
-    out.print(_encodable(escaped(text), out), style=style, soft_wrap=True)
+    out.print(_encodable(printable(text), out), style=style, soft_wrap=True)
 
 
 def _encodable(text: str, out: Console | Pipe) -> str:

@@ -21,7 +21,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.discovery import line_compression
 from hourtally.ingest.ndjson.line_index import line_breaks
 
@@ -80,7 +80,7 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
     """The lines of a file, in order.
 
     Raises:
-        FileRefused: it cannot be read or decompressed to its end.
+        FileRejected: it cannot be read or decompressed to its end.
     """
     compression = line_compression(path)
     try:
@@ -90,13 +90,13 @@ def read_blocks(path: Path) -> Iterator[Block | HugeLine]:
                 yield from _blocks_of(partial(_read_lines, raw, []), raw.tell)
                 return
             if size == 0:
-                raise FileRefused(path, f"it is empty, which no {compression} file is")
+                raise FileRejected(path, f"it is empty, which no {compression} file is")
             with closing(pa.PythonFile(raw, "r")) as file:
                 stream = pa.CompressedInputStream(file, compression)
                 yield from _blocks_of(_bounded(stream.read, path, size), raw.tell)
     except OSError as error:
         reason = f"it cannot be read to its end: {error.strerror or error}"
-        raise FileRefused(path, reason) from error
+        raise FileRejected(path, reason) from error
 
 
 def _read_lines(file: io.FileIO, free: list[io.BytesIO], size: int) -> _Piece:
@@ -140,7 +140,7 @@ def _bounded(read: Callable[[int], bytes], path: Path, size: int) -> Callable[[i
                 f"it expands to over {most} bytes, {MAX_EXPANSION} times its size: "
                 "this is no file of events"
             )
-            raise FileRefused(path, reason)
+            raise FileRejected(path, reason)
         return piece, None
 
     return bounded

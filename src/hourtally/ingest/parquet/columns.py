@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.ingest.ndjson.blocks import MAX_EXPANSION, MIN_EXPANDED_BYTES
 from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
 from hourtally.runtime.sql_text import quoted_path
@@ -59,13 +59,13 @@ def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
     """The columns to read, once their presence and types are found right."""
     missing = [name for name in ALWAYS if name not in schema.names]
     if missing:
-        raise FileRefused(path, f"missing column {', '.join(missing)}")
+        raise FileRejected(path, f"missing column {', '.join(missing)}")
     if not any(all(name in schema.names for name in names) for names in BY_TYPE.values()):
         needed = " or ".join(", ".join(names) for names in BY_TYPE.values())
-        raise FileRefused(path, f"missing column: it needs {needed}")
+        raise FileRejected(path, f"missing column: it needs {needed}")
     known = [name for name in schema.names if name in (*TEXTS, *QUANTITIES, *INSTANTS)]
     if len(set(known)) < len(known):
-        raise FileRefused(path, "a column is there twice")
+        raise FileRejected(path, "a column is there twice")
     for name in known:
         dtype = schema.field(name).type
         if pa.types.is_dictionary(dtype):
@@ -78,7 +78,7 @@ def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
             right = pa.types.is_timestamp(dtype) and dtype.tz is not None
             expected = "a timestamp with a time zone (UTC)"
         if not right and not (pa.types.is_null(dtype) and name not in ALWAYS):
-            raise FileRefused(path, f"column {name} is {dtype}, not {expected}")
+            raise FileRejected(path, f"column {name} is {dtype}, not {expected}")
     return known
 
 
@@ -88,7 +88,7 @@ def batch_rows(
     """How many rows to read at a time, at most so many: fewer where they have long texts.
 
     Raises:
-        FileRefused: the file expands as no file of events does, or one row fills a batch.
+        FileRejected: the file expands as no file of events does, or one row fills a batch.
     """
     columns = [
         field.name
@@ -106,10 +106,10 @@ def batch_rows(
             f"its texts expand to {total} bytes, over {MIN_EXPANDED_BYTES} and over "
             f"{MAX_EXPANSION} times its size: this is no file of events"
         )
-        raise FileRefused(path, reason)
+        raise FileRejected(path, reason)
     if longest > _BATCH_BYTES:
         reason = f"the longest texts of its columns have {longest} bytes, over {_BATCH_BYTES}"
-        raise FileRefused(path, reason)
+        raise FileRejected(path, reason)
     return min(most, _BATCH_BYTES // max(longest, 1))
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.errors import FileRefused
+from hourtally.errors import FileRejected
 from hourtally.events.event_types import KINDS, RESOURCE_KIND, Event
 from hourtally.events.strict_json import Rejection
 from hourtally.events.validation import (
@@ -48,7 +48,7 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
     """The events of a Parquet file, some 100,000 rows at a time; a row's number is its line.
 
     Raises:
-        FileRefused: no whole Parquet file, a missing column, or a column of another type.
+        FileRejected: no whole Parquet file, a missing column, or a column of another type.
     """
     try:
         with (
@@ -66,10 +66,10 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[Parsed]:
             # The reader takes a damaged page header for the end of the rows.
             if first_row - 1 != file.metadata.num_rows:
                 reason = f"only {first_row - 1} of its {file.metadata.num_rows} rows can be read"
-                raise FileRefused(path, reason)
+                raise FileRejected(path, reason)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = f"it cannot be read to its end as Parquet: {error}"
-        raise FileRefused(path, reason) from error
+        raise FileRejected(path, reason) from error
 
 
 def _in_utc(table: pa.Table) -> pa.Table:
@@ -101,7 +101,7 @@ def _parse(
         lacking = [name for name in names if name not in rows.columns]
         if lacking and (rows["event_type"] == event_type).any():
             reason = f"missing column {', '.join(lacking)}, which {event_type} events need"
-            raise FileRefused(path, reason)
+            raise FileRejected(path, reason)
     rows = _complete(rows)
     good = rows.select(_is_good(now_ms).fill_null(value=False)).to_series()
     taken = rows.filter(good)
