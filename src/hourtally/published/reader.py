@@ -157,7 +157,7 @@ def recorded_sha256(manifest: Manifest, name: str) -> str:
     try:
         return str(manifest.record["files"][name]["sha256"])
     except (KeyError, TypeError):
-        raise Damaged(manifest.path, f"it has no SHA-256 of {name}") from None
+        raise Damaged(manifest.path, f"it records no SHA-256 of {name}") from None
 
 
 def read_checked(path: Path, sha256: str) -> bytes:
