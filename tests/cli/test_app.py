@@ -127,7 +127,7 @@ def test_the_usage_line_names_arguments_as_the_help_does(command: str, usage: st
         (["run"], "rates.toml"),
         (["backfill", "--from", "2026-11-02T09", "--to", "2026-11-02T10"], "rates.toml"),
         (["ingest", "/no/such/file.ndjson"], "no such file"),
-        (["ingest", str(ROOT / "README.md")], "its name ends in none of"),
+        (["ingest", str(ROOT / "README.md")], "its name does not end in"),
         (["show", "2026-11-02T09", "--customer", "acme"], "was never built"),
         (["show", "2026-11-22T01", "--customer", "acme"], "in the future"),
     ],

@@ -15,8 +15,7 @@ from hourtally.build.publish import BuildContext, BuildReceipt, OnDone
 from hourtally.build.staleness import StaleHour, stale_hours
 from hourtally.errors import Damaged, FileRejected, RateCardError, StorageFault, UnratedUsage
 from hourtally.ingest.batch import IngestReceipt
-from hourtally.ingest.files import IngestReport, ingest_inbox
-from hourtally.jobs import steps
+from hourtally.ingest.files import Ingester, IngestReport, ingest_inbox
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample
@@ -286,11 +285,11 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
 def test_no_other_error_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def ingest_new(where: Home, *_rest: object) -> None:
-        begun.append(where)
-        raise Damaged(where.rates, "it is no record")
+    def ingest_new(ingester: Ingester, *_rest: object) -> None:
+        begun.append(ingester.home)
+        raise Damaged(ingester.home.rates, "it is no record")
 
-    monkeypatch.setattr(steps, "ingest_new", ingest_new)
+    monkeypatch.setattr(Ingester, "ingest_new", ingest_new)
 
     state = ingest(job(home), [home.rates], IngestReport(), return_state=True)
 

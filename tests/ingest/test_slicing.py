@@ -9,7 +9,7 @@ from hypothesis import given
 from hourtally.events.validation import check_line
 from hourtally.ingest import slicing
 from hourtally.ingest.parsed import events_frame
-from hourtally.ingest.slicing import portions_of, slices_of
+from hourtally.ingest.slicing import chunks_to_slice, slices_of
 from hourtally.model.hours import HOUR_MS, parse_instant_ms
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import as_cloud_event
@@ -21,7 +21,7 @@ HOUR = 1_795_352_400
 
 
 def frame(*events: Json) -> pl.DataFrame:
-    """The events as the judge has them."""
+    """The events by the strict validator."""
     lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
     return events_frame(check_line(line, NOW_MS) for line in lines)
 
@@ -89,19 +89,21 @@ def test_slices_together_are_the_event(events: list[Json]) -> None:
     assert lengths == (whole["end_ms"] - whole["start_ms"]).sum()
 
 
-def test_events_of_many_hours_come_in_portions_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slicing, "_PORTION_SLICES", 10)
+def test_events_of_many_hours_are_sliced_in_chunks_of_bounded_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slicing, "_CHUNK_SLICES", 10)
     # 3, 3, 3, 3, 25 and 1 slices.
     hours = (3, 3, 3, 3, 25, 1)
     events = frame(*(statement(n, start=0, end=60 * count) for n, count in enumerate(hours)))
-    portions = list(portions_of(events))
-    assert pl.concat(portions).equals(events)
-    # A portion ends where the sum of slices passes a multiple of 10: 9, 12 and 37, 38.
-    assert [portion["end_ms"].len() for portion in portions] == [3, 1, 2]
+    chunks = list(chunks_to_slice(events))
+    assert pl.concat(chunks).equals(events)
+    # A chunk ends where the sum of slices passes a multiple of 10: 9, 12 and 37, 38.
+    assert [chunk["end_ms"].len() for chunk in chunks] == [3, 1, 2]
 
 
-def test_few_events_are_one_portion_and_none_are_none() -> None:
+def test_few_events_are_one_chunk_and_no_events_are_none() -> None:
     events = frame(statement(0), statement(1))
-    [portion] = portions_of(events)
-    assert portion.equals(events)
-    assert list(portions_of(events.clear())) == []
+    [chunk] = chunks_to_slice(events)
+    assert chunk.equals(events)
+    assert list(chunks_to_slice(events.clear())) == []

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import FileRejected
-from hourtally.ingest import staging
 from hourtally.ingest.files import ingest_paths
-from hourtally.ingest.ndjson import blocks as sources
+from hourtally.ingest.ndjson import blocks as blocks_module
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
 from tests.support.events.event_files import as_cloud_event
@@ -23,10 +22,9 @@ LINES = b"".join(json.dumps(as_cloud_event(event)).encode() + b"\n" for event in
 
 
 @pytest.fixture
-def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of many blocks, the first ones of which are read while the file is hashed."""
-    monkeypatch.setattr(staging, "_LARGE_BYTES", 0)
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 4_000)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of many blocks."""
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 4_000)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +35,12 @@ def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
         ("events.ndjson", b""),
     ],
 )
-def test_a_file_read_beside_its_hash_is_ingested_as_any_other(
+def test_a_file_of_many_blocks_gives_what_one_block_gives(
     tmp_path: Path, request: pytest.FixtureRequest, name: str, content: bytes
 ) -> None:
     file = written(tmp_path, content, name)
     [expected] = ingest(Home(tmp_path / "one"), [file])
-    request.getfixturevalue("_all_are_large")
+    request.getfixturevalue("_small_blocks")
 
     [found] = ingest(Home(tmp_path / "two"), [file])
 
@@ -51,8 +49,8 @@ def test_a_file_read_beside_its_hash_is_ingested_as_any_other(
     assert found.slices.equals(expected.slices)
 
 
-@pytest.mark.usefixtures("_all_are_large")
-def test_a_file_that_is_there_already_is_read_no_further(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_small_blocks")
+def test_an_ingested_file_is_skipped_and_leaves_no_thread(tmp_path: Path) -> None:
     file = written(tmp_path, LINES)
     home = Home(tmp_path / "home")
     ingest(home, [file])
@@ -64,11 +62,9 @@ def test_a_file_that_is_there_already_is_read_no_further(tmp_path: Path) -> None
     assert not [name for name in names if name.startswith("ThreadPoolExecutor")]
 
 
-@pytest.mark.usefixtures("_all_are_large")
+@pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("kept", [12, 0.9])
-def test_a_file_that_ends_early_is_refused_wherever_that_is_found(
-    tmp_path: Path, kept: float
-) -> None:
+def test_a_file_that_ends_early_is_rejected_wherever_it_ends(tmp_path: Path, kept: float) -> None:
     whole = gzip.compress(LINES)
     file = written(
         tmp_path, whole[: int(kept if kept > 1 else kept * len(whole))], "events.ndjson.gz"

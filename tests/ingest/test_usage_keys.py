@@ -32,7 +32,7 @@ from tests.support.events.random_events import NOW_MS, Json, event_sets
 from tests.support.homes.damaged_home import golden_home, rewrite_slices
 from tests.support.homes.damaged_home import slices_of as slices_file_of
 from tests.support.homes.golden_hour import HOUR
-from tests.support.ingest.labelled_slices import in_order, write_slices
+from tests.support.ingest.encoded_slices import sorted_slices, write_slices
 from tests.support.ingest.metered_files import HourFiles, meter_files
 
 # What lengths, marks and ends could be taken for.
@@ -142,7 +142,7 @@ def test_usage_by_keys_is_usage_by_texts_of_each_hour_by_itself(
         for number, slices in enumerate(cut):
             if len(here := slices.filter(hour=timestamp)):
                 paths.append(write_slices(folder / f"{timestamp}-{number}.parquet", here))
-                stored.append(in_order(here)[0])
+                stored.append(sorted_slices(here)[0])
         hours.append((Hour(timestamp), paths, periods))
         if stored:
             usage = usage_by_texts(connection, pl.concat(stored), periods, timestamp)

@@ -19,7 +19,7 @@ from hourtally.stages.metering import Metered, SliceCounts
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
 from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json
-from tests.support.ingest.labelled_slices import write_slices
+from tests.support.ingest.encoded_slices import write_slices
 from tests.support.ingest.metered_files import meter_files
 from tests.support.oracle.events import CLUSTER
 

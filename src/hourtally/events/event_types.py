@@ -1,4 +1,4 @@
-"""The types of event: their data fields, and the checked event that comes of them."""
+"""The event types, their data fields, and the validated event."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
 
 
 @dataclass(frozen=True, eq=False)
-class EventKind:
-    """The data fields of one type of event, each with the column that it fills.
+class EventType:
+    """The data fields of one type of event, each with the column it fills.
 
-    selectors: texts that do nothing but choose a rate.
+    type: the CloudEvents `type`. selectors: texts that only select a rate. defaults: the values of
+    absent quantities, where not 0.
     """
 
     type: str
@@ -24,7 +25,7 @@ class EventKind:
     defaults: dict[str, int]
 
 
-RESOURCE_KIND: Final = EventKind(
+RESOURCE_EVENT_TYPE: Final = EventType(
     type=RESOURCE_EVENT,
     ids={
         "customerId": "customer_id",
@@ -46,7 +47,7 @@ RESOURCE_KIND: Final = EventKind(
     },
     defaults={},
 )
-CLUSTER_KIND: Final = EventKind(
+CLUSTER_EVENT_TYPE: Final = EventType(
     type=CLUSTER_EVENT,
     ids={"customerId": "customer_id", "clusterId": "resource_id"},
     names={"clusterName": "resource_name"},
@@ -59,11 +60,13 @@ CLUSTER_KIND: Final = EventKind(
     },
     defaults={"clusterCount": 1},
 )
-KINDS: Final = {kind.type: kind for kind in (RESOURCE_KIND, CLUSTER_KIND)}
+EVENT_TYPES: Final = {
+    event_type.type: event_type for event_type in (RESOURCE_EVENT_TYPE, CLUSTER_EVENT_TYPE)
+}
 
 
 class Event(NamedTuple):
-    """One accepted event; the columns of `schemas.EVENTS`, in its order."""
+    """One accepted event: the columns of `schemas.EVENTS`, in that order."""
 
     event_type: str
     customer_id: str
@@ -91,7 +94,7 @@ class Event(NamedTuple):
     identity: int
 
 
-def identity_of(source: str, event_id: str) -> int:
-    """The first 64 bits of an identity's MD5, as DuckDB's `md5_number_lower` counts them."""
+def identity_hash(source: str, event_id: str) -> int:
+    """The lower 64 bits of the MD5 of an identity, equal to DuckDB's `md5_number_lower`."""
     digest = hashlib.md5(f"{source}\0{event_id}".encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[8:], "little")

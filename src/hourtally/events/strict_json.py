@@ -1,4 +1,4 @@
-"""One line of text to one JSON object, strictly: RFC 8259, no key twice, no half characters."""
+"""One line to one JSON object, strictly: RFC 8259, no repeated key, no unpaired surrogate."""
 
 from __future__ import annotations
 
@@ -8,61 +8,69 @@ from typing import Any, Final
 
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 512
-_SHOWN_CHARACTERS = 80
-# One that does not end goes to the end of the text: else each quote in it would be tried anew.
+_MAX_QUOTED_CHARACTERS: Final = 80
+# An unterminated string matches to the end of the text. If it did not match, the search would
+# start again at each later quote, which takes the square of the line's length.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-class Rejection(Exception):
-    """A line breaks a rule. Attributes: rule (its name), sentence."""
+class RuleViolation(Exception):
+    """An event breaks a rule, so its line is quarantined.
 
-    def __init__(self, rule: str, sentence: str) -> None:
-        super().__init__(sentence)
+    Attributes: rule (its published name), message (a sentence for people).
+    """
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
         self.rule = rule
-        self.sentence = sentence
+        self.message = message
 
 
 class JsonObject(dict[str, Any]):
-    """A JSON object that remembers the first key that it was given twice."""
+    """A JSON object. repeated_key: the first key that the text gives twice, if any."""
 
-    repeated: str | None = None
+    repeated_key: str | None = None
 
 
 def parse_line(line: bytes) -> JsonObject:
-    """The JSON object of a line.
+    """The JSON object of a line, without its line break.
 
     Raises:
-        Rejection: line_too_long, not_utf8, not_json, or not_cloudevent for another value.
+        RuleViolation: line_too_long, not_utf8, not_json; not_cloudevent for any other JSON value.
     """
     if len(line) > MAX_LINE_BYTES:
-        sentence = f"the line has {len(line)} bytes, more than {MAX_LINE_BYTES}"
-        raise Rejection("line_too_long", sentence)
+        raise RuleViolation("line_too_long", too_long_message(len(line)))
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        sentence = f"byte {error.start + 1} of the line is not UTF-8"
-        raise Rejection("not_utf8", sentence) from None
+        message = f"byte {error.start + 1} of the line is not valid UTF-8"
+        raise RuleViolation("not_utf8", message) from None
     if _is_too_deep(text):
-        sentence = f"objects and arrays lie over {MAX_DEPTH} deep in each other"
-        raise Rejection("not_json", sentence)
+        message = f"objects and arrays are nested more than {MAX_DEPTH} levels deep"
+        raise RuleViolation("not_json", message)
     try:
         value = _DECODER.decode(text)
-        # JSON can name half a surrogate pair; no text that can be written down has one.
+        # JSON can escape half of a surrogate pair, which no encoding of text can represent.
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        sentence = "a string holds half of a surrogate pair"
-        raise Rejection("not_json", sentence) from None
+        message = "a string contains an unpaired surrogate (\\ud800 to \\udfff)"
+        raise RuleViolation("not_json", message) from None
     except ValueError as error:
-        raise Rejection("not_json", f"the line is not JSON: {error}") from None
+        raise RuleViolation("not_json", f"the line is not valid JSON: {error}") from None
     if not isinstance(value, JsonObject):
-        raise Rejection("not_cloudevent", "the line is not a JSON object")
+        raise RuleViolation("not_cloudevent", "the line is JSON, but not an object")
     return value
 
 
+def too_long_message(length: int) -> str:
+    """What is wrong with a line of so many bytes."""
+    return f"the line has {length} bytes; the limit is {MAX_LINE_BYTES}"
+
+
 def _is_too_deep(text: str) -> bool:
-    """Whether Python might give up on it: how deep it goes depends on version and caller."""
+    """Whether brackets nest too deep. Python's own limit depends on its version and the caller."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
     depth = 0
@@ -73,40 +81,41 @@ def _is_too_deep(text: str) -> bool:
     return False
 
 
-def _object_of(pairs: list[tuple[str, Any]]) -> JsonObject:
+def _to_object(pairs: list[tuple[str, Any]]) -> JsonObject:
     result = JsonObject(pairs)
     if len(result) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                result.repeated = key
+                result.repeated_key = key
                 break
             seen.add(key)
     return result
 
 
-def _integer_of(text: str) -> int:
-    # Python refuses to read integers of over 4,300 digits; all that counts is that it is huge.
+def _to_integer(text: str) -> int:
+    # Python refuses integers of over 4,300 digits. Beyond 20 digits only the sign matters here:
+    # the value is out of every range.
     if len(text) <= 20:
         return int(text)
     return -(10**20) if text.startswith("-") else 10**20
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     message = f"{name} is not a JSON value"
     raise ValueError(message)
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object_of, parse_int=_integer_of, parse_constant=_no_constant
+    object_pairs_hook=_to_object, parse_int=_to_integer, parse_constant=_refuse_constant
 )
 
 
-def shown(value: object) -> str:
-    """A value as JSON, cut to what fits a sentence."""
+def quoted(value: object) -> str:
+    """A value as JSON, cut to fit a message; `missing` for an absent one."""
     if value is None:
         return "missing"
     text = json.dumps(value, ensure_ascii=False)
-    if len(text) <= _SHOWN_CHARACTERS:
+    if len(text) <= _MAX_QUOTED_CHARACTERS:
         return text
-    return text[:_SHOWN_CHARACTERS] + "…"
+    return text[:_MAX_QUOTED_CHARACTERS] + "…"

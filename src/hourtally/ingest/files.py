@@ -1,6 +1,6 @@
-"""Many event files, ingested: those of paths, or the new ones of the inbox, and what came of each.
+"""Ingest many event files: those that paths name, or the new ones in the inbox.
 
-What went wrong with one file is in the report, and the others go on.
+A problem with one file goes into the report, and the other files are still ingested.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from hourtally.errors import Damaged, FileRejected, without_traceback
 from hourtally.ingest.batch import IngestReceipt, ingest_file
 from hourtally.ingest.discovery import event_files
-from hourtally.ingest.inbox import remember, remembered
+from hourtally.ingest.inbox import is_ingested, note_ingested
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
@@ -21,9 +21,9 @@ from hourtally.store.layout import Home
 
 @dataclass
 class IngestReport:
-    """files: one receipt a file, in order. refused: why nothing of the others was taken.
+    """files: a receipt for each file, in order. refused: why other files were rejected.
 
-    undone: how many files were not begun, because the job was asked to stop.
+    undone: how many files were not started, because the job was asked to stop.
     """
 
     files: list[IngestReceipt] = field(default_factory=list)
@@ -32,8 +32,53 @@ class IngestReport:
 
     @property
     def quarantined(self) -> int:
-        """Lines quarantined by this job, not by an earlier one."""
+        """Lines that this job quarantined, without those of files ingested earlier."""
         return sum(receipt.quarantined for receipt in self.files if not receipt.skipped)
+
+
+@dataclass(frozen=True)
+class Ingester:
+    """Ingests files into a home, as of one instant."""
+
+    home: Home
+    now_ms: int
+    settings: Settings
+    progress: Progress | None = None
+
+    def ingest(self, file: Path, report: IngestReport) -> IngestReceipt | None:
+        """Ingest a file into the report; its receipt, or None if it was rejected."""
+        progress = self.progress
+        try:
+            receipt = ingest_file(
+                self.home,
+                file,
+                self.now_ms,
+                self.settings.threads,
+                (lambda done, size: progress(done, size, file.name)) if progress else None,
+            )
+        except (FileRejected, Damaged) as refusal:
+            report.refused.append(without_traceback(refusal))
+            return None
+        report.files.append(receipt)
+        return receipt
+
+    def ingest_new(
+        self, files: Sequence[Path], report: IngestReport, stop: Stop | None = None
+    ) -> None:
+        """Ingest inbox files into the report, and note them as ingested.
+
+        Once `stop` is set, no further file is started.
+        """
+        if files and stop is not None:
+            # Otherwise a thread imports it, and an interrupt would abort the current file.
+            load_polars()
+        for number, file in enumerate(files):
+            if stop is not None and stop.is_set():
+                report.undone += len(files) - number
+                return
+            receipt = self.ingest(file, report)
+            if receipt is not None:
+                note_ingested(self.home, file, receipt.batch)
 
 
 def ingest_paths(
@@ -43,11 +88,12 @@ def ingest_paths(
     settings: Settings,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Ingest files, and the event files of folders."""
+    """Ingest files, and the event files directly inside folders."""
     report = IngestReport()
+    ingester = Ingester(home, now_ms, settings, progress)
     for path in paths:
-        for file in _event_files(path, report):
-            _ingest(home, file, now_ms, settings, progress, report)
+        for file in _find_files(path, report):
+            ingester.ingest(file, report)
     return report
 
 
@@ -58,75 +104,29 @@ def ingest_inbox(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> IngestReport:
-    """Ingest the inbox; a file unchanged since it was ingested is not read again."""
+    """Ingest the inbox. A file that has not changed since its ingest is not read again."""
     report = IngestReport()
-    ingest_new(home, new_files(home, report), now_ms, settings, report, progress, stop)
+    files = new_files(home, report)
+    Ingester(home, now_ms, settings, progress).ingest_new(files, report, stop)
     return report
 
 
 def new_files(home: Home, report: IngestReport) -> list[Path]:
-    """The files of the inbox that were not ingested as they are now."""
+    """The inbox files that are new, or have changed since they were ingested."""
     if not home.inbox.is_dir():
         return []
-    return [file for file in _event_files(home.inbox, report) if not remembered(home, file)]
+    return [file for file in _find_files(home.inbox, report) if not is_ingested(home, file)]
 
 
-def ingest_new(
-    home: Home,
-    files: Sequence[Path],
-    now_ms: int,
-    settings: Settings,
-    report: IngestReport,
-    progress: Progress | None = None,
-    stop: Stop | None = None,
-) -> None:
-    """Ingest files of the inbox into the report, and note them as ingested.
-
-    Once `stop` is set no other is begun.
-    """
-    if files and stop is not None:
-        # Threads load it otherwise, and an interrupt would end the file in hand.
-        load_polars()
-    for number, file in enumerate(files):
-        if stop is not None and stop.is_set():
-            report.undone += len(files) - number
-            return
-        receipt = _ingest(home, file, now_ms, settings, progress, report)
-        if receipt is not None:
-            remember(home, file, receipt.batch)
-
-
-def _event_files(path: Path, report: IngestReport) -> list[Path]:
+def _find_files(path: Path, report: IngestReport) -> list[Path]:
     try:
         files = event_files(path)
     except FileRejected as refusal:
         report.refused.append(without_traceback(refusal))
         return []
-    # Whoever may put a link into a folder could have any file read that a run may read.
+    # Following links would let anyone who may write to the folder have any file read that this
+    # process may read.
     links = [file for file in files if file != path and file.is_symlink()]
-    reason = "it is a symbolic link, and none is followed out of a folder; put the file there"
+    reason = "it is a symbolic link, and links in a folder are not followed; put the file there"
     report.refused += [FileRejected(link, reason) for link in links]
     return [file for file in files if file not in links]
-
-
-def _ingest(
-    home: Home,
-    file: Path,
-    now_ms: int,
-    settings: Settings,
-    progress: Progress | None,
-    report: IngestReport,
-) -> IngestReceipt | None:
-    try:
-        receipt = ingest_file(
-            home,
-            file,
-            now_ms,
-            settings.threads,
-            (lambda done, size: progress(done, size, file.name)) if progress else None,
-        )
-    except (FileRejected, Damaged) as refusal:
-        report.refused.append(without_traceback(refusal))
-        return None
-    report.files.append(receipt)
-    return receipt

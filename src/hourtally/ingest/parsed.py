@@ -1,4 +1,4 @@
-"""What a block of a file holds: accepted events and refused lines."""
+"""What a block of a file holds: accepted events and quarantined lines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from hourtally.model.schemas import EVENTS
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """A line that is kept, not counted: its number, the rule, a sentence, the line as it came."""
+class QuarantinedLine:
+    """A line that is kept but does not count: its number, the rule it breaks, and its raw bytes.
 
-    line: int
+    length, sha256: of the whole line, where `raw` is only its beginning.
+    """
+
+    number: int
     rule: str
     message: str
     raw: bytes
@@ -26,10 +29,10 @@ class Refusal:
     sha256: str | None = None
 
     def to_json(self, file: str) -> bytes:
-        """The line of the quarantine file."""
+        """This line's entry in the quarantine file."""
         record: dict[str, Any] = {
             "file": file,
-            "line": self.line,
+            "line": self.number,
             "rule": self.rule,
             "message": self.message,
         }
@@ -43,13 +46,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """What a block holds. events: `schemas.EVENTS`. lines: all that are not blank."""
+class ParsedBlock:
+    """The contents of a block. events: `schemas.EVENTS`. lines: how many are not blank.
+
+    `lines` is the number of events and quarantined lines. bytes_read: of the file so far.
+    """
 
     events: pl.DataFrame
-    refusals: list[Refusal]
+    quarantined: list[QuarantinedLine]
     lines: int
-    read_bytes: int
+    bytes_read: int
 
 
 def events_frame(events: Iterable[Event]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Events to slices: cut at hour boundaries."""
+"""Events to slices, cut at hour boundaries."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ import polars as pl
 from hourtally.model.hours import HOUR_MS, HOUR_SECONDS
 from hourtally.model.schemas import EVENTS
 
-_PORTION_SLICES = 200_000
+# Bounds memory: an event of a month has 745 slices, so a block of 100,000 events may have 74
+# million.
+_CHUNK_SLICES = 200_000
 
 
-def portions_of(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Events in portions of about `_PORTION_SLICES` slices: an event of a month has 745."""
+def chunks_to_slice(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Events in chunks that give about `_CHUNK_SLICES` slices each, in the same order."""
     hours = (pl.col("end_ms") - 1) // HOUR_MS - pl.col("start_ms") // HOUR_MS + 1
-    portion = events.select(hours.cum_sum() // _PORTION_SLICES).to_series()
-    if len(events) and portion[-1] == 0:
+    chunk = events.select(hours.cum_sum() // _CHUNK_SLICES).to_series()
+    if len(events) and chunk[-1] == 0:
         yield events
         return
-    numbered = events.with_columns(portion=portion)
-    yield from numbered.partition_by("portion", maintain_order=True, include_key=False)
+    numbered = events.with_columns(chunk=chunk)
+    yield from numbered.partition_by("chunk", maintain_order=True, include_key=False)
 
 
 def slices_of(events: pl.DataFrame) -> pl.DataFrame:
     """Cut events at hour boundaries.
 
     Returns:
-        `schemas.SLICES` after `hour`, the start of the slice's hour in Unix seconds.
+        `hour`, the start of the slice's hour in Unix seconds, then `schemas.SLICES`.
     """
     last_hour = (pl.col("end_ms") - 1) // HOUR_MS
     cut = events.with_columns(
         hour=pl.col("start_ms") // HOUR_MS, slice_start_ms="start_ms", slice_end_ms="end_ms"
     )
-    is_within = cut.select(pl.col("hour") == last_hour).to_series()
-    if not is_within.all():
+    is_in_one_hour = cut.select(pl.col("hour") == last_hour).to_series()
+    if not is_in_one_hour.all():
         hours = pl.int_ranges("hour", last_hour + 1).alias("hour")
-        across = cut.filter(~is_within).with_columns(hours).explode("hour")
+        across = cut.filter(~is_in_one_hour).with_columns(hours).explode("hour")
         hour_start_ms = pl.col("hour") * HOUR_MS
         across = across.with_columns(
             slice_start_ms=pl.max_horizontal("start_ms", hour_start_ms),
             slice_end_ms=pl.min_horizontal("end_ms", hour_start_ms + HOUR_MS),
         )
-        cut = pl.concat([cut.filter(is_within), across])
+        cut = pl.concat([cut.filter(is_in_one_hour), across])
     return cut.select(pl.col("hour") * HOUR_SECONDS, *EVENTS, "slice_start_ms", "slice_end_ms")

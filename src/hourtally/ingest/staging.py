@@ -1,152 +1,149 @@
-"""An event file to staged slices, one file an hour, and a staged quarantine file.
+"""One event file to staged slices, a Parquet file for each hour, and a staged quarantine file.
 
-It brings the engines, so it is loaded while the file is hashed, and a large file's first blocks
-are read then.
+This module imports the engines, so it is imported while the file is hashed.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from hourtally.ingest.discovery import PARQUET_SUFFIX, written_path
-from hourtally.ingest.external_sort.dimensions import merged
-from hourtally.ingest.external_sort.partitions import Portion
-from hourtally.ingest.external_sort.runs import Runs
-from hourtally.ingest.ndjson.blocks import BLOCK_BYTES, Block, HugeLine, read_blocks
+from hourtally.ingest.discovery import PARQUET_SUFFIX, path_text
+from hourtally.ingest.external_sort.dimensions import merge
+from hourtally.ingest.external_sort.partitions import Partition
+from hourtally.ingest.external_sort.runs import SortedRuns
+from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parquet.reader import read_parquet
-from hourtally.ingest.parsed import Parsed
+from hourtally.ingest.parsed import ParsedBlock
 from hourtally.ingest.slices_writer import SlicesWriter, to_table
-from hourtally.ingest.slicing import portions_of, slices_of
+from hourtally.ingest.slicing import chunks_to_slice, slices_of
 from hourtally.model.hours import Hour
 from hourtally.runtime.concurrency import ordered_map
 from hourtally.runtime.malloc import give_back_blocks
 from hourtally.store import durable
 
-# Each takes 60 MB, and as many hours as there are threads may be written at the same time.
-_PORTIONS_AT_ONCE: Final = 2
-# A thread takes as long for a block as it takes to make a run, in which no block is read.
+# Partitions of an hour that are merged at a time. Each takes 60 MB, and as many hours as there are
+# threads may be written at the same time.
+_PARTITIONS_AT_ONCE: Final = 2
+# No block is read while a run is sorted, which takes as long as parsing a block does.
 _BLOCKS_AHEAD: Final = 2
-# Smaller ones have no more blocks than that, and are hashed before the first one would be read.
-_LARGE_BYTES: Final = 4 * BLOCK_BYTES
 
 Progress = Callable[[int, int], None]
-"""Called with bytes read of the file and its size."""
+"""Called with the bytes read so far and the size of the file."""
 
 
 @dataclass
-class _Tally:
-    """Counts of a file: `lines = accepted + duplicates + quarantined`."""
+class _Counts:
+    """Counts of a file. events: accepted and duplicates. rules: quarantined lines by rule."""
 
     lines: int = 0
     events: int = 0
     duplicates: int = 0
     rules: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def accepted(self) -> int:
+        return self.events - self.duplicates
 
-class Reading:
-    """A file's blocks, parsed several at a time, given back in the order of the file."""
-
-    def __init__(self, path: Path, size: int, now_ms: int, threads: int) -> None:
-        """Of a large file the first block is parsed when this returns, and the next are under way.
-
-        Raises:
-            FileRejected: it cannot be read as far as that.
-        """
-        self.path = path
-        self.size = size
-        give_back_blocks()
-        self._parsed = _parsed(path, now_ms, threads)
-        self._first = list(itertools.islice(self._parsed, 1)) if size >= _LARGE_BYTES else []
-
-    def __iter__(self) -> Iterator[Parsed]:
-        """All of them, once."""
-        while self._first:
-            yield self._first.pop()
-        yield from self._parsed
-
-    def close(self) -> None:
-        """Read no more of them."""
-        self._parsed.close()
+    def check(self, path: Path) -> None:
+        """Every line is accepted, a duplicate or quarantined; none is lost."""
+        quarantined = self.rules.total()
+        if self.lines != self.accepted + self.duplicates + quarantined:
+            message = (
+                f"{path}: {self.lines} lines, but {self.accepted} accepted, "
+                f"{self.duplicates} duplicates and {quarantined} quarantined"
+            )
+            raise AssertionError(message)
 
 
-def take_in(
-    reading: Reading, staging: Path, threads: int, progress: Progress | None
+def stage_events(
+    path: Path, staging: Path, now_ms: int, threads: int, progress: Progress | None
 ) -> dict[str, Any]:
-    """Take a file into staged slices and quarantine; what the record says of them."""
-    path = reading.path
-    tally = _Tally()
-    runs = Runs(staging)
+    """Write a file's events to staged slices and its other lines to a staged quarantine file.
+
+    Returns:
+        The part of the ingest record that describes them.
+
+    Raises:
+        FileRejected: the file cannot be read to its end.
+    """
+    give_back_blocks()
+    size = path.stat().st_size
+    counts = _Counts()
+    runs = SortedRuns(staging)
+    file = path_text(path)
     with (staging / "quarantine.ndjson").open("xb") as quarantine:
-        for parsed in reading:
-            tally.lines += parsed.lines
-            tally.events += len(parsed.events)
-            for refusal in parsed.refusals:
-                tally.rules[refusal.rule] += 1
-                quarantine.write(refusal.to_json(written_path(path)))
-            for events in portions_of(parsed.events):
+        for block in _parsed_blocks(path, now_ms, threads):
+            counts.lines += block.lines
+            counts.events += len(block.events)
+            for line in block.quarantined:
+                counts.rules[line.rule] += 1
+                quarantine.write(line.to_json(file))
+            for events in chunks_to_slice(block.events):
                 runs.add(slices_of(events))
             if progress:
-                progress(parsed.read_bytes, reading.size)
+                progress(block.bytes_read, size)
     hours: dict[str, Any] = {}
 
-    def write(hour: Hour, portions: Iterator[Portion]) -> tuple[str, dict[str, Any], int]:
-        left_out = 0
-        staged = staging / f"{hour.name}.parquet"
-        with SlicesWriter(staged) as writer:
-            # While one portion is encoded, the next ones are put together.
-            work = ((portion,) for portion in portions)
-            for table, duplicates in ordered_map(_PORTIONS_AT_ONCE, _together, work):
-                left_out += duplicates
-                writer.write(table)
-        durable.fsync_file(staged)
-        return hour.name, {"rows": writer.rows, **durable.describe_file(staged)}, left_out
+    def write(hour: Hour, partitions: Iterator[Partition]) -> tuple[str, dict[str, Any], int]:
+        return _write_hour(staging, hour, partitions)
 
-    for name, entry, left_out in ordered_map(threads, write, runs.by_hour()):
+    for name, entry, duplicates in ordered_map(threads, write, runs.by_hour()):
         hours[name] = entry
-        tally.duplicates += left_out
-    tally.duplicates += runs.left_out
-    quarantined = tally.rules.total()
-    accepted = tally.events - tally.duplicates
-    if tally.lines != accepted + tally.duplicates + quarantined:
-        message = (
-            f"{path}: {tally.lines} lines are not {accepted}, {tally.duplicates}, {quarantined}"
-        )
-        raise AssertionError(message)
+        counts.duplicates += duplicates
+    counts.duplicates += runs.duplicates
+    counts.check(path)
     return {
-        "lines": tally.lines,
-        "accepted": accepted,
-        "duplicates": tally.duplicates,
-        "quarantined": quarantined,
-        "rules": dict(sorted(tally.rules.items())),
-        "quarantine": durable.describe_file(staging / "quarantine.ndjson") if quarantined else None,
+        "lines": counts.lines,
+        "accepted": counts.accepted,
+        "duplicates": counts.duplicates,
+        "quarantined": counts.rules.total(),
+        "rules": dict(sorted(counts.rules.items())),
+        "quarantine": durable.describe_file(staging / "quarantine.ndjson")
+        if counts.rules
+        else None,
         "hours": hours,
     }
 
 
-def _together(portion: Portion) -> tuple[pa.Table, int]:
-    """A portion of an hour as it is to be written, and how many duplicates it had."""
-    slices, duplicates = merged(portion.read())
+def _write_hour(
+    staging: Path, hour: Hour, partitions: Iterator[Partition]
+) -> tuple[str, dict[str, Any], int]:
+    """Write an hour's slices file; the hour's name, its entry in the record, its duplicates."""
+    duplicates = 0
+    staged = staging / f"{hour.name}.parquet"
+    with SlicesWriter(staged) as writer:
+        # The next partitions are merged while one is encoded.
+        work = ((partition,) for partition in partitions)
+        for table, found in ordered_map(_PARTITIONS_AT_ONCE, _merge_partition, work):
+            duplicates += found
+            writer.write(table)
+    durable.fsync_file(staged)
+    return hour.name, {"rows": writer.rows, **durable.describe_file(staged)}, duplicates
+
+
+def _merge_partition(partition: Partition) -> tuple[pa.Table, int]:
+    """A partition of an hour, ready to be written, and how many duplicates were left out."""
+    slices, duplicates = merge(partition.read())
     return to_table(slices), duplicates
 
 
-def _parsed(path: Path, now_ms: int, threads: int) -> Generator[Parsed]:
+def _parsed_blocks(path: Path, now_ms: int, threads: int) -> Iterator[ParsedBlock]:
     if path.suffix == PARQUET_SUFFIX:
         yield from read_parquet(path, now_ms)
         return
     parser = LineParser(now_ms)
 
-    def parse(block: Block | HugeLine) -> Parsed:
+    def parse(block: Block | OversizedLine) -> ParsedBlock:
         parsed = parser.parse(block)
         if isinstance(block, Block):
-            block.end()
+            block.release()
         return parsed
 
     blocks = ((block,) for block in read_blocks(path))

@@ -1,8 +1,8 @@
-"""A key of 128 bits for the texts that tell one row of usage from another.
+"""A 128-bit key for the texts that tell one row of usage from another.
 
-Slices of several files are grouped by two whole numbers in a third of the time that eleven
-texts take. Different texts must not share a key, also where somebody chooses names to that
-end: it is a BLAKE2b digest, of which 2^64 have to be tried for two equal ones.
+DuckDB groups the slices of several files by two integers in a third of the time that eleven
+texts take. Different texts must never share a key, even where someone picks names to make them
+collide: the key is a BLAKE2b digest, and finding two equal ones takes about 2^64 attempts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DIGEST_BYTES: Final = 16
 
 
 def usage_keys(texts: pl.DataFrame) -> pl.DataFrame:
-    """The `USAGE_KEY` of each row's `USAGE_TEXTS`. Every row is hashed: give it distinct ones."""
+    """The `USAGE_KEY` of each row of `USAGE_TEXTS`. Python hashes each row: pass distinct rows."""
     digests = [
         blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
         for encoded in texts.select(_encoded()).to_series()
@@ -34,9 +34,10 @@ def usage_keys(texts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _encoded() -> pl.Expr:
-    """All texts as one, in bytes: each behind its length in bytes and `:`, an absent one as `-`.
+    """All texts as one byte string: each as `LENGTH:TEXT`, with its length in bytes; null as `-`.
 
-    Read from its beginning it has one meaning, so different texts are different here too.
+    The encoding can be decoded unambiguously from left to right, so different texts have
+    different encodings.
     """
     fields = []
     for name in USAGE_TEXTS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
-from hourtally.ingest.files import IngestReport, ingest_new
+from hourtally.ingest.files import Ingester, IngestReport
 from hourtally.jobs.job import Job
 from hourtally.model.hours import Hour, HourRange
 from hourtally.ratecard import RateCard
@@ -32,7 +32,8 @@ def ingest_files(
     """Ingest inbox files into the report."""
     if stop is not None:
         stop.current_work = "current file"
-    ingest_new(job.home, files, job.now_ms, job.settings(), report, progress, stop)
+    ingester = Ingester(job.home, job.now_ms, job.settings(), progress)
+    ingester.ingest_new(files, report, stop)
 
 
 def find_stale_hours(

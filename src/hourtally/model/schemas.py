@@ -99,8 +99,8 @@ USAGE_TEXTS: Final = (
     "region",
     "gpu_model",
 )
-# What a slice says in words: of few resources, so it repeats itself. The rest is its own.
-LABEL: Final = (*USAGE_TEXTS, "event_source")
+# The texts of a slice. There are few resources, so these repeat; all other columns differ.
+DIMENSIONS: Final = (*USAGE_TEXTS, "event_source")
 # The usage's texts as a number of 128 bits in two halves; `usage_keys.py` makes it.
 USAGE_KEY: Final = ("usage_key_high", "usage_key_low")
 

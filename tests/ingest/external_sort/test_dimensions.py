@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.events.validation import check_line
-from hourtally.ingest.external_sort.dimensions import LabelTable, merged
+from hourtally.ingest.external_sort.dimensions import DimensionTable, merge
 from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
-from hourtally.model.schemas import LABEL, RESOURCE_ORDER, SLICE_ORDER, SLICES
+from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, SLICE_ORDER, SLICES
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
 from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json, event_sets
-from tests.support.ingest.labelled_slices import in_order, labelled, parts_of, told
+from tests.support.ingest.encoded_slices import decoded, encoded, sorted_slices, unmerged
 
 Rows = list[tuple[Any, ...]]
 
 
 def cut(*events: Json) -> pl.DataFrame:
-    """The events' slices, as the judge has them."""
+    """The events' slices, by the strict validator."""
     lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
     return slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
 
@@ -42,13 +42,13 @@ def contents(slices: pl.DataFrame) -> dict[tuple[Any, ...], int | None]:
 
 
 @given(event_sets())
-def test_labelled_slices_are_each_content_once_in_the_order_of_a_slices_file(
+def test_encoded_slices_have_each_content_once_in_the_order_of_a_slices_file(
     events: list[Json],
 ) -> None:
     slices = cut(*events, *events[::2])
-    portion, _ = labelled(slices)
-    hours = portion.labels["hour"][portion.slices["label"]]
-    found = told(portion).insert_column(0, hours)
+    once, _ = encoded(slices)
+    hours = once.dimensions["hour"][once.slices["dimension_id"]]
+    found = decoded(once).insert_column(0, hours)
 
     assert contents(found) == contents(slices)
     assert len(found) == len(contents(slices))
@@ -65,37 +65,39 @@ def test_labelled_slices_are_each_content_once_in_the_order_of_a_slices_file(
 
 
 @given(event_sets())
-def test_a_label_is_there_once_and_has_slices(events: list[Json]) -> None:
-    portion, _ = labelled(cut(*events))
-    rows = portion.labels.select("hour", *LABEL).rows()
+def test_each_row_of_dimensions_is_distinct_and_has_slices(events: list[Json]) -> None:
+    found, _ = encoded(cut(*events))
+    rows = found.dimensions.select("hour", *DIMENSIONS).rows()
     assert len(set(rows)) == len(rows)
-    numbers = portion.slices["label"].to_list()
+    numbers = found.slices["dimension_id"].to_list()
     assert set(numbers) == set(range(len(rows)))
 
 
 @given(event_sets(), st.randoms())
-def test_the_order_that_slices_come_in_leaves_no_trace(events: list[Json], chance: Any) -> None:
+def test_the_order_of_the_input_makes_no_difference(events: list[Json], chance: Any) -> None:
     # Conflicts, too: the same identity, another memory.
     again = [{**event, "data": {**event["data"], "memoryMiB": 3}} for event in events[::3]]
     slices = cut(*events, *again)
     order = list(range(len(slices)))
     chance.shuffle(order)
-    here, there = labelled(slices), labelled(slices[order])
+    here, there = encoded(slices), encoded(slices[order])
     assert here[1] == there[1]
-    assert here[0].labels.equals(there[0].labels)
+    assert here[0].dimensions.equals(there[0].dimensions)
     assert here[0].slices.equals(there[0].slices)
 
 
 @given(event_sets(), st.integers(1, 5))
-def test_merged_parts_are_what_they_would_be_together(events: list[Json], parts: int) -> None:
+def test_merging_runs_gives_what_one_run_of_all_slices_gives(
+    events: list[Json], parts: int
+) -> None:
     slices = cut(*events, *events[1::2])
-    whole, left_out = labelled(slices)
-    labelled_parts = [labelled(slices.gather_every(parts, n)) for n in range(parts)]
-    some = [part for part, _ in labelled_parts if len(part.slices)]
-    together, then_left_out = merged(parts_of(some))
-    assert sum(n for _, n in labelled_parts) + then_left_out == left_out
-    assert told(together).equals(told(whole))
-    assert together.labels.equals(whole.labels)
+    whole, left_out = encoded(slices)
+    encoded_parts = [encoded(slices.gather_every(parts, n)) for n in range(parts)]
+    some = [part for part, _ in encoded_parts if len(part.slices)]
+    together, then_left_out = merge(unmerged(some))
+    assert sum(n for _, n in encoded_parts) + then_left_out == left_out
+    assert decoded(together).equals(decoded(whole))
+    assert together.dimensions.equals(whole.dimensions)
 
 
 NAMES = ("", "a", "b", "a\0b", "\0", "1", "\0" + "1", "é", "x" * 1_024)
@@ -112,14 +114,16 @@ HOSTILE = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(HOSTILE, st.sampled_from(("//m", "//m\0", "\0", "0"))), min_size=1))
-def test_labels_are_one_where_all_texts_are_equal_and_nowhere_else(
+def test_slices_share_dimensions_only_if_all_their_texts_are_equal(
     said: list[tuple[Json, str]],
 ) -> None:
     events = [{**statement(0, **names), "source": source} for names, source in said]
     slices = only_of_thirteen(*events)
-    portion, _ = labelled(slices)
-    expected = set(slices.select(LABEL).rows())
-    assert sorted(portion.labels.select(LABEL).rows(), key=repr) == sorted(expected, key=repr)
+    found, _ = encoded(slices)
+    expected = set(slices.select(DIMENSIONS).rows())
+    assert sorted(found.dimensions.select(DIMENSIONS).rows(), key=repr) == sorted(
+        expected, key=repr
+    )
 
 
 @pytest.mark.parametrize("ids", [("a", "a "), ("a", "a!b"), ("A", "a"), ("\uff5e", "\U0001f600")])
@@ -129,7 +133,7 @@ def test_an_id_sorts_before_those_that_it_begins_and_by_its_bytes(ids: tuple[str
         statement(0, customerId=ids[0], teamId="z"),
         {**statement(0, customerId=ids[1], teamId="b"), "id": "another"},
     ]
-    found, _ = in_order(cut(*reversed(events)))
+    found, _ = sorted_slices(cut(*reversed(events)))
     assert found["customer_id"].to_list() == list(ids)
 
 
@@ -146,13 +150,13 @@ def test_hours_follow_each_other_also_before_1970() -> None:
         }
         for n, ms in enumerate(starts)
     ]
-    portion, _ = labelled(cut(*reversed(events)))
-    assert portion.labels["hour"].to_list() == [ms // 1_000 for ms in starts]
-    assert portion.slices["slice_start_ms"].to_list() == list(starts)
+    found, _ = encoded(cut(*reversed(events)))
+    assert found.dimensions["hour"].to_list() == [ms // 1_000 for ms in starts]
+    assert found.slices["slice_start_ms"].to_list() == list(starts)
 
 
 def test_equal_content_is_kept_once_with_its_earliest_time() -> None:
-    kept, left_out = in_order(
+    kept, left_out = sorted_slices(
         only_of_thirteen(statement(0, time=5), statement(0), statement(0, time=2), statement(1))
     )
     assert left_out == 2
@@ -167,7 +171,7 @@ def test_equal_content_is_kept_once_with_its_earliest_time() -> None:
     "changed", [{"end": 31}, {"teamName": "A"}, {"region": ""}, {"gpuMilli": 0}]
 )
 def test_other_content_of_one_identity_is_kept_beside_it(changed: Json) -> None:
-    kept, left_out = in_order(only_of_thirteen(statement(0), statement(0, **changed)))
+    kept, left_out = sorted_slices(only_of_thirteen(statement(0), statement(0, **changed)))
     # An absent quantity is 0: the last of these is no other content.
     assert (len(kept), left_out) == ((1, 1) if changed == {"gpuMilli": 0} else (2, 0))
 
@@ -175,16 +179,16 @@ def test_other_content_of_one_identity_is_kept_beside_it(changed: Json) -> None:
 def test_contents_of_one_identity_lie_in_order_among_other_resources() -> None:
     between = statement(1, customerId="b", resourceId="b")
     others = [statement(0, customerId=name, cpuMillicores=n) for name in "ac" for n in (1, 2)]
-    kept, left_out = in_order(only_of_thirteen(*others, between))
+    kept, left_out = sorted_slices(only_of_thirteen(*others, between))
     assert left_out == 0
     assert kept["customer_id"].to_list() == ["a", "a", "b", "c", "c"]
 
 
 def test_a_duplicate_counts_in_its_first_hour_only() -> None:
     both = cut(statement(0, end=90), statement(0, end=90))
-    left_out = {hour: in_order(both.filter(hour=hour))[1] for hour in (HOUR, HOUR + 3_600)}
+    left_out = {hour: sorted_slices(both.filter(hour=hour))[1] for hour in (HOUR, HOUR + 3_600)}
     assert left_out == {HOUR: 1, HOUR + 3_600: 0}
-    assert in_order(both)[1] == 1
+    assert sorted_slices(both)[1] == 1
 
 
 def test_identities_that_only_share_a_digest_are_two() -> None:
@@ -192,14 +196,14 @@ def test_identities_that_only_share_a_digest_are_two() -> None:
         identity=pl.lit(7, dtype=pl.UInt64)
     )
     # Even where all else is equal.
-    found, left_out = in_order(twins.with_columns(customer_id=pl.lit("c")))
+    found, left_out = sorted_slices(twins.with_columns(customer_id=pl.lit("c")))
     assert left_out == 0
     assert sorted(found["event_id"]) == ["identity 0", "identity 1"]
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
-def test_what_is_kept_and_what_is_left_out_are_all_there_was(numbers: list[int]) -> None:
-    kept, left_out = in_order(only_of_thirteen(*(statement(n) for n in numbers)))
+def test_slices_kept_and_duplicates_are_all_slices(numbers: list[int]) -> None:
+    kept, left_out = sorted_slices(only_of_thirteen(*(statement(n) for n in numbers)))
     assert len(kept) + left_out == len(numbers)
     assert kept["event_id"].n_unique() == len(kept) == len(set(numbers))
 
@@ -209,46 +213,46 @@ def same_for_all(rows: pl.DataFrame) -> pl.Series:
 
 
 @pytest.mark.parametrize("is_hash_shared", [False, True])
-def test_a_label_keeps_its_number(monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool) -> None:
+def test_dimensions_keep_their_id(monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool) -> None:
     if is_hash_shared:
         monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
-    # In several pieces: what a label is found by must not depend on where its row lies.
+    # In several chunks: finding a row must not depend on where it is.
     texts = only_of_thirteen(*(statement(0, teamName=name) for name in NAMES))
-    texts = texts.select("hour", *LABEL)
+    texts = texts.select("hour", *DIMENSIONS)
     rows = [3, 3, 0, 5, 3, 0, 8, 1, 1, 7, 5, 2, 6, 4]
-    table = LabelTable()
-    numbers: list[int] = []
+    table = DimensionTable()
+    ids: list[int] = []
     for at_once in (rows[:1], rows[1:5], [], rows[5:10], rows[10:], rows):
         pieces = [texts[:0], *(texts[row] for row in at_once)]
-        numbers.extend(table.numbers(pl.concat(pieces, rechunk=False)))
+        ids.extend(table.ids_of(pl.concat(pieces, rechunk=False)))
     names = texts["team_name"].gather([*rows, *rows])
-    assert names.equals(table.labels["team_name"].gather(numbers))
+    assert names.equals(table.rows["team_name"].gather(ids))
     assert len(table) == len(NAMES)
-    assert table.labels_in_order()["team_name"].to_list() == sorted(NAMES, key=str.encode)
+    assert table.sorted_rows()["team_name"].to_list() == sorted(NAMES, key=str.encode)
 
 
 @pytest.mark.parametrize("is_hash_shared", [False, True])
-def test_what_share_of_labels_is_known_is_told_by_a_sample(
+def test_a_sample_tells_what_share_of_dimensions_is_known(
     monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool
 ) -> None:
     if is_hash_shared:
         monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
     first, second = (cut(*(statement(at + n) for n in range(320))) for at in (0, 320))
-    table = LabelTable()
-    table.numbered(first)
+    table = DimensionTable()
+    table.encode(first)
     both = pl.concat([first, first, second], rechunk=False)
-    assert [table.share_found(one) for one in (first, second, both)] == [1, 0, 0.5]
+    assert [table.share_known(one) for one in (first, second, both)] == [1, 0, 0.5]
     assert len(table) == 320
 
 
-def test_labels_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dimensions_with_the_same_hash_are_different_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [statement(n, teamName=name) for n, name in enumerate(NAMES)]
     slices = only_of_thirteen(*events, *events[::2])
-    expected, left_out = labelled(slices)
-    assert len(expected.labels) == len(NAMES)
+    expected, left_out = encoded(slices)
+    assert len(expected.dimensions) == len(NAMES)
 
     monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
-    found, then_left_out = labelled(slices)
+    found, then_left_out = encoded(slices)
     assert then_left_out == left_out
-    assert found.labels.equals(expected.labels)
+    assert found.dimensions.equals(expected.dimensions)
     assert found.slices.equals(expected.slices)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.discovery import event_files
-from hourtally.ingest.ndjson import blocks as sources
-from hourtally.ingest.ndjson.blocks import Block, HugeLine, read_blocks
-from hourtally.ingest.ndjson.line_index import lines_between
+from hourtally.ingest.ndjson import blocks as blocks_module
+from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
+from hourtally.ingest.ndjson.line_index import split_lines
 
 LINES = b"one\ntwo\n\nfour"
 NOTHING = pa.compress(b"", codec="zstd", asbytes=True)
@@ -49,7 +49,7 @@ PACKED = {
 }
 
 
-def read(path: Path) -> list[Block | HugeLine]:
+def read(path: Path) -> list[Block | OversizedLine]:
     return list(read_blocks(path))
 
 
@@ -88,14 +88,14 @@ def test_a_gzip_file_with_a_bit_flipped_is_refused_or_has_the_same_lines(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
-def test_an_empty_file_is_no_compressed_one(tmp_path: Path, name: str) -> None:
+def test_an_empty_file_is_not_a_compressed_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(FileRejected, match="it is empty"):
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["events.ndjson.gz", "events.ndjson.zst"])
-def test_what_follows_a_compressed_file_refuses_it(tmp_path: Path, name: str) -> None:
+def test_trailing_bytes_reject_a_compressed_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(PACKED[name] + b"junk")
     with pytest.raises(FileRejected, match="cannot be read to its end"):
         read(tmp_path / name)
@@ -108,9 +108,11 @@ def test_blocks_hold_whole_lines_and_together_all_of_the_file(
 ) -> None:
     text = b"".join(pieces)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "BLOCK_BYTES", size)
+        patch.setattr(blocks_module, "BLOCK_BYTES", size)
         rest = iter([text[i : i + size] for i in range(0, len(text), size)] + [b""])
-        blocks = list(sources._blocks_of(lambda _: (next(rest, b""), None), lambda: 0))
+        blocks = list(
+            blocks_module._cut_at_line_breaks(lambda _: (next(rest, b""), None), lambda: 0)
+        )
     assert all(isinstance(block, Block) for block in blocks)
     assert b"".join(block.text for block in blocks if isinstance(block, Block)) == text
     line = 1
@@ -122,16 +124,16 @@ def test_blocks_hold_whole_lines_and_together_all_of_the_file(
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\nlast", b"\na\nb\n"])
-def test_a_line_too_long_to_hold_is_told_by_its_head_length_and_digest(
+def test_of_an_oversized_line_head_length_and_digest_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: bytes
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 8)
-    monkeypatch.setattr(sources, "MAX_KEPT_LINE_BYTES", 20)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(blocks_module, "MAX_KEPT_LINE_BYTES", 20)
     huge = b"x" * 50
     (tmp_path / "e.ndjson").write_bytes(b"first\n" + huge + ending)
     found = read(tmp_path / "e.ndjson")
-    [told] = [one for one in found if isinstance(one, HugeLine)]
-    assert told == HugeLine(2, huge[:20], 50, hashlib.sha256(huge).hexdigest())
+    [oversized] = [one for one in found if isinstance(one, OversizedLine)]
+    assert oversized == OversizedLine(2, huge[:20], 50, hashlib.sha256(huge).hexdigest())
     rest = b"".join(one.text for one in found if isinstance(one, Block))
     assert rest == b"first\n" + ending.removeprefix(b"\n")
     lines = [one.first_line for one in found if isinstance(one, Block)]
@@ -139,11 +141,11 @@ def test_a_line_too_long_to_hold_is_told_by_its_head_length_and_digest(
 
 
 def test_a_bomb_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MIN_EXPANDED_BYTES", 1 << 20)
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(blocks_module, "MIN_EXPANDED_BYTES", 1 << 20)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 1 << 16)
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(b"\n" * (1 << 20)) for _ in range(8)) + packer.flush()
-    monkeypatch.setattr(sources, "MAX_EXPANSION", 100)
+    monkeypatch.setattr(blocks_module, "MAX_EXPANSION", 100)
     (tmp_path / "bomb.ndjson.gz").write_bytes(bomb)
     with pytest.raises(FileRejected, match="expands to over"):
         read(tmp_path / "bomb.ndjson.gz")
@@ -156,7 +158,7 @@ def test_a_folder_is_its_event_files_by_name(tmp_path: Path) -> None:
     assert [path.name for path in event_files(tmp_path)] == ["a.parquet", "b.ndjson", "c.jsonl.zst"]
 
 
-def test_a_mark_of_byte_order_is_passed_over_at_the_start_only(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped_at_the_start_only(tmp_path: Path) -> None:
     (tmp_path / "e.ndjson").write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo")
     texts = [block.text for block in read(tmp_path / "e.ndjson") if isinstance(block, Block)]
     assert b"".join(texts) == b"one\n\xef\xbb\xbftwo"
@@ -183,11 +185,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_block_of_many_lines_is_several(lines: list[bytes], most: int) -> None:
     text = b"\n".join(lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "MAX_BLOCK_LINES", most)
+        patch.setattr(blocks_module, "MAX_BLOCK_LINES", most)
         pieces = iter([text])
         blocks = [
             block
-            for block in sources._blocks_of(lambda _: (next(pieces, b""), None), lambda: 0)
+            for block in blocks_module._cut_at_line_breaks(
+                lambda _: (next(pieces, b""), None), lambda: 0
+            )
             if isinstance(block, Block)
         ]
     assert b"".join(block.text for block in blocks) == text
@@ -198,10 +202,10 @@ def test_a_block_of_many_lines_is_several(lines: list[bytes], most: int) -> None
         line += block.text.count(b"\n")
 
 
-def test_a_block_that_has_ended_leaves_its_memory_to_another(
+def test_the_memory_of_a_released_block_is_reused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 16)
     made = []
 
     class Memory(io.BytesIO):
@@ -219,19 +223,19 @@ def test_a_block_that_has_ended_leaves_its_memory_to_another(
         assert isinstance(block, Block)
         # A copy, as whoever has the text itself keeps its memory.
         texts.append(bytes(memoryview(block.text)))
-        block.end()
+        block.release()
         assert block.text == b""
     assert b"".join(texts) == path.read_bytes()
     assert (len(texts) > 100, len(made)) == (True, 1)
 
 
-_DOES = ("end", "keep the text and end", "keep its lines and end", "keep")
+_DOES = ("release", "keep the text and release", "keep its lines and release", "keep")
 
 
 @given(st.lists(st.sampled_from(_DOES), min_size=1))
-def test_a_text_that_someone_has_stays_as_it_is(does: list[str]) -> None:
+def test_a_text_still_in_use_is_not_overwritten(does: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "BLOCK_BYTES", 16)
+        patch.setattr(blocks_module, "BLOCK_BYTES", 16)
         path = Path(folder) / "e.ndjson"
         path.write_bytes(
             b"".join(b"%d" % number + b"x" * (number % 9) + b"\n" for number in range(40))
@@ -244,11 +248,11 @@ def test_a_text_that_someone_has_stays_as_it_is(does: list[str]) -> None:
             if what == "keep":
                 kept.append((block, text))
                 continue
-            if what == "keep the text and end":
+            if what == "keep the text and release":
                 kept.append((block.text, text))
-            elif what == "keep its lines and end":
-                kept.append((lines_between(block.text, block.breaks, is_ascii=True), text))
-            block.end()
+            elif what == "keep its lines and release":
+                kept.append((split_lines(block.text, block.breaks), text))
+            block.release()
         for one, text in kept:
             if isinstance(one, pl.Series):
                 assert one.to_list() == text.decode().splitlines()
@@ -256,7 +260,7 @@ def test_a_text_that_someone_has_stays_as_it_is(does: list[str]) -> None:
                 assert (one.text if isinstance(one, Block) else one) == text
 
 
-def test_a_file_whose_size_the_system_does_not_tell_is_read_all_the_same(tmp_path: Path) -> None:
+def test_a_file_without_a_size_is_read_as_well(tmp_path: Path) -> None:
     source = Path("/proc/version")
     assert source.stat().st_size == 0
     path = tmp_path / "e.ndjson"
@@ -271,6 +275,6 @@ def test_no_more_memory_is_taken_than_a_file_has_bytes(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         assert b"".join(block.text for block in read(path) if isinstance(block, Block)) == LINES
-        assert tracemalloc.get_traced_memory()[1] < sources.BLOCK_BYTES // 100
+        assert tracemalloc.get_traced_memory()[1] < blocks_module.BLOCK_BYTES // 100
     finally:
         tracemalloc.stop()

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hourtally.ingest.ndjson.line_index import is_plain_ascii, line_breaks, lines_between
+from hourtally.ingest.ndjson.line_index import line_breaks, split_lines
 
-# Around the 64 octets that are looked at together, and with several breaks in one of those.
+# Short and long lines, empty ones, and every kind of character.
 _TEXTS = st.lists(
     st.one_of(
         st.sampled_from(["", "\r", "é", "\x7f", "\0", "a\rb"]),
@@ -23,23 +23,17 @@ _TEXTS = st.lists(
 @example("x" * 64 + "\n")
 @example("x" * 100 + "\n" + "y" * 100 + "\n\n")
 def test_lines_are_found_as_python_finds_them(text: str) -> None:
-    octets = text.encode()
-    breaks = line_breaks(octets)
-    is_ascii = is_plain_ascii(octets)
-    lines = octets.removesuffix(b"\n").split(b"\n")
+    text_bytes = text.encode()
+    breaks = line_breaks(text_bytes)
+    lines = text_bytes.removesuffix(b"\n").split(b"\n")
 
-    assert breaks.to_list() == [place for place, octet in enumerate(octets) if octet == ord("\n")]
-    assert is_ascii == (octets.isascii() and b"\x7f" not in octets)
-    expected = [line.removesuffix(b"\r").decode() for line in lines]
-    # Whether they are known to be ASCII saves time only.
-    for known in {is_ascii, False}:
-        found = lines_between(octets, breaks, is_ascii=known)
-        assert found.dtype == pl.String
-        assert found.to_list() == expected
+    assert breaks.to_list() == [place for place, byte in enumerate(text_bytes) if byte == ord("\n")]
+    found = split_lines(text_bytes, breaks)
+    assert found.dtype == pl.String
+    assert found.to_list() == [line.removesuffix(b"\r").decode() for line in lines]
 
 
-@pytest.mark.parametrize("octets", [b"\xff\n", b"a\n\xc3", b"\xc3\n\xa9\n", b"\xed\xa0\x80\n"])
-def test_lines_that_are_no_utf_8_are_refused(octets: bytes) -> None:
+@pytest.mark.parametrize("text_bytes", [b"\xff\n", b"a\n\xc3", b"\xc3\n\xa9\n", b"\xed\xa0\x80\n"])
+def test_lines_that_are_not_utf_8_raise(text_bytes: bytes) -> None:
     with pytest.raises(pl.exceptions.ComputeError):
-        lines_between(octets, line_breaks(octets), is_ascii=False)
-    assert not is_plain_ascii(octets)
+        split_lines(text_bytes, line_breaks(text_bytes))

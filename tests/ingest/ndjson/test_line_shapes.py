@@ -1,4 +1,4 @@
-"""The fast reader takes a line only where the strict judge accepts it, with the same values."""
+"""DuckDB's reader accepts a line only if the strict validator does, with the same values."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.events.event_types import KINDS, Event, EventKind
-from hourtally.events.strict_json import JsonObject, Rejection, parse_line
-from hourtally.events.validation import check_line, check_object
-from hourtally.ingest.ndjson import duckdb_reader
-from hourtally.ingest.ndjson import parser as parsing
+from hourtally.events.event_types import EVENT_TYPES, Event, EventType
+from hourtally.events.strict_json import JsonObject, RuleViolation, parse_line
+from hourtally.events.validation import check_event, check_line
+from hourtally.ingest.ndjson import parser as parser_module
 from hourtally.ingest.ndjson.blocks import Block
-from hourtally.ingest.ndjson.duckdb_reader import FastReader
-from hourtally.ingest.ndjson.line_shapes import layout_of, matching
+from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader
+from hourtally.ingest.ndjson.line_shapes import find_shape, matches_shape
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import events_frame
 from hourtally.model.components import CLUSTER_EVENT
@@ -55,7 +54,7 @@ GOOD = json.dumps(
     }
 ).encode()
 
-# What is replaced by what in the good line; the judge refuses some of these and takes others.
+# Replacements in the good line; the validator rejects some of these and accepts others.
 CHANGES = [
     (b'"cpuMillicores": 500', b'"cpuMillicores": "500"'),
     (b'"cpuMillicores": 500', b'"cpuMillicores": 500.0'),
@@ -108,75 +107,93 @@ CHANGES = [
 
 # Spares hundreds of parsers a DuckDB each.
 ENGINE = threading.local()
-# From how many lines on a query is planned anew: any number, or more than a test has.
-MANY = (0, duckdb_reader.MANY_LINES)
 
 
-def judged(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
-    """What the strict judge says of every line: the events, and the refused lines' rules."""
+def validated(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
+    """Events, and the rule of each quarantined line, by the strict validator."""
     events, rules = [], {}
     for number, line in enumerate(lines, 1):
         try:
             events.append(check_line(line, NOW_MS))
-        except Rejection as rejection:
-            rules[number] = rejection.rule
+        except RuleViolation as violation:
+            rules[number] = violation.rule
     return events, rules
 
 
-def assert_parsed_as_judged(
-    parser: LineParser, lines: list[bytes], many: int = duckdb_reader.MANY_LINES
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duckdb_reader, "MANY_LINES", many)
-        parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
-    events, rules = judged(lines)
+def assert_parsed_as_validated(parser: LineParser, lines: list[bytes]) -> None:
+    parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
+    events, rules = validated(lines)
     assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
-    assert {refusal.line: refusal.rule for refusal in parsed.refusals} == rules
+    assert {line.number: line.rule for line in parsed.quarantined} == rules
     assert parsed.lines == len(lines)
-    by_line = {refusal.line: refusal.raw for refusal in parsed.refusals}
+    by_line = {line.number: line.raw for line in parsed.quarantined}
     assert all(raw == lines[number - 1] for number, raw in by_line.items())
 
 
-def taken_fast(line: bytes) -> bool:
-    """Whether the layout of the good line takes a line."""
-    layout = layout_of(parse_line(GOOD), GOOD.decode())
-    assert layout is not None
-    return bool(matching(pl.Series([line.decode()]), layout)[0])
+def matches_good(line: bytes) -> bool:
+    """Whether a line matches the shape of the good line."""
+    shape = find_shape(parse_line(GOOD), GOOD.decode())
+    assert shape is not None
+    return bool(matches_shape(pl.Series([line.decode()]), shape)[0])
 
 
-def test_a_layout_takes_the_line_that_it_was_made_from() -> None:
-    assert taken_fast(GOOD)
+def test_a_shape_matches_the_line_that_it_was_learned_from() -> None:
+    assert matches_good(GOOD)
 
 
-def test_a_layout_takes_lines_without_its_optional_keys_and_no_others() -> None:
-    assert taken_fast(GOOD.replace(b'"traceparent": "00-ab", ', b""))
-    assert taken_fast(GOOD.replace(b'"cpuMillicores": 500, ', b""))
-    assert not taken_fast(GOOD.replace(b'"teamId": "t", ', b""))
-    assert not taken_fast(GOOD.replace(b'"id": "1"', b'"id": "1", "more": 1'))
+def test_a_shape_matches_lines_without_optional_keys_and_no_others() -> None:
+    assert matches_good(GOOD.replace(b'"traceparent": "00-ab", ', b""))
+    assert matches_good(GOOD.replace(b'"cpuMillicores": 500, ', b""))
+    assert not matches_good(GOOD.replace(b'"teamId": "t", ', b""))
+    assert not matches_good(GOOD.replace(b'"id": "1"', b'"id": "1", "more": 1'))
 
 
 @pytest.mark.parametrize(("old", "new"), CHANGES, ids=range(len(CHANGES)))
-def test_a_changed_line_comes_to_what_the_judge_says(old: bytes, new: bytes) -> None:
+def test_a_changed_line_gets_the_verdict_of_the_validator(old: bytes, new: bytes) -> None:
     assert old in GOOD
-    # The good line comes first, so its layout is known when the changed one is read.
-    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
+    # The good line comes first, so its shape is known when the changed one is read.
+    assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
 
 
 # What the query that reads lines calls its own columns, and fields that count in other cases.
 _NEARLY = [
-    *("row", "line", "identity", "event_time", "event_source", "event_id", "event_type", "is_form"),
-    *("event_time_us", "start_ms", "end_ms", "is_plain", "customer_id", "parsed", "timed", "lines"),
+    *(
+        "row",
+        "line",
+        "identity",
+        "event_time",
+        "event_source",
+        "event_id",
+        "event_type",
+        "is_exact",
+    ),
+    *(
+        "event_time_us",
+        "start_ms",
+        "end_ms",
+        "is_round_trip",
+        "customer_id",
+        "parsed",
+        "timed",
+        "lines",
+    ),
     *(
         spelt
-        for kind in KINDS.values()
-        for key in ("time", *kind.ids, *kind.names, *kind.selectors, *kind.quantities)
+        for event_type in EVENT_TYPES.values()
+        for key in (
+            "time",
+            *event_type.ids,
+            *event_type.names,
+            *event_type.selectors,
+            *event_type.quantities,
+        )
         for spelt in (key, key.lower(), key.upper(), key.capitalize())
     ),
 ]
 
 
 @pytest.mark.parametrize("level", ["event", "data"])
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=EVENT_TYPES)
 @pytest.mark.parametrize(
     "names",
     [
@@ -186,12 +203,12 @@ _NEARLY = [
     ],
 )
 def test_an_ignored_field_named_nearly_like_another_is_ignored(
-    kind: EventKind, level: str, names: list[str]
+    event_type: EventType, level: str, names: list[str]
 ) -> None:
-    required: Json = {**dict.fromkeys(kind.ids, "x"), "resourceType": "job"}
+    required: Json = {**dict.fromkeys(event_type.ids, "x"), "resourceType": "job"}
     required |= {"start": "2026-11-22T13:00:00Z", "end": "2026-11-22T13:00:01Z"}
-    optional = dict.fromkeys([*kind.names, *kind.selectors], "right") | dict.fromkeys(
-        kind.quantities, 5
+    optional = dict.fromkeys([*event_type.names, *event_type.selectors], "right") | dict.fromkeys(
+        event_type.quantities, 5
     )
     for key in dict.fromkeys(names):
         lines = []
@@ -200,15 +217,15 @@ def test_an_ignored_field_named_nearly_like_another_is_ignored(
         ):
             data = required | more
             event: Json = {"specversion": "1.0", "id": f"{number}", "source": "/m"}
-            event["type"] = kind.type
+            event["type"] = event_type.type
             where = event if level == "event" else data
             if key not in where:
                 where[key] = value
             event["data"] = data
             lines.append(json.dumps(event, separators=(",", ":")).encode())
-        # Each of them is once the first, from which the layout is told.
+        # Each line comes first once, so that the shape is learned from it.
         for first in range(0, len(lines), 2):
-            assert_parsed_as_judged(
+            assert_parsed_as_validated(
                 LineParser(NOW_MS, _local=ENGINE), [*lines[first:], *lines[:first]]
             )
 
@@ -217,20 +234,20 @@ def test_blank_lines_count_for_nothing() -> None:
     parsed = LineParser(NOW_MS, _local=ENGINE).parse(
         Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0)
     )
-    assert (parsed.lines, len(parsed.events), parsed.refusals) == (2, 2, [])
+    assert (parsed.lines, len(parsed.events), parsed.quarantined) == (2, 2, [])
 
 
 @pytest.mark.parametrize(
     "first", [("specversion", "type"), ("type", "id"), ("id", "type"), ("data", "source", "type")]
 )
-def test_plain_lines_of_two_types_are_read_as_such_wherever_they_name_it(
+def test_lines_of_two_types_pass_the_round_trip_wherever_their_type_is(
     first: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged_ones: list[object] = []
+    validated_events: list[object] = []
 
     def counted(event: JsonObject, now_ms: int) -> Event:
-        judged_ones.append(event)
-        return check_object(event, now_ms)
+        validated_events.append(event)
+        return check_event(event, now_ms)
 
     events = [
         as_cloud_event(event)
@@ -243,11 +260,11 @@ def test_plain_lines_of_two_types_are_read_as_such_wherever_they_name_it(
     lines = [
         json.dumps({name: event[name] for name in (*first, *event)}).encode() for event in events
     ]
-    monkeypatch.setattr(parsing, "check_object", counted)
-    monkeypatch.delattr(FastReader, "read_matching")
-    assert_parsed_as_judged(LineParser(NOW_MS), lines)
-    # Of each type the line that its layout is told from, and no other.
-    assert len(judged_ones) == 2
+    monkeypatch.setattr(parser_module, "check_event", counted)
+    monkeypatch.delattr(DuckDBReader, "read_matching")
+    assert_parsed_as_validated(LineParser(NOW_MS), lines)
+    # Of each type, only the line from which its shape is learned.
+    assert len(validated_events) == 2
 
 
 @st.composite
@@ -269,32 +286,30 @@ def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
 
 
 @examples(300, fast=50)
-@given(_mutated_lines(), st.sampled_from(MANY))
-def test_any_lines_come_to_what_the_judge_says(lines: list[bytes], many: int) -> None:
+@given(_mutated_lines())
+def test_any_lines_get_the_verdict_of_the_validator(lines: list[bytes]) -> None:
     if lines:
-        # Twice: the second time the layouts are known.
+        # Twice: the second time the shapes are known.
         parser = LineParser(NOW_MS, _local=ENGINE)
-        assert_parsed_as_judged(parser, lines, many)
-        assert_parsed_as_judged(parser, lines, many)
+        assert_parsed_as_validated(parser, lines)
+        assert_parsed_as_validated(parser, lines)
 
 
 @examples(300, fast=50)
-@given(
-    st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32), st.sampled_from(MANY)
-)
-def test_twisted_lines_of_a_known_layout_come_to_what_the_judge_says(
-    events: list[Json], seed: int, many: int
+@given(st.lists(fresh_events(), min_size=1, max_size=2), st.integers(0, 2**32))
+def test_near_valid_lines_of_a_known_shape_get_the_verdict_of_the_validator(
+    events: list[Json], seed: int
 ) -> None:
     chance = random.Random(seed)
     plain = [raw_of(event, chance) for event in events]
     lines = [raw.line() for raw in plain]
     lines += [twisted(chance.choice(plain), chance) for _ in range(40)]
-    # The plain lines come first, so their layouts are known when the twisted ones are read.
-    assert_parsed_as_judged(LineParser(NOW_MS, _local=ENGINE), lines, many)
+    # The valid lines come first, so their shapes are known when the others are read.
+    assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), lines)
 
 
-def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Were none of them, the test above would compare the judge with itself.
+def test_near_valid_lines_are_read_by_duckdb_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    # If none were, the test above would compare the validator with itself.
     fast: list[int] = []
 
     def counting(read: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
@@ -305,8 +320,8 @@ def test_twisted_lines_are_read_fast_as_well(monkeypatch: pytest.MonkeyPatch) ->
 
         return counted
 
-    for name in ("read_plain", "read_matching"):
-        monkeypatch.setattr(FastReader, name, counting(getattr(FastReader, name)))
+    for name in ("read_round_trip", "read_matching"):
+        monkeypatch.setattr(DuckDBReader, name, counting(getattr(DuckDBReader, name)))
     chance = random.Random(0)
     event = statement(0, cpuMillicores=5, teamName="Blue")
     raw = raw_of(event, chance)

@@ -1,4 +1,4 @@
-"""Blocks of lines to events and refusals, whatever layouts are known and whoever else parses."""
+"""Blocks to events and quarantined lines, whichever shapes are known and threads parse."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from hourtally.events.event_types import Event
 from hourtally.events.strict_json import MAX_LINE_BYTES
-from hourtally.events.validation import check_object
-from hourtally.ingest.ndjson import blocks as sources
-from hourtally.ingest.ndjson import parser as parsing
-from hourtally.ingest.ndjson.blocks import Block, HugeLine, read_blocks
+from hourtally.events.validation import check_event
+from hourtally.ingest.ndjson import blocks as blocks_module
+from hourtally.ingest.ndjson import parser as parser_module
+from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.parser import LineParser
-from hourtally.ingest.parsed import Parsed, Refusal
+from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import statement
@@ -29,35 +29,35 @@ def line(number: int, **data: Any) -> bytes:
     return json.dumps(as_cloud_event(statement(number, **data))).encode()
 
 
-def parse(*lines: bytes, ending: bytes = b"\n") -> Parsed:
+def parse(*lines: bytes, ending: bytes = b"\n") -> ParsedBlock:
     return LineParser(NOW_MS).parse(Block(1, ending.join(lines), 0))
 
 
-def test_of_many_lines_of_one_layout_the_judge_sees_the_first(
+def test_of_many_lines_of_one_shape_only_the_first_is_validated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    judged: list[int] = []
+    validated: list[int] = []
 
     def counted(*arguments: object) -> Event:
-        judged.append(1)
-        return check_object(*arguments)  # type: ignore[arg-type]
+        validated.append(1)
+        return check_event(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(parsing, "check_object", counted)
+    monkeypatch.setattr(parser_module, "check_event", counted)
     parsed = parse(*(line(number) for number in range(1_000)))
-    assert (len(parsed.events), sum(judged)) == (1_000, 1)
+    assert (len(parsed.events), sum(validated)) == (1_000, 1)
 
 
-def test_lines_of_two_layouts_are_both_read_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged: list[int] = []
+def test_lines_of_two_shapes_are_both_read_by_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated: list[int] = []
 
     def counted(*arguments: object) -> Event:
-        judged.append(1)
-        return check_object(*arguments)  # type: ignore[arg-type]
+        validated.append(1)
+        return check_event(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(parsing, "check_object", counted)
-    layouts = [{}, {"type_": "metering.cluster.v1"}]
-    parsed = parse(*(line(number, **layouts[number % 2]) for number in range(1_000)))
-    assert (len(parsed.events), sum(judged)) == (1_000, 2)
+    monkeypatch.setattr(parser_module, "check_event", counted)
+    shapes = [{}, {"type_": "metering.cluster.v1"}]
+    parsed = parse(*(line(number, **shapes[number % 2]) for number in range(1_000)))
+    assert (len(parsed.events), sum(validated)) == (1_000, 2)
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
@@ -72,12 +72,12 @@ def test_a_line_may_have_a_mebibyte_whatever_ends_it(position: int) -> None:
         assert len(parse(*lines, ending=ending).events) == 3
         lines[position] = too_long
         parsed = parse(*lines, ending=ending)
-        assert [(r.line, r.rule) for r in parsed.refusals] == [(position + 1, "line_too_long")]
+        assert [(r.number, r.rule) for r in parsed.quarantined] == [(position + 1, "line_too_long")]
 
 
-def test_a_refused_line_is_kept_with_the_bytes_that_it_had() -> None:
+def test_a_quarantined_line_keeps_its_bytes() -> None:
     parsed = parse(line(0), b"{\r", b"\xff\xfe", b" 1 ", line(1))
-    assert [(r.line, r.rule, r.raw) for r in parsed.refusals] == [
+    assert [(r.number, r.rule, r.raw) for r in parsed.quarantined] == [
         (2, "not_json", b"{\r"),
         (3, "not_utf8", b"\xff\xfe"),
         (4, "not_cloudevent", b" 1 "),
@@ -85,22 +85,22 @@ def test_a_refused_line_is_kept_with_the_bytes_that_it_had() -> None:
     assert (parsed.lines, len(parsed.events)) == (5, 2)
 
 
-def test_a_huge_line_is_refused_by_its_head() -> None:
-    huge = HugeLine(7, b"head", 20_000_000, "ab" * 32)
-    [refusal] = LineParser(NOW_MS).parse(huge).refusals
-    assert json.loads(refusal.to_json("f.ndjson")) == {
+def test_an_oversized_line_is_quarantined_with_its_head() -> None:
+    oversized = OversizedLine(7, b"head", 20_000_000, "ab" * 32)
+    [quarantined] = LineParser(NOW_MS).parse(oversized).quarantined
+    assert json.loads(quarantined.to_json("f.ndjson")) == {
         "file": "f.ndjson",
         "line": 7,
         "rule": "line_too_long",
-        "message": "the line has 20000000 bytes, more than 1048576",
+        "message": "the line has 20000000 bytes; the limit is 1048576",
         "raw": "head",
         "raw_length": 20_000_000,
         "raw_sha256": "ab" * 32,
     }
 
 
-def test_bytes_that_are_no_text_are_kept_in_base64() -> None:
-    kept = json.loads(Refusal(1, "not_utf8", "why", b"\xff\x00").to_json("f"))
+def test_bytes_that_are_not_utf_8_are_kept_in_base64() -> None:
+    kept = json.loads(QuarantinedLine(1, "not_utf8", "why", b"\xff\x00").to_json("f"))
     # 0xff00 is 111111 110000 0000(00): "/wA=".
     assert kept["raw_base64"] == "/wA="
     assert "raw" not in kept
@@ -115,17 +115,17 @@ def _switching_often() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_switching_often")
-def test_threads_that_learn_from_each_other_change_nothing(
+def test_threads_that_share_shapes_get_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Six layouts, more than are learned, in an order that no two blocks share.
-    monkeypatch.setattr(parsing, "_MOST_LAYOUTS", 4)
+    # Six shapes, more than are learned, in another order in each block.
+    monkeypatch.setattr(parser_module, "_MAX_SHAPES", 4)
     lines = [
         b"{" if number % 17 == 0 else line(number, **{f"x{number * number % 7 % 6}": number})
         for number in range(300)
     ]
     (tmp_path / "e.ndjson").write_bytes(b"\n".join(lines))
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 6_000)
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 6_000)
     blocks = list(read_blocks(tmp_path / "e.ndjson"))
     assert len(blocks) > 10
     alone = [LineParser(NOW_MS).parse(block) for block in blocks]
@@ -133,7 +133,7 @@ def test_threads_that_learn_from_each_other_change_nothing(
     together = list(ordered_map(4, parser.parse, ((block,) for block in blocks)))
     for one, other in zip(alone, together, strict=True):
         assert ordered(one.events).equals(ordered(other.events))
-        assert (one.refusals, one.lines) == (other.refusals, other.lines)
+        assert (one.quarantined, one.lines) == (other.quarantined, other.lines)
 
 
 def ordered(events: pl.DataFrame) -> pl.DataFrame:

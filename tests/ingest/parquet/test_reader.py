@@ -12,7 +12,7 @@ import pytest
 from hourtally.errors import FileRejected
 from hourtally.ingest.parquet import reader
 from hourtally.ingest.parquet.reader import read_parquet
-from hourtally.ingest.parsed import Parsed
+from hourtally.ingest.parsed import ParsedBlock
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import write_parquet
 from tests.support.events.one_resource import statement
@@ -42,7 +42,7 @@ def cluster(**columns: Any) -> pa.Table:
     return pa.table({**own, **columns})
 
 
-def read(folder: Path, table: pa.Table) -> list[Parsed]:
+def read(folder: Path, table: pa.Table) -> list[ParsedBlock]:
     pq.write_table(table, folder / "e.parquet")
     return list(read_parquet(folder / "e.parquet", NOW_MS))
 
@@ -50,17 +50,17 @@ def read(folder: Path, table: pa.Table) -> list[Parsed]:
 def event(folder: Path, table: pa.Table) -> dict[str, Any]:
     """The one event of a file that has one good row."""
     [parsed] = read(folder, table)
-    assert (parsed.lines, parsed.refusals) == (1, [])
+    assert (parsed.lines, parsed.quarantined) == (1, [])
     [row] = parsed.events.to_dicts()
     return row
 
 
-def refused(folder: Path, table: pa.Table) -> tuple[str, str]:
-    """Rule and sentence of a file that has one row, which breaks a rule."""
+def violation(folder: Path, table: pa.Table) -> tuple[str, str]:
+    """Rule and message of a file's only row, which breaks a rule."""
     [parsed] = read(folder, table)
     assert (parsed.lines, len(parsed.events)) == (1, 0)
-    [refusal] = parsed.refusals
-    return refusal.rule, refusal.message
+    [line] = parsed.quarantined
+    return line.rule, line.message
 
 
 def test_a_row_has_all_columns_of_an_event(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_quantity_may_be_an_integer_of_any_width(tmp_path: Path, dtype: pa.Dat
 
 def test_the_greatest_number_of_64_bits_is_out_of_range_and_not_wrapped(tmp_path: Path) -> None:
     table = cluster(vcpu_millicores=pa.array([2**64 - 1], pa.uint64()))
-    assert refused(tmp_path, table) == (
+    assert violation(tmp_path, table) == (
         "quantity_out_of_range",
-        "vcpuMillicores is 18446744073709551615, not 0 to 10000000000",
+        "vcpuMillicores must be 0 to 10000000000, but is 18446744073709551615",
     )
 
 
@@ -143,7 +143,7 @@ def test_a_timestamp_finer_than_a_millisecond_is_refused(
     if rule is None:
         assert event(tmp_path, table)["start_ms"] == START_MS + 1
     else:
-        assert refused(tmp_path, table) == (rule, "start is finer than a millisecond")
+        assert violation(tmp_path, table) == (rule, "start is finer than a millisecond")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_time_out_of_the_calendar_is_refused_however_it_would_wrap(
 ) -> None:
     # 2^61 x 1000 is a multiple of 2^64: in 64 bits of microseconds it would be START_MS.
     table = cluster(event_time=pa.array([count], UTC_MS))
-    assert refused(tmp_path, table)[0] == "bad_timestamp"
+    assert violation(tmp_path, table)[0] == "bad_timestamp"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_row_of_a_type_whose_columns_are_missing_refuses_the_file(tmp_path: Pa
 def test_a_column_that_is_there_twice_refuses_the_file(tmp_path: Path) -> None:
     table = cluster()
     twice = table.append_column("customer_id", pa.array(["d"]))
-    with pytest.raises(FileRejected, match="a column is there twice"):
+    with pytest.raises(FileRejected, match="appears twice"):
         read(tmp_path, twice)
 
 
@@ -241,7 +241,7 @@ def test_a_null_where_there_must_be_a_value_refuses_the_row(
     tmp_path: Path, column: str, rule: str
 ) -> None:
     dtype = cluster().schema.field(column).type
-    assert refused(tmp_path, cluster(**{column: pa.array([None], dtype)}))[0] == rule
+    assert violation(tmp_path, cluster(**{column: pa.array([None], dtype)}))[0] == rule
 
 
 def test_rows_are_numbered_through_the_whole_file(
@@ -253,14 +253,14 @@ def test_rows_are_numbered_through_the_whole_file(
     write_parquet(tmp_path / "e.parquet", events)
     parts = list(read_parquet(tmp_path / "e.parquet", NOW_MS))
     assert [part.lines for part in parts] == [3, 3, 2]
-    refusals = [(r.line, r.rule) for part in parts for r in part.refusals]
+    quarantined = [(r.number, r.rule) for part in parts for r in part.quarantined]
     # Rows are counted from 1.
-    assert refusals == [(3, "bad_identifier"), (4, "bad_identifier"), (8, "bad_identifier")]
+    assert quarantined == [(3, "bad_identifier"), (4, "bad_identifier"), (8, "bad_identifier")]
     events_read = pl.concat([part.events for part in parts])["event_id"].to_list()
     assert events_read == [f"identity {n}" for n in range(8) if n not in bad]
 
 
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_file_cut_anywhere_is_violation(tmp_path: Path) -> None:
     path = tmp_path / "e.parquet"
     pq.write_table(cluster(), path)
     whole = path.read_bytes()
@@ -292,13 +292,13 @@ def test_a_file_with_a_byte_changed_is_refused_or_says_what_it_said(tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"not parquet at all" * 10])
-def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_parquet_is_violation(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "e.parquet").write_bytes(content)
     with pytest.raises(FileRejected):
         list(read_parquet(tmp_path / "e.parquet", NOW_MS))
 
 
-def test_a_file_with_an_encrypted_footer_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_an_encrypted_footer_is_violation(tmp_path: Path) -> None:
     path = tmp_path / "e.parquet"
     pq.write_table(cluster(), path)
     whole = path.read_bytes()

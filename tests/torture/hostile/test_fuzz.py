@@ -22,12 +22,12 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import RateCardError
-from hourtally.events.strict_json import Rejection
+from hourtally.events.strict_json import RuleViolation
 from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY, RULES, check_line
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.model.hours import Hour
 from hourtally.ratecard import RatesInForce, load_rate_card, parse_rate_card
-from tests.ingest.ndjson.test_line_shapes import ENGINE, assert_parsed_as_judged
+from tests.ingest.ndjson.test_line_shapes import ENGINE, assert_parsed_as_validated
 from tests.support.command_line import ROOT
 from tests.support.events import random_events as strategies
 from tests.support.quarantine.structure_cases import NOW_MS
@@ -99,17 +99,17 @@ _QUANTITIES = frozenset(
 )
 
 
-def judge(line: bytes) -> str | None:
+def validate(line: bytes) -> str | None:
     """The rule that a line breaks; an event that breaks none keeps what is promised of it."""
-    refused: Rejection | None = None
+    broken: RuleViolation | None = None
     try:
         event = check_line(line, NOW_MS)
-    except Rejection as rejection:
-        refused = rejection
-    if refused is not None:
-        assert refused.rule in RULES
-        assert 0 < len(refused.sentence) < 1_000
-        return refused.rule
+    except RuleViolation as violation:
+        broken = violation
+    if broken is not None:
+        assert broken.rule in RULES
+        assert 0 < len(broken.message) < 1_000
+        return broken.rule
     assert 0 < event.end_ms - event.start_ms <= MAX_INTERVAL_MS
     quantities = [value for name, value in event._asdict().items() if name in _QUANTITIES]
     assert all(0 <= value <= MAX_QUANTITY for value in quantities)
@@ -138,9 +138,9 @@ def test_any_line_is_an_event_or_breaks_a_rule(long: bool) -> None:
     rules: set[str | None] = set()
 
     def execute(chance: random.Random) -> None:
-        rules.add(judge(mutated(EVENT_SEEDS, EVENT_TOKENS, chance)))
+        rules.add(validate(mutated(EVENT_SEEDS, EVENT_TOKENS, chance)))
 
-    executed("judge", 1_000_000 if long else 30_000, execute)
+    executed("validate", 1_000_000 if long else 30_000, execute)
     # The changes reach every rule but that of a MiB, and leave good lines good.
     assert rules == {None, *RULES} - {"line_too_long"}
 
@@ -155,8 +155,8 @@ def test_any_card_is_read_or_refused(long: bool) -> None:
     assert found == {True, False}
 
 
-def test_any_lines_come_out_of_the_fast_reader_as_out_of_the_judge(long: bool) -> None:
-    """An execution is a line; they are read in blocks, behind lines whose layouts are learnt."""
+def test_the_reader_by_shapes_gives_the_verdict_of_the_validator(long: bool) -> None:
+    """An execution is a line; they are read in blocks, behind lines whose shapes are learned."""
     for seed in range(2_000 if long else 10):
         chance = random.Random(seed)
         known = chance.sample(EVENT_SEEDS, 8)
@@ -164,7 +164,7 @@ def test_any_lines_come_out_of_the_fast_reader_as_out_of_the_judge(long: bool) -
         lines = [line.replace(b"\n", b" ") for line in (*known, *lines)]
         kept = [line for line in lines if line.strip(b" \t\r")]
         with _no_hang():
-            assert_parsed_as_judged(LineParser(strategies.NOW_MS, _local=ENGINE), kept)
+            assert_parsed_as_validated(LineParser(strategies.NOW_MS, _local=ENGINE), kept)
 
 
 def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
@@ -176,11 +176,11 @@ def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("target", ["judge", "read_card"])
+@pytest.mark.parametrize("target", ["validate", "read_card"])
 def test_what_reaches_new_branches_is_answered_or_refused_too(tmp_path: Path, target: str) -> None:
     if importlib.util.find_spec("atheris") is None:
         missing("atheris is not installed; `.venv/bin/pip install atheris` brings it")
-    seeds = EVENT_SEEDS if target == "judge" else CARD_SEEDS
+    seeds = EVENT_SEEDS if target == "validate" else CARD_SEEDS
     for number, seed in enumerate(seeds):
         (tmp_path / str(number)).write_bytes(seed)
     program = (

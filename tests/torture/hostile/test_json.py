@@ -1,4 +1,4 @@
-"""Every text of `json_texts` through the judge and through the fast reader: one decision."""
+"""Every text of `json_texts` through the validator and DuckDB's reader: one decision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hourtally.events.strict_json import Rejection
+from hourtally.events.strict_json import RuleViolation
 from hourtally.events.validation import check_line
 from hourtally.ingest.ndjson.blocks import Block
 from hourtally.ingest.ndjson.parser import LineParser
@@ -36,27 +36,27 @@ def with_field(value: bytes) -> bytes:
 def rule_of(line: bytes) -> str | None:
     try:
         check_line(line, NOW_MS)
-    except Rejection as rejection:
-        return rejection.rule
+    except RuleViolation as violation:
+        return violation.rule
     return None
 
 
-def read_fast(lines: Sequence[bytes]) -> list[str | None]:
-    """What becomes of lines behind one of their layout, so that the fast reader tries them."""
+def read_by_shape(lines: Sequence[bytes]) -> list[str | None]:
+    """The rules of lines after one of their shape, so that DuckDB's reader tries them."""
     known = with_field(b"1")
     parsed = LineParser(NOW_MS, _local=ENGINE).parse(Block(1, b"\n".join([known, *lines]), 0))
-    rules = {refusal.line: refusal.rule for refusal in parsed.refusals}
+    rules = {line.number: line.rule for line in parsed.quarantined}
     assert len(parsed.events) == 1 + len(lines) - len(rules)
     return [rules.get(number) for number in range(2, 2 + len(lines))]
 
 
-def test_a_value_is_taken_or_refused_by_the_judge_and_the_fast_reader_alike() -> None:
+def test_the_validator_and_duckdb_s_reader_give_the_same_verdict() -> None:
     lines = [with_field(value) for value, _ in VALUES]
     expected = [rule for _, rule in VALUES]
     assert [rule_of(line) for line in lines] == expected
-    assert read_fast(lines) == expected
+    assert read_by_shape(lines) == expected
     # One by one, as a file that has a byte of no UTF-8 is never read fast.
-    assert [read_fast([line])[0] for line in lines] == expected
+    assert [read_by_shape([line])[0] for line in lines] == expected
 
 
 def test_a_value_alone_on_a_line_is_no_event_or_no_json() -> None:
@@ -66,7 +66,7 @@ def test_a_value_alone_on_a_line_is_no_event_or_no_json() -> None:
     twice = (b'{"a":1,"a":2}', b'{"a":1,"\\u0061":1}')
     expected = ["not_json" if v in twice else rule or "not_cloudevent" for v, rule in values]
     assert [rule_of(value) for value, _ in values] == expected
-    assert read_fast([value for value, _ in values]) == expected
+    assert read_by_shape([value for value, _ in values]) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ _MOST = 1_000_000
     ids=range(10),
 )
 def test_no_line_takes_the_square_of_its_length(line: bytes) -> None:
-    """A MiB of it is judged at once; were each quote tried anew, it would take hours."""
+    """A MiB of it is validated at once; trying each quote again would take hours."""
     assert len(line) <= 1 << 20
-    assert (rule_of(line), read_fast([line])) == ("not_json", ["not_json"])
+    assert (rule_of(line), read_by_shape([line])) == ("not_json", ["not_json"])
 
 
 @pytest.mark.parametrize(("spelled", "rule"), QUANTITIES.items(), ids=lambda v: str(v)[:24])
 def test_a_quantity_is_an_integer_spelled_as_one(spelled: str, rule: str | None) -> None:
     line = PLAIN.line.replace(b'"memoryMiB":1024', b'"memoryMiB":' + spelled.encode())
-    assert (rule_of(line), read_fast([line])) == (rule, [rule])
+    assert (rule_of(line), read_by_shape([line])) == (rule, [rule])
     if rule is None:
         value = check_line(line, NOW_MS).memory_mib
         assert value == (0 if spelled == "null" else int(spelled))
@@ -132,4 +132,4 @@ def test_a_quantity_is_an_integer_spelled_as_one(spelled: str, rule: str | None)
 )
 def test_what_stands_around_an_event_counts(around: tuple[bytes, bytes], rule: str | None) -> None:
     line = around[0] + PLAIN.line + around[1]
-    assert (rule_of(line.removesuffix(b"\r")), read_fast([line])) == (rule, [rule])
+    assert (rule_of(line.removesuffix(b"\r")), read_by_shape([line])) == (rule, [rule])

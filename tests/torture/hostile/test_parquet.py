@@ -203,7 +203,7 @@ read = 0
 for number in range(int(sys.argv[3])):
     path.write_bytes(mutated([seed], [b"PAR1", b"PARE"], random.Random(number)))
     try:
-        read += sum(part.lines == len(part.events) + len(part.refusals)
+        read += sum(part.lines == len(part.events) + len(part.quarantined)
                     for part in read_parquet(path, int(sys.argv[4])))
     except FileRejected:
         pass

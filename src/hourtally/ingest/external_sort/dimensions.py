@@ -1,256 +1,239 @@
-"""Slices with what they say in words told once: a label, and its number in each slice.
+"""Slices with their texts stored once, in a table of dimensions.
 
-An hour has many slices of each resource, and most of a slice is text: whose it is, of what, by
-which names. Slices that share all of that share a label, so they are compared, sorted, kept and
-written by whole numbers, in a third of the memory and a fraction of the time.
+An hour has many slices of each resource, and most of a slice is text: customer, team, project,
+names. Slices that share all of these refer to one row of a table by its number, so they are
+compared, sorted, stored and written by integers, in a third of the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from hourtally.ingest.external_sort.spill import compact
-from hourtally.model.hours import HOUR_MS
-from hourtally.model.schemas import LABEL, RESOURCE_ORDER, SLICES
+from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, SLICES
 
 _RESOURCE: Final = ("hour", *RESOURCE_ORDER)
-_FREE_TEXTS: Final = tuple(column for column in LABEL if column not in RESOURCE_ORDER)
-_OWN: Final = tuple(column for column in SLICES if column not in LABEL)
-# One slice in so many tells what share of the labels is known.
-_SLICES_A_SAMPLE: Final = 64
+_OTHER_TEXTS: Final = tuple(column for column in DIMENSIONS if column not in RESOURCE_ORDER)
+_FACTS: Final = tuple(column for column in SLICES if column not in DIMENSIONS)
+# One slice in so many is looked up to estimate how many dimensions are known.
+_SLICES_PER_SAMPLE: Final = 64
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Slices of one or several hours of a file.
+class EncodedSlices:
+    """Slices of one or more hours of a file.
 
-    labels: `hour` and the columns of `LABEL`, in the order of a slices file, hour by hour.
-    slices: `label`, the number of their label, and the other columns of `schemas.SLICES`; in the
-    order of their resources, then of `SLICE_ORDER` and the identity.
+    dimensions: `hour` and `DIMENSIONS`, hour by hour, in the order of a slices file.
+    slices: `dimension_id`, the number of a row of `dimensions`, and the other columns of
+    `schemas.SLICES`; ordered by resource, then `SLICE_ORDER`, then identity.
     """
 
-    labels: pl.DataFrame
+    dimensions: pl.DataFrame
     slices: pl.DataFrame
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Slices of one hour from several runs, and labels from several tables, one behind the other.
+class UnmergedSlices:
+    """Slices of one hour from several runs, and dimensions from several tables, concatenated.
 
-    labels, slices: as in `Labelled`, but that tables have labels in common, and runs slices.
+    dimensions, slices: as in `EncodedSlices`, but rows may occur in several tables or runs.
     """
 
-    labels: pl.DataFrame
+    dimensions: pl.DataFrame
     slices: pl.DataFrame
     tables: int
     runs: int
 
 
-class LabelTable:
-    """Labels that several runs have in common: told once, found again, numbered as they come.
+class DimensionTable:
+    """Dimensions that several runs share, numbered in the order in which they are first seen.
 
-    A run mostly has labels that runs before it had. Those are hashed and compared each time, but
-    sorted and kept once.
+    Most dimensions of a run occurred in the runs before it. They are hashed and compared each
+    time, but sorted and stored once.
     """
 
     def __init__(self) -> None:
-        self.labels = pl.DataFrame(
-            schema={"hour": pl.Int64, **{name: SLICES[name] for name in LABEL}}
+        self.rows = pl.DataFrame(
+            schema={"hour": pl.Int64, **{name: SLICES[name] for name in DIMENSIONS}}
         )
         self._by_hash = True
-        self._keys = self._keys_of(self.labels)
-        self._found_order: _Order | None = None
+        self._keys = self._keys_of(self.rows)
+        self._sort_order: _SortOrder | None = None
 
     def __len__(self) -> int:
-        """How many labels it has."""
-        return len(self.labels)
+        """How many dimensions it has."""
+        return len(self.rows)
 
-    def share_found(self, slices: pl.DataFrame) -> float:
-        """About what share of the labels of slices it has, from 0 to 1."""
-        sample = slices.select(self.labels.columns).gather_every(_SLICES_A_SAMPLE)
+    def share_known(self, slices: pl.DataFrame) -> float:
+        """About what share of the slices' dimensions the table has, from 0 to 1."""
+        sample = slices.select(self.rows.columns).gather_every(_SLICES_PER_SAMPLE)
         keys = self._keys_of(sample).unique()
-        found = self._keys.alias("key").to_frame().join(keys.alias("key").to_frame(), "key", "semi")
-        return len(found) / len(keys)
+        known = self._keys.alias("key").to_frame().join(keys.alias("key").to_frame(), "key", "semi")
+        return len(known) / len(keys)
 
-    def numbered(self, slices: pl.DataFrame) -> pl.DataFrame:
-        """Slices (`schemas.SLICES` after `hour`) with numbers for what their labels say."""
-        numbers = self.numbers(slices.select(self.labels.columns))
-        # In one piece, as rows are taken out of one in a tenth of the time that many take.
-        return slices.select(_OWN).rechunk().insert_column(0, numbers)
+    def encode(self, slices: pl.DataFrame) -> pl.DataFrame:
+        """Slices (`hour`, then `schemas.SLICES`) with a `dimension_id` in place of their texts."""
+        ids = self.ids_of(slices.select(self.rows.columns))
+        # Rows are taken from a frame of one chunk in a tenth of the time that many chunks need.
+        return slices.select(_FACTS).rechunk().insert_column(0, ids)
 
-    def numbers(self, texts: pl.DataFrame) -> pl.Series:
-        """The number of each label: of one that is not there yet, the next one."""
+    def ids_of(self, texts: pl.DataFrame) -> pl.Series:
+        """The `dimension_id` of each row; rows that are new to the table are added to it."""
         keys = self._keys_of(texts)
-        numbers = self._find(keys)
-        is_new = numbers.is_null()
+        ids = self._find(keys)
+        is_new = ids.is_null()
         if is_new.any():
             is_new &= keys.is_first_distinct()
             self._add(texts.filter(is_new), keys.filter(is_new))
-            numbers = self._find(keys)
+            ids = self._find(keys)
         if self._by_hash and not all(
-            column.equals(self.labels[column.name].gather(numbers)) for column in texts
+            column.equals(self.rows[column.name].gather(ids)) for column in texts
         ):
-            # Two labels have one hash. To find all of them by what they say takes longer.
+            # Two rows have the same hash, so from now on rows are found by their texts.
             self._by_hash = False
-            self._keys = self._keys_of(self.labels)
-            return self.numbers(texts)
-        return numbers
+            self._keys = self._keys_of(self.rows)
+            return self.ids_of(texts)
+        return ids
 
-    def in_order(self, slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """Numbered slices in order, each content once; how many events were left out."""
+    def sort(self, slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Encoded slices in order, without duplicates; how many events were left out."""
         order = self._order
-        ranked = slices.with_columns(order.ranks.gather(slices["label"]).alias("label"))
-        once, left_out = _in_order(ranked, order.resources)
-        return once.with_columns(order.rows.gather(once["label"]).alias("label")), left_out
+        ranked = slices.with_columns(order.ranks.gather(slices["dimension_id"]))
+        once, duplicates = _sort_without_duplicates(ranked, order.resources)
+        return once.with_columns(order.rows.gather(once["dimension_id"])), duplicates
 
-    def labels_in_order(self) -> pl.DataFrame:
-        """The labels, in order, behind the `number` that each has."""
-        return self.labels[self._order.rows].insert_column(0, self._order.rows.alias("number"))
+    def sorted_rows(self) -> pl.DataFrame:
+        """The dimensions in order, after a column `id` with their numbers."""
+        return self.rows[self._order.rows].insert_column(0, self._order.rows.alias("id"))
 
     @property
-    def _order(self) -> _Order:
-        if self._found_order is None:
-            self._found_order = _order(self.labels)
-        return self._found_order
+    def _order(self) -> _SortOrder:
+        if self._sort_order is None:
+            self._sort_order = _find_order(self.rows)
+        return self._sort_order
 
     def _keys_of(self, texts: pl.DataFrame) -> pl.Series:
         return texts.hash_rows() if self._by_hash else texts.to_struct()
 
     def _find(self, keys: pl.Series) -> pl.Series:
-        known = self._keys.alias("key").to_frame().with_row_index("label")
+        known = self._keys.alias("key").to_frame().with_row_index("dimension_id")
         return (
             keys.alias("key")
             .to_frame()
             .join(known, on="key", how="left", validate="m:1", maintain_order="left")
-        )["label"]
+        )["dimension_id"]
 
     def _add(self, texts: pl.DataFrame, keys: pl.Series) -> None:
-        # In memory of their own: they would drag along the block that they were read from.
-        own = pl.DataFrame(compact(texts))
-        self.labels = pl.concat([self.labels, own], rechunk=True)
+        # A copy: the texts would hold on to the block that they were read from.
+        self.rows = pl.concat([self.rows, pl.DataFrame(compact(texts))], rechunk=True)
         self._keys = pl.concat([self._keys, keys], rechunk=True)
-        self._found_order = None
+        self._sort_order = None
 
 
-def merged(parts: Parts) -> tuple[Labelled, int]:
-    """The slices of all parts as if they had come together; how many events were left out.
+def merge(unmerged: UnmergedSlices) -> tuple[EncodedSlices, int]:
+    """Sort the slices of several runs without duplicates; how many events were left out.
 
-    An event counts in its first hour only. Of equal ones the earliest time stands; where none
-    has a time, none stands.
+    A duplicate event is counted in its first hour only. Of equal events the earliest time is
+    kept, or null where none has a time.
     """
-    labels, slices = parts.labels, parts.slices
-    if parts.tables > 1:
-        table = LabelTable()
-        numbers = table.numbers(labels)
-        ordered = table.labels_in_order()
-        places = ordered["number"].arg_sort().gather(numbers)
-        labels = ordered.drop("number")
-        slices = slices.with_columns(places.gather(slices["label"]).alias("label"))
-    if parts.runs == 1:
-        return Labelled(labels, slices), 0
-    once, left_out = _in_order(slices, _resources(labels))
-    return Labelled(labels, once), left_out
+    dimensions, slices = unmerged.dimensions, unmerged.slices
+    if unmerged.tables > 1:
+        table = DimensionTable()
+        ids = table.ids_of(dimensions)
+        ordered = table.sorted_rows()
+        ranks = ordered["id"].arg_sort().gather(ids)
+        dimensions = ordered.drop("id")
+        slices = slices.with_columns(ranks.gather(slices["dimension_id"]).alias("dimension_id"))
+    if unmerged.runs == 1:
+        return EncodedSlices(dimensions, slices), 0
+    once, duplicates = _sort_without_duplicates(slices, _resource_numbers(dimensions))
+    return EncodedSlices(dimensions, once), duplicates
 
 
 def resource_text() -> pl.Expr:
-    """One text by which labels sort as by the columns of `RESOURCE_ORDER`.
+    """One text by which dimensions sort as they do by the columns of `RESOURCE_ORDER`.
 
-    No id has a control character, so NUL is before all that can follow a column's text; and
-    null is before every text, as the empty text is.
+    No id has a control character, so NUL sorts before anything that can follow in a column; and
+    null sorts before every text, as the empty text does.
     """
     columns = (pl.col(column).fill_null("") for column in RESOURCE_ORDER)
     return pl.concat_str(*columns, separator="\0").alias("resource_text")
 
 
-def extent() -> pl.Expr:
-    """One number by which the slices of an hour sort as by their start, then their end."""
-    start_ms = pl.col("slice_start_ms")
-    number = start_ms % HOUR_MS * 2**22 + (pl.col("slice_end_ms") - start_ms)
-    return number.cast(pl.UInt64).alias("extent")
-
-
 @dataclass(frozen=True)
-class _Order:
-    """Of labels: their rows in order, the rank of each row, and of each rank its resource."""
+class _SortOrder:
+    """The order of dimensions.
+
+    rows: their ids, in order. ranks: the rank of each id. resources: the number of the resource
+    at each rank; it grows by one where a new resource begins.
+    """
 
     rows: pl.Series
     ranks: pl.Series
     resources: pl.Series
 
 
-def _order(labels: pl.DataFrame) -> _Order:
-    rows = _sorted_rows(labels, _RESOURCE)
-    resources = _resources(labels[rows])
-    if len(resources) and resources[-1] < len(resources):
-        # Some resource has several labels, whose order must not be that of their lines.
-        rows = _sorted_rows(labels, (*_RESOURCE, *_FREE_TEXTS))
-    return _Order(rows, rows.arg_sort(), resources)
+def _find_order(dimensions: pl.DataFrame) -> _SortOrder:
+    rows = dimensions.select(pl.arg_sort_by(*_RESOURCE, *_OTHER_TEXTS)).to_series()
+    ranks = rows.arg_sort().alias("dimension_id")
+    return _SortOrder(rows.alias("dimension_id"), ranks, _resource_numbers(dimensions[rows]))
 
 
-def _sorted_rows(labels: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
-    """The rows in order of some columns, which takes half as long as a sort by columns does."""
-    return labels.select(pl.struct(columns)).to_series().arg_sort()
+def _resource_numbers(dimensions: pl.DataFrame) -> pl.Series:
+    """The number of each sorted dimension's resource, ascending."""
+    columns = pl.col(_RESOURCE)
+    is_new = pl.any_horizontal(columns.ne_missing(columns.shift()))
+    return dimensions.select(is_new.cum_sum()).to_series()
 
 
-def _resources(labels: pl.DataFrame) -> pl.Series:
-    """The number of each sorted label's resource, in order as well."""
-    return _changes(labels).cum_sum()
+def _sort_without_duplicates(
+    slices: pl.DataFrame, resources: pl.Series
+) -> tuple[pl.DataFrame, int]:
+    """Sort slices and leave out duplicates; the order they had before makes no difference.
 
-
-def _changes(labels: pl.DataFrame) -> pl.Series:
-    """Whether each of sorted labels is of another resource, or hour, than the one before it."""
-    changes = pl.repeat(value=False, n=len(labels), eager=True)
-    # Mostly the last column tells.
-    for column in reversed(_RESOURCE):
-        texts = labels[column]
-        changes |= texts.ne_missing(texts.shift())
-        if changes.all():
-            break
-    return changes
-
-
-def _in_order(slices: pl.DataFrame, resources: pl.Series) -> tuple[pl.DataFrame, int]:
-    """Leave out duplicates and sort, in an order that does not depend on the one there was.
-
-    resources: the number of each label's; labels and resources are numbered in order.
+    resources: the number of the resource of each dimension; both are numbered in order.
     """
-    once, left_out = _sorted(slices, resources), 0
-    repeated = _repeated(once)
-    if repeated.any():
-        once, left_out = _without_duplicates(once, repeated)
-        once = _sorted(once, resources)
-    return once, left_out
+    once, duplicates = _sort(slices, resources), 0
+    is_repeated = _is_repeated(once)
+    if is_repeated.any():
+        once, duplicates = _merge_repeated(once, is_repeated)
+        once = _sort(once, resources)
+    return once, duplicates
 
 
-def _sorted(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
+def _sort(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
     """Slices in the order of a slices file."""
     by = slices.select(
-        resources.gather(slices["label"]).alias("resource"), extent(), "identity", "label"
+        resources.gather(slices["dimension_id"]).alias("resource"),
+        "slice_start_ms",
+        "slice_end_ms",
+        "identity",
+        "dimension_id",
     )
     return slices[by.select(pl.arg_sort_by(by.columns, maintain_order=True)).to_series()]
 
 
-def _repeated(slices: pl.DataFrame) -> pl.Series:
-    """Which of sorted slices may have duplicates: those follow each other."""
-    follows = pl.all_horizontal(pl.col("identity", "label").eq(pl.col("identity", "label").shift()))
-    both = follows | follows.shift(-1, fill_value=False)
-    return slices.select(both.fill_null(value=False)).to_series()
+def _is_repeated(slices: pl.DataFrame) -> pl.Series:
+    """Which of sorted slices may have duplicates: these are next to each other."""
+    key = pl.col("identity", "dimension_id")
+    follows = pl.all_horizontal(key.eq(key.shift()))
+    either = follows | follows.shift(-1, fill_value=False)
+    return slices.select(either.fill_null(value=False)).to_series()
 
 
-def _without_duplicates(slices: pl.DataFrame, repeated: pl.Series) -> tuple[pl.DataFrame, int]:
-    """Each content of the repeated ones once, behind the others; how many events are left out."""
+def _merge_repeated(slices: pl.DataFrame, is_repeated: pl.Series) -> tuple[pl.DataFrame, int]:
+    """Merge equal slices among the repeated ones, unsorted; how many events are left out."""
     content = [column for column in slices.columns if column != "event_time_us"]
-    kept = (
-        slices.filter(repeated)
+    merged = (
+        slices.filter(is_repeated)
         .group_by(content)
         .agg(pl.col("event_time_us").min(), copies=pl.len() - 1)
-        # Else one file would give other bytes each time.
+        # Without this, the same file would give different bytes each time.
         .sort(content)
         .with_columns(first=pl.col("slice_start_ms") == pl.col("start_ms"))
     )
-    left_out = int(kept.filter("first")["copies"].sum())
-    return pl.concat([slices.filter(~repeated), kept.select(slices.columns)]), left_out
+    duplicates = int(merged.filter("first")["copies"].sum())
+    return pl.concat([slices.filter(~is_repeated), merged.select(slices.columns)]), duplicates

@@ -1,8 +1,8 @@
-"""An hour of a file in portions that are small enough to be put together in memory.
+"""An hour of a file in partitions that are small enough to be merged in memory.
 
-Where an hour is more than that, it is divided by resource, so that its portions follow each other
-in the order of a slices file: each takes from every run the stretch that is its own. A resource
-that is more than a portion is divided by its slices; equal slices are never in two portions.
+A larger hour is divided by resource, so that its partitions follow each other in the order of a
+slices file: each takes its own range of rows from every run. A resource larger than a partition
+is divided by its slices; equal slices are never in two partitions.
 """
 
 from __future__ import annotations
@@ -15,191 +15,204 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from hourtally.ingest.external_sort.dimensions import Parts, extent, resource_text
-from hourtally.ingest.external_sort.spill import Kept
+from hourtally.ingest.external_sort.dimensions import UnmergedSlices, resource_text
+from hourtally.ingest.external_sort.spill import StoredFrame
 from hourtally.runtime.concurrency import ordered_map
 
-PORTION_ROWS: Final = 131_072
+PARTITION_ROWS: Final = 131_072
 _THREADS: Final = 2
-_BY: Final = ("resource_text", "extent", "identity")
+# What slices are divided by: first by resource, then inside a resource by `_POSITION`.
+_POSITION: Final = ("slice_start_ms", "slice_end_ms", "identity")
+_KEY: Final = ("resource_text", *_POSITION)
+
+_Position = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Part:
-    """An hour in a run.
+class Segment:
+    """An hour's slices in one run: rows [first, end) of the run's slices.
 
-    table: which one has its labels. first, end: its rows [first, end) of the run's slices.
-    numbers: of these the labels alone. samples: some of them, as `samples_of` gives them.
+    table: the number of the dimension table that encodes them. ids: their `dimension_id` alone.
+    samples: the keys of some of them, see `sample_keys`.
     """
 
     table: int
-    slices: Kept
-    numbers: Kept
+    slices: StoredFrame
+    ids: StoredFrame
     first: int
     end: int
     samples: pl.DataFrame
 
 
 @dataclass(frozen=True)
-class Group:
-    """The parts of an hour whose labels are in one table, there in rows [first, end).
+class SegmentGroup:
+    """The segments of an hour that share a dimension table, the hour's rows being [first, end).
 
-    labels: behind the `number` by which slices have them, in order.
+    dimensions: sorted, after their `id`.
     """
 
-    labels: Kept
+    dimensions: StoredFrame
     first: int
     end: int
-    parts: list[Part]
+    segments: list[Segment]
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """Of a group, what lies between two cuts: its labels, and rows of each part's slices."""
+class _GroupRange:
+    """A group between two borders: rows of its dimensions, and rows of each segment's slices."""
 
-    labels: Kept
+    dimensions: StoredFrame
     first: int
     end: int
-    slices: list[tuple[Kept, int, int]]
+    slices: list[tuple[StoredFrame, int, int]]
 
-    def read(self, begin: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Its labels, and its slices by the places of these, counted from `begin`."""
-        labels = _frame(self.labels.read(self.first, self.end))
-        slices = _frame(pa.concat_tables(kept.read(*rows) for kept, *rows in self.slices))
-        places = pl.int_range(begin, begin + len(labels), dtype=pl.UInt32, eager=True)
-        numbers = slices["label"].replace_strict(labels["number"], places)
-        return labels.drop("number"), slices.with_columns(numbers)
+    def read(self, offset: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The dimensions, and the slices with `dimension_id` counted from `offset`."""
+        dimensions = _to_frame(self.dimensions.read(self.first, self.end))
+        slices = _to_frame(pa.concat_tables(stored.read(*rows) for stored, *rows in self.slices))
+        ids = pl.int_range(offset, offset + len(dimensions), dtype=pl.UInt32, eager=True)
+        renumbered = slices["dimension_id"].replace_strict(dimensions["id"], ids)
+        return dimensions.drop("id"), slices.with_columns(renumbered)
 
 
 @dataclass(frozen=True)
-class Portion:
-    """Of an hour, what lies between two cuts in those of its groups that have something there."""
+class Partition:
+    """The part of an hour between two borders, from every group that has slices there."""
 
-    stretches: list[_Stretch]
+    ranges: list[_GroupRange]
 
-    def read(self) -> Parts:
-        """Its slices, which are to be merged. Any thread may call this."""
-        labels: list[pl.DataFrame] = []
+    def read(self) -> UnmergedSlices:
+        """The slices, still to be merged. Any thread may call this."""
+        dimensions: list[pl.DataFrame] = []
         slices: list[pl.DataFrame] = []
-        for stretch in self.stretches:
-            own_labels, own_slices = stretch.read(sum(map(len, labels)))
-            labels.append(own_labels)
+        for group_range in self.ranges:
+            own_dimensions, own_slices = group_range.read(sum(map(len, dimensions)))
+            dimensions.append(own_dimensions)
             slices.append(own_slices)
-        runs = sum(len(stretch.slices) for stretch in self.stretches)
-        return Parts(pl.concat(labels), pl.concat(slices, rechunk=True), len(labels), runs)
+        runs = sum(len(group_range.slices) for group_range in self.ranges)
+        tables = len(dimensions)
+        return UnmergedSlices(pl.concat(dimensions), pl.concat(slices, rechunk=True), tables, runs)
 
 
-def samples_of(slices: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
-    """What portions are divided by, `_BY`, of some slices, whose labels have their numbers."""
-    texts = labels[slices["label"]].select(resource_text())
-    return pl.concat([texts, slices.select(extent(), "identity")], how="horizontal")
+def sample_keys(slices: pl.DataFrame, dimensions: pl.DataFrame) -> pl.DataFrame:
+    """The keys that partitions are divided by, of a sample of slices and all dimensions by id."""
+    texts = dimensions[slices["dimension_id"]].select(resource_text())
+    return pl.concat([texts, slices.select(_POSITION)], how="horizontal")
 
 
-def divided(groups: list[Group]) -> Iterator[Portion]:
-    """The portions of an hour, in order."""
-    parts = [part for group in groups for part in group.parts]
-    total = sum(part.end - part.first for part in parts)
-    borders = _borders(parts, -(-total // PORTION_ROWS))
-    for stretches in zip(*(_cut(group, borders) for group in groups), strict=True):
+def partitions_of(groups: list[SegmentGroup]) -> Iterator[Partition]:
+    """The partitions of an hour, in order."""
+    segments = [segment for group in groups for segment in group.segments]
+    total = sum(segment.end - segment.first for segment in segments)
+    borders = _borders(segments, -(-total // PARTITION_ROWS))
+    for ranges in zip(*(_divide(group, borders) for group in groups), strict=True):
         # Nothing comes before a border that is the first resource of all.
-        if filled := [stretch for stretch in stretches if stretch.slices]:
-            yield Portion(filled)
+        if filled := [group_range for group_range in ranges if group_range.slices]:
+            yield Partition(filled)
 
 
-def _borders(parts: list[Part], portions: int) -> pl.DataFrame:
-    """What slices sort by where a portion begins, `_BY`; distinct and in order.
+def _borders(segments: list[Segment], partitions: int) -> pl.DataFrame:
+    """The keys at which partitions begin, distinct and in order.
 
-    A resource of less than a portion is not divided.
+    A resource smaller than a partition is not divided: its position is 0.
     """
-    samples = pl.concat(part.samples for part in parts).sort(_BY)
-    places = [len(samples) * number // portions for number in range(1, portions)]
+    samples = pl.concat(segment.samples for segment in segments).sort(_KEY)
+    places = [len(samples) * number // partitions for number in range(1, partitions)]
     borders = samples[places]
-    is_crowded = pl.col("resource_text").is_duplicated()
+    is_divided = pl.col("resource_text").is_duplicated()
     return borders.select(
         "resource_text",
-        *(pl.when(is_crowded).then(pl.col(column)).otherwise(0) for column in _BY[1:]),
+        *(pl.when(is_divided).then(pl.col(column)).otherwise(0) for column in _POSITION),
     ).unique(maintain_order=True)
 
 
-def _cut(group: Group, borders: pl.DataFrame) -> list[_Stretch]:
-    """A group cut at the borders. Where one is inside a resource, its labels are on both sides."""
+def _divide(group: SegmentGroup, borders: pl.DataFrame) -> list[_GroupRange]:
+    """A group divided at the borders. A divided resource's dimensions are on both sides."""
     if not len(borders):
-        whole = [(part.slices, part.first, part.end) for part in group.parts]
-        return [_Stretch(group.labels, group.first, group.end, whole)]
-    labels = _frame(group.labels.read(group.first, group.end))
-    texts = labels.select(resource_text()).to_series()
-    befores = texts.search_sorted(borders["resource_text"], side="left")
-    afters = texts.search_sorted(borders["resource_text"], side="right")
-    places = borders.select("extent", "identity").rows()
-    begins = [0, *befores]
+        whole = [(segment.slices, segment.first, segment.end) for segment in group.segments]
+        return [_GroupRange(group.dimensions, group.first, group.end, whole)]
+    dimensions = _to_frame(group.dimensions.read(group.first, group.end))
+    texts = dimensions.select(resource_text()).to_series()
+    cuts = _Cuts(
+        _ranks_by_id(dimensions["id"]),
+        texts.search_sorted(borders["resource_text"], side="left"),
+        texts.search_sorted(borders["resource_text"], side="right"),
+        borders.select(_POSITION).rows(),
+    )
+    begins = [0, *cuts.starts]
     ends = [
         *(
-            after if any(place) else before
-            for before, after, place in zip(befores, afters, places, strict=True)
+            end if any(position) else start
+            for start, end, position in zip(cuts.starts, cuts.ends, cuts.positions, strict=True)
         ),
-        len(labels),
+        len(dimensions),
     ]
-    ranks = _places_of(labels["number"])
-    cuts = ordered_map(
-        _THREADS, _cut_part, ((part, ranks, befores, afters, places) for part in group.parts)
+    divided = ordered_map(
+        _THREADS, _divide_segment, ((segment, cuts) for segment in group.segments)
     )
     return [
-        _Stretch(
-            group.labels,
+        _GroupRange(
+            group.dimensions,
             group.first + begin,
             group.first + end,
             [
-                (part.slices, *rows)
-                for part, rows in zip(group.parts, of_parts, strict=True)
+                (segment.slices, *rows)
+                for segment, rows in zip(group.segments, of_segments, strict=True)
                 if rows[0] < rows[1]
             ],
         )
-        for begin, end, of_parts in zip(begins, ends, zip(*cuts, strict=True), strict=True)
+        for begin, end, of_segments in zip(begins, ends, zip(*divided, strict=True), strict=True)
     ]
 
 
-def _cut_part(
-    part: Part,
-    ranks: pl.Series,
-    befores: pl.Series,
-    afters: pl.Series,
-    places: list[tuple[int, int]],
-) -> list[tuple[int, int]]:
-    """The rows of a part between borders.
+@dataclass(frozen=True)
+class _Cuts:
+    """The borders, in terms of one group's sorted dimensions.
 
-    Args:
-        part: whose slices are cut.
-        ranks: of each label's number, which one of the group's it is.
-        befores: how many of these come before each border's resource.
-        afters: and how many before the resource after it.
-        places: where inside its resource a border is; zeros where it is in front of it.
+    ranks: the rank of each id. starts: how many dimensions come before each border's resource.
+    ends: how many come before the next resource. positions: where in its resource a border is;
+    zeros if it is in front of it.
     """
-    numbers = pl.Series(part.numbers.read(part.first, part.end).column("label"))
-    # Inside a resource slices do not lie by label; up to a resource's end this makes no difference.
-    reached = ranks.gather(numbers).cum_max()
-    firsts = part.first + reached.search_sorted(befores, side="left")
-    ends = part.first + reached.search_sorted(afters, side="left")
-    cuts = [part.first]
-    for first, end, place in zip(firsts, ends, places, strict=True):
-        is_inside = any(place) and first < end
-        before = _before(_frame(part.slices.read(first, end)), *place) if is_inside else 0
-        cuts.append(first + before)
-    return list(itertools.pairwise([*cuts, part.end]))
+
+    ranks: pl.Series
+    starts: pl.Series
+    ends: pl.Series
+    positions: list[_Position]
 
 
-def _before(slices: pl.DataFrame, extent_: int, identity: int) -> int:
-    """How many slices of a resource come before a place in it."""
-    is_before = (extent() < extent_) | ((extent() == extent_) & (pl.col("identity") < identity))
-    return int(slices.select(is_before.sum()).item())
+def _divide_segment(segment: Segment, cuts: _Cuts) -> list[tuple[int, int]]:
+    """The rows of a segment between each two borders."""
+    ids = pl.Series(segment.ids.read(segment.first, segment.end).column("dimension_id"))
+    # Inside a resource, slices are not ordered by dimension. The running maximum is, and it is
+    # the same at the end of each resource.
+    reached = cuts.ranks.gather(ids).cum_max()
+    firsts = segment.first + reached.search_sorted(cuts.starts, side="left")
+    ends = segment.first + reached.search_sorted(cuts.ends, side="left")
+    rows = [segment.first]
+    for first, end, position in zip(firsts, ends, cuts.positions, strict=True):
+        is_inside = any(position) and first < end
+        before = _count_before(segment.slices.read(first, end), position) if is_inside else 0
+        rows.append(first + before)
+    return list(itertools.pairwise([*rows, segment.end]))
 
 
-def _places_of(numbers: pl.Series) -> pl.Series:
-    """At each of some numbers, the place where it is among them."""
-    [last] = numbers.to_frame().select(pl.col(numbers.name).max()).row(0)
-    places = pl.zeros(last + 1, pl.UInt32, eager=True)
-    return places.scatter(numbers, pl.int_range(len(numbers), dtype=pl.UInt32, eager=True))
+def _count_before(slices: pa.Table, position: _Position) -> int:
+    """How many slices of a resource come before a position in it."""
+    start_ms, end_ms, identity = position
+    start, end = pl.col("slice_start_ms"), pl.col("slice_end_ms")
+    is_before = (start < start_ms) | (
+        (start == start_ms) & ((end < end_ms) | ((end == end_ms) & (pl.col("identity") < identity)))
+    )
+    return int(_to_frame(slices).select(is_before.sum()).item())
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
-    """A table of many pieces, put together first: each would cost Polars a tenth of a ms."""
+def _ranks_by_id(ids: pl.Series) -> pl.Series:
+    """The rank of each id, where `ids` are in order."""
+    [last] = ids.to_frame().select(pl.col(ids.name).max()).row(0)
+    ranks = pl.zeros(last + 1, pl.UInt32, eager=True)
+    return ranks.scatter(ids, pl.int_range(len(ids), dtype=pl.UInt32, eager=True))
+
+
+def _to_frame(table: pa.Table) -> pl.DataFrame:
+    """A table as a frame of one chunk: Polars would take 0.1 ms for each of many."""
     return pl.DataFrame(table.combine_chunks())

@@ -1,16 +1,15 @@
-"""Lines of a known layout to events, many at a time, by DuckDB.
+"""Lines of a known shape to events, many at a time, with DuckDB.
 
-It alone would be too lenient (a trailing comma, "12" for 12, the last of two keys, NaN), so a
-line has been matched with its layout's pattern before, or is compared with its plain form here.
-Lengths, instants and intervals are then checked on columns. A line that does not get through is
-not refused: the strict judge decides about it.
+DuckDB alone is too lenient: it accepts a trailing comma, "12" for 12, NaN, and takes the last of
+two equal keys. So a line either matches its shape's pattern before, or is compared with what its
+values give when written again. Then the rules are checked on whole columns. A line that fails here
+is not quarantined yet: the strict validator decides.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -19,7 +18,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from hourtally.events.event_types import RESOURCE_KIND, EventKind
+from hourtally.events.event_types import RESOURCE_EVENT_TYPE, EventType
 from hourtally.events.strict_json import MAX_LINE_BYTES
 from hourtally.events.validation import (
     MAX_AHEAD_MS,
@@ -30,189 +29,139 @@ from hourtally.events.validation import (
     MAX_QUANTITY,
     MAX_SELECTOR_BYTES,
 )
-from hourtally.ingest.ndjson.line_shapes import INSTANT, TIME, Layout
-from hourtally.ingest.ndjson.round_trip import PlainForm
+from hourtally.ingest.ndjson.line_shapes import INSTANT, TIME, LineShape
+from hourtally.ingest.ndjson.round_trip import RoundTrip
 from hourtally.model.components import RESOURCE_TYPES
 from hourtally.model.schemas import EVENTS
+from hourtally.runtime.sql_text import literal
 
-_NEWEST: Final = pl.CompatLevel.newest()
-# DEL and C1 are all that JSON leaves in a text that has no escapes.
-_CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}]"
-MANY_LINES: Final = 8_000
+_COMPAT_LEVEL: Final = pl.CompatLevel.newest()
+# DEL and C1: JSON text without escapes can have no other control characters.
+_CONTROL_CHARACTER: Final = r"[\x00-\x1f\x7f-\x{9f}]"
 
 
-class FastReader:
-    """Reads lines (`row`, `line`) of one layout after the other; of use to one thread.
-
-    To plan a layout's query takes as long as to read 1,500 lines, so it is planned once. But what
-    a prepared one finds DuckDB's client keeps, and reads again: many lines are read with a plan
-    of their own.
-    """
+class DuckDBReader:
+    """Reads lines (`row`, `line`) of one shape at a time. Each thread needs a reader of its own."""
 
     def __init__(self) -> None:
-        # Blocks of lines are read side by side, so one thread is enough for each.
+        # Blocks are read in parallel, so each reader needs only one thread.
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._lines = _Lines()
-        self._connection.register("lines", self._lines)
-        self._queries: dict[str, _Query] = {}
 
-    def read_matching(self, lines: pl.DataFrame, layout: Layout, now_ms: int) -> pl.DataFrame:
-        """The events of lines that match a layout's pattern.
+    def read_matching(self, lines: pl.DataFrame, shape: LineShape, now_ms: int) -> pl.DataFrame:
+        """The events of lines that match a shape's pattern.
 
         Returns:
-            `schemas.EVENTS` after `row`; lines that pass the pattern and still break a rule (an
-            id too long, a 30th of February, an end before its start) are left out of it.
+            `row`, then `schemas.EVENTS`, without the lines that match and still break a rule: an
+            id is too long, a date is the 30th of February, an end is before its start.
         """
-        read = self._read(lines, _query(layout.kind, None))
-        return _events(read, layout.kind, _rules(layout.kind, now_ms))
+        read = self._read(lines, _query(shape.event_type, None))
+        return _valid_events(read, shape.event_type, _rules(shape.event_type, now_ms))
 
-    def read_plain(
-        self,
-        lines: pl.DataFrame,
-        layout: Layout,
-        form: PlainForm,
-        now_ms: int,
-        *,
-        is_printable: bool,
+    def read_round_trip(
+        self, lines: pl.DataFrame, shape: LineShape, round_trip: RoundTrip, now_ms: int
     ) -> pl.DataFrame:
-        """The events of those lines that are plain ones of a layout.
+        """The events of those lines that their own values give when written again.
 
         Args:
-            lines: any.
-            layout: whose plain `form` it is.
-            form: what the lines are compared with.
-            now_ms: what time it is.
-            is_printable: they are known to have no control character that JSON allows.
+            lines: any lines.
+            shape: the shape that `round_trip` belongs to.
+            round_trip: how a line is written from its values.
+            now_ms: the time of the ingest.
 
         Returns:
-            `schemas.EVENTS` after `row`; none at all where a line is so far from JSON that
-            DuckDB does not read it.
+            `row`, then `schemas.EVENTS`; no rows at all if DuckDB cannot parse some line.
         """
         try:
-            read = self._read(lines, _query(layout.kind, form))
+            read = self._read(lines, _query(shape.event_type, round_trip))
         except (duckdb.InvalidInputException, UnicodeDecodeError):
-            # Its message cites the line, and may end amid a character.
+            # The message quotes the line, and may cut a character in two.
             return pl.DataFrame(schema={"row": pl.UInt32, **EVENTS})
         rules = [
-            *_rules(layout.kind, now_ms),
+            *_rules(shape.event_type, now_ms),
             pl.col("start", "end").str.contains(f"^{INSTANT}$"),
             pl.col("event_time").is_null() | pl.col("event_time").str.contains(f"^{TIME}$"),
+            ~pl.col(list(shape.event_type.ids.values())).str.contains(_CONTROL_CHARACTER),
         ]
-        if not is_printable:
-            rules.append(~pl.col(list(layout.kind.ids.values())).str.contains(_CONTROL))
-        return _events(read, layout.kind, rules)
+        return _valid_events(read, shape.event_type, rules)
 
     def _read(self, lines: pl.DataFrame, query: str) -> pl.DataFrame:
-        known = self._queries.get(query)
-        if known is None:
-            name = f"layout_{len(self._queries)}"
-            self._connection.execute(f"PREPARE {name} AS {query}")
-            known = _Query(f"EXECUTE {name}", self._connection.sql(query))
-            self._queries[query] = known
-        self._lines.table = _as_table(lines)
+        columns = {name: lines[name].to_arrow(compat_level=_COMPAT_LEVEL) for name in lines.columns}
+        self._connection.register("lines", pa.table(columns))
         try:
-            if len(lines) < MANY_LINES:
-                found = self._connection.sql(known.prepared)
-            else:
-                found = known.planned_each_time
-            return pl.DataFrame(found.to_arrow_table())
+            return pl.DataFrame(self._connection.sql(query).to_arrow_table())
         finally:
-            self._lines.table = _NO_LINES
+            self._connection.unregister("lines")
 
 
-@dataclass(frozen=True)
-class _Query:
-    """A query in two forms: a statement that executes it as prepared, and one yet to be planned."""
+def _rules(event_type: EventType, now_ms: int) -> list[pl.Expr]:
+    """What must be true of each event, as expressions on the columns read; null is false."""
 
-    prepared: str
-    planned_each_time: duckdb.DuckDBPyRelation
-
-
-def _as_table(lines: pl.DataFrame) -> pa.Table:
-    return pa.table({name: lines[name].to_arrow(compat_level=_NEWEST) for name in lines.columns})
-
-
-_NO_LINES: Final = _as_table(pl.DataFrame(schema={"row": pl.UInt32, "line": pl.String}))
-
-
-class _Lines:
-    """What is registered as `lines`: each execution asks anew for what there is."""
-
-    table = _NO_LINES
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self.table.__arrow_c_stream__(requested_schema)
-
-
-def _rules(kind: EventKind, now_ms: int) -> list[pl.Expr]:
-    """What each event has to keep, on the columns that are read; null is a rule that is broken."""
-
-    def has(columns: Iterable[str], least: int, most: int) -> pl.Expr:
+    def has_bytes(columns: Iterable[str], least: int, most: int) -> pl.Expr:
         return pl.col(list(columns)).str.len_bytes().is_between(least, most)
 
-    def may_have(columns: Iterable[str], most: int) -> pl.Expr:
-        return has(columns, 0, most).fill_null(value=True)
+    def has_at_most(columns: Iterable[str], most: int) -> pl.Expr:
+        return has_bytes(columns, 0, most).fill_null(value=True)
 
     interval_ms = pl.col("end_ms") - pl.col("start_ms")
     rules = [
-        pl.col("is_form"),
-        has(("event_source", "event_id"), 1, MAX_ATTRIBUTE_BYTES),
-        has(kind.ids.values(), 1, MAX_ID_BYTES),
-        may_have(kind.names.values(), MAX_NAME_BYTES),
-        may_have(kind.selectors.values(), MAX_SELECTOR_BYTES),
+        pl.col("is_exact"),
+        has_bytes(("event_source", "event_id"), 1, MAX_ATTRIBUTE_BYTES),
+        has_bytes(event_type.ids.values(), 1, MAX_ID_BYTES),
+        has_at_most(event_type.names.values(), MAX_NAME_BYTES),
+        has_at_most(event_type.selectors.values(), MAX_SELECTOR_BYTES),
         pl.col("event_time").is_null() | pl.col("event_time_us").is_not_null(),
         interval_ms.is_between(1, MAX_INTERVAL_MS),
         pl.col("start_ms") <= now_ms + MAX_AHEAD_MS,
-        pl.col(list(kind.quantities.values())).is_between(0, MAX_QUANTITY),
+        pl.col(list(event_type.quantities.values())).is_between(0, MAX_QUANTITY),
     ]
-    if kind is RESOURCE_KIND:
+    if event_type is RESOURCE_EVENT_TYPE:
         rules.append(pl.col("resource_type").is_in(RESOURCE_TYPES))
         rules.append((pl.col("gpu_milli") == 0) | (pl.col("gpu_model") != ""))
     return rules
 
 
-def _events(read: pl.DataFrame, kind: EventKind, rules: list[pl.Expr]) -> pl.DataFrame:
-    """The events of the rows that keep all the rules."""
-    # What a kind lacks is not read: a constant takes no memory here.
+def _valid_events(read: pl.DataFrame, event_type: EventType, rules: list[pl.Expr]) -> pl.DataFrame:
+    """The events of the rows that keep all rules."""
+    # Columns that an event type lacks are not read: as constants they take no memory.
     constants = {
         column: pl.lit(0 if dtype == pl.Int64 else None)
         for column, dtype in EVENTS.items()
         if column not in read.columns
-    } | {"event_type": pl.lit(kind.type)}
+    } | {"event_type": pl.lit(event_type.type)}
     events = read.select(
         "row",
         *(constants.get(c, pl.col(c)).cast(t).alias(c) for c, t in EVENTS.items()),
     )
-    # Mostly all do, which is found without a mask for each of them.
-    numbered = [rule.all(ignore_nulls=False).name.prefix(f"{n} ") for n, rule in enumerate(rules)]
-    if all(kept is True for kept in read.select(numbered).row(0)):
-        return events
-    return events.filter(read.select(pl.all_horizontal(rules).fill_null(value=False)).to_series())
+    is_valid = read.select(pl.all_horizontal(rules).fill_null(value=False)).to_series()
+    return events if is_valid.all() else events.filter(is_valid)
 
 
 @cache
-def _query(kind: EventKind, form: PlainForm | None) -> str:
-    """The SQL that reads one kind of event; `sql/read_lines.sql` with its fields filled in."""
-    fields = {**kind.ids, **kind.names, **kind.selectors}
-    if kind is RESOURCE_KIND:
+def _query(event_type: EventType, round_trip: RoundTrip | None) -> str:
+    """The SQL that reads one event type: `sql/read_lines.sql` with its fields filled in."""
+    fields = {**event_type.ids, **event_type.names, **event_type.selectors}
+    if event_type is RESOURCE_EVENT_TYPE:
         fields["resourceType"] = "resource_type"
     texts = [*fields, "start", "end"]
     columns = {column: f'"{field}"' for field, column in fields.items()}
     columns |= {
-        column: f'coalesce("{field}", {kind.defaults.get(field, 0)})'
-        for field, column in kind.quantities.items()
+        column: f'coalesce("{field}", {event_type.defaults.get(field, 0)})'
+        for field, column in event_type.quantities.items()
     }
-    found = ("start_ms", "end_ms", "event_source", "event_id", "event_time_us", "identity")
-    columns |= {name: name for name in found}
-    outer, inner = form.ignored if form else ((), ())
-    types = dict.fromkeys([*texts, *inner], "VARCHAR") | dict.fromkeys(kind.quantities, "BIGINT")
+    derived = ("start_ms", "end_ms", "event_source", "event_id", "event_time_us", "identity")
+    columns |= {name: name for name in derived}
+    outer, inner = round_trip.ignored if round_trip else ((), ())
+    types = dict.fromkeys([*texts, *inner], "VARCHAR")
+    types |= dict.fromkeys(event_type.quantities, "BIGINT")
     structure = dict.fromkeys(["source", "id", "time", *outer], "VARCHAR") | {"data": types}
     template = files("hourtally.ingest.ndjson").joinpath("sql/read_lines.sql").read_text()
     return template.format(
-        structure=json.dumps(structure),
-        fields=", ".join(f'"{field}"' for field in [*texts, *kind.quantities]),
-        plain="true" if form is None else f"NOT contains(line, '\\') AND line = {form.sql}",
+        structure=literal(json.dumps(structure)),
+        fields=", ".join(f'"{field}"' for field in [*texts, *event_type.quantities]),
+        round_trip=f"NOT contains(line, '\\') AND line = {round_trip.sql}"
+        if round_trip
+        else "true",
         columns=",\n    ".join(f'{value} AS "{name}"' for name, value in columns.items()),
         max_line_bytes=MAX_LINE_BYTES,
     )

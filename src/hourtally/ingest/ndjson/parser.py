@@ -1,4 +1,8 @@
-"""A block of lines, or of Parquet rows, to accepted events and refused lines."""
+"""A block of lines to accepted events and quarantined lines.
+
+Lines of known shapes are read many at a time. All others go through the strict validator, which
+takes 17 times as long and alone decides what is quarantined.
+"""
 
 from __future__ import annotations
 
@@ -9,170 +13,163 @@ from typing import Final
 import polars as pl
 
 from hourtally.events.event_types import Event
-from hourtally.events.strict_json import MAX_LINE_BYTES, Rejection, parse_line
-from hourtally.events.validation import check_object
-from hourtally.ingest.ndjson.blocks import Block, HugeLine
-from hourtally.ingest.ndjson.duckdb_reader import FastReader
-from hourtally.ingest.ndjson.line_index import is_plain_ascii, lines_between
-from hourtally.ingest.ndjson.line_shapes import Layout, layout_of, matching
-from hourtally.ingest.ndjson.round_trip import PlainForm
-from hourtally.ingest.parsed import Parsed, Refusal, events_frame
+from hourtally.events.strict_json import RuleViolation, parse_line, too_long_message
+from hourtally.events.validation import check_event
+from hourtally.ingest.ndjson.blocks import Block, OversizedLine
+from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader
+from hourtally.ingest.ndjson.line_index import split_lines
+from hourtally.ingest.ndjson.line_shapes import LineShape, find_shape, matches_shape
+from hourtally.ingest.ndjson.round_trip import RoundTrip
+from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame
 
-_MOST_LAYOUTS: Final = 16
-# Lines of a block that may be tried for a new layout before the rest goes to the judge.
-_MOST_TRIALS: Final = 8
+_MAX_SHAPES: Final = 16
+# Lines of a block from which no shape can be learned, before the rest is validated one by one.
+_MAX_FAILED_LESSONS: Final = 8
 _BLANK = b" \t\r"
 
 
 @dataclass
 class LineParser:
-    """Parses blocks of one file, in any thread, each by itself; learns the file's layouts.
+    """Parses the blocks of one file, in any thread, and learns the file's line shapes.
 
-    What comes out does not depend on which layouts are known, only how fast.
+    Which shapes are known makes a difference to the speed only, never to the result.
     """
 
     now_ms: int
-    _layouts: list[Layout] = field(default_factory=list)
+    _shapes: list[LineShape] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
 
-    def parse(self, block: Block | HugeLine) -> Parsed:
-        """The events and refusals of a block."""
-        if isinstance(block, HugeLine):
-            sentence = f"the line has {block.length} bytes, more than {MAX_LINE_BYTES}"
-            refusal = Refusal(
-                block.line, "line_too_long", sentence, block.head, block.length, block.sha256
-            )
-            return Parsed(events_frame([]), [refusal], 1, 0)
-        is_printable = is_plain_ascii(block.text)
+    def parse(self, block: Block | OversizedLine) -> ParsedBlock:
+        """The events and the quarantined lines of a block."""
+        if isinstance(block, OversizedLine):
+            return _quarantine_oversized(block)
         try:
-            lines = lines_between(block.text, block.breaks, is_ascii=is_printable)
+            lines = split_lines(block.text, block.breaks)
         except pl.exceptions.ComputeError:
-            # Not UTF-8 somewhere: the judge finds out where.
-            return self._judge(block, None, [])
+            # Some line is not UTF-8; the strict validator finds out which.
+            return self._validate_rest(block, None, [])
         pending = pl.DataFrame({"line": lines}).with_row_index("row")
         frames: list[pl.DataFrame] = []
-        trials = 0
-        tried: set[Layout] = set()
+        failed_lessons = 0
+        tried: set[LineShape] = set()
         while len(pending):
-            for layout in [layout for layout in self._layouts if layout not in tried]:
-                tried.add(layout)
-                pending = self._take(pending, layout, frames, is_printable=is_printable)
-            if trials == _MOST_TRIALS or not len(pending):
+            for shape in [shape for shape in self._shapes if shape not in tried]:
+                tried.add(shape)
+                pending = self._read_shape(pending, shape, frames)
+            if failed_lessons == _MAX_FAILED_LESSONS or not len(pending):
                 break
-            if not self._learn(pending["line"][min(trials, len(pending) - 1)]):
-                trials += 1
-        return self._judge(block, len(lines), frames)
+            if not self._learn(pending["line"][min(failed_lessons, len(pending) - 1)]):
+                failed_lessons += 1
+        return self._validate_rest(block, len(lines), frames)
 
-    def _take(
-        self,
-        pending: pl.DataFrame,
-        layout: Layout,
-        frames: list[pl.DataFrame],
-        *,
-        is_printable: bool,
+    def _read_shape(
+        self, pending: pl.DataFrame, shape: LineShape, frames: list[pl.DataFrame]
     ) -> pl.DataFrame:
-        """Read the lines of a layout into frames; the lines that are left."""
-        if layout.plain is not None:
-            pending = self._take_plain(
-                pending, layout, layout.plain, frames, is_printable=is_printable
-            )
+        """Read the lines of a shape into `frames`; returns the lines that are left."""
+        if shape.round_trip is not None:
+            pending = self._read_round_trip(pending, shape, shape.round_trip, frames)
             if not len(pending):
                 return pending
-        fits = matching(pending["line"], layout)
-        if fits.any():
-            taken = pending.filter(fits)
-            frames.append(self._reader().read_matching(taken, layout, self.now_ms))
-            pending = pending.filter(~fits)
+        matches = matches_shape(pending["line"], shape)
+        if matches.any():
+            matching = pending.filter(matches)
+            frames.append(self._reader().read_matching(matching, shape, self.now_ms))
+            pending = pending.filter(~matches)
         return pending
 
-    def _take_plain(
+    def _read_round_trip(
         self,
         pending: pl.DataFrame,
-        layout: Layout,
-        form: PlainForm,
+        shape: LineShape,
+        round_trip: RoundTrip,
         frames: list[pl.DataFrame],
-        *,
-        is_printable: bool,
     ) -> pl.DataFrame:
-        """Read the plain lines of a layout into frames; the lines that are left.
+        """Read the lines that pass the round trip into `frames`; returns the lines that are left.
 
-        Lines of other types are put aside first: to leave rows out of all the columns that are
-        read costs more than to leave out lines.
+        Lines of other types are set aside first: it is cheaper to filter lines than the columns
+        that are read from them.
         """
-        texts = pending["line"].str
-        if form.beginning is not None:
-            is_named = texts.starts_with(form.beginning)
-        else:
-            is_named = texts.contains(f'"{layout.kind.type}"', literal=True)
-        named = pending if is_named.all() else pending.filter(is_named)
-        if not len(named):
+        names_type = pending["line"].str.contains(f'"{shape.event_type.type}"', literal=True)
+        candidates = pending if names_type.all() else pending.filter(names_type)
+        if not len(candidates):
             return pending
-        read = self._reader().read_plain(
-            named, layout, form, self.now_ms, is_printable=is_printable
-        )
+        read = self._reader().read_round_trip(candidates, shape, round_trip, self.now_ms)
         if not len(read):
             return pending
         frames.append(read)
-        if len(read) == len(named):
-            return pending.filter(~is_named)
+        if len(read) == len(candidates):
+            return pending.filter(~names_type)
         return pending.join(read.select("row"), on="row", how="anti")
 
-    def _reader(self) -> FastReader:
-        """This thread's own."""
+    def _reader(self) -> DuckDBReader:
+        """This thread's own reader."""
         if not hasattr(self._local, "reader"):
-            self._local.reader = FastReader()
-        reader: FastReader = self._local.reader
+            self._local.reader = DuckDBReader()
+        reader: DuckDBReader = self._local.reader
         return reader
 
     def _learn(self, line: str) -> bool:
-        """Add the layout of a line, if it is an accepted line of a new one."""
+        """Add the shape of a line, if the line is accepted and its shape is new."""
         try:
             event = parse_line(line.encode())
-            check_object(event, self.now_ms)
-        except Rejection:
+            check_event(event, self.now_ms)
+        except RuleViolation:
             return False
-        layout = layout_of(event, line)
-        if layout is None:
+        shape = find_shape(event, line)
+        if shape is None:
             return False
         with self._lock:
-            known = {known.pattern for known in self._layouts}
-            if layout.pattern in known or len(self._layouts) == _MOST_LAYOUTS:
+            known = {known.pattern for known in self._shapes}
+            if shape.pattern in known or len(self._shapes) == _MAX_SHAPES:
                 return False
-            # The one with the most keys first: it takes lines that lack some of them as well.
-            self._layouts = sorted([*self._layouts, layout], key=lambda known: -known.keys)
+            # Most keys first: such a shape also matches lines that lack some of them.
+            self._shapes = sorted([*self._shapes, shape], key=lambda known: -known.keys)
         return True
 
-    def _judge(self, block: Block, rows: int | None, frames: list[pl.DataFrame]) -> Parsed:
-        """Send every line that the fast reader did not take through the strict check."""
+    def _validate_rest(
+        self, block: Block, rows: int | None, frames: list[pl.DataFrame]
+    ) -> ParsedBlock:
+        """Send every line that is not in `frames` through the strict validator."""
         taken = sum(len(frame) for frame in frames)
         if rows is not None and taken == rows:
-            return Parsed(_join(frames), [], rows, block.read_bytes)
+            return ParsedBlock(_concat(frames), [], rows, block.bytes_read)
         done: set[int] = set()
         for frame in frames:
             done.update(frame["row"])
         raw_lines = block.text.removesuffix(b"\n").split(b"\n")
         events: list[tuple[int, Event]] = []
-        refusals: list[Refusal] = []
+        quarantined: list[QuarantinedLine] = []
         for row, raw in enumerate(raw_lines):
             if row in done or not raw.strip(_BLANK):
                 continue
             try:
-                # A CR is of the line break: the fast reader counts no byte for it either.
+                # A CR belongs to the line break: DuckDB's reader does not count its byte either.
                 line = parse_line(raw.removesuffix(b"\r"))
-                events.append((row, check_object(line, self.now_ms)))
-            except Rejection as rejection:
-                refusals.append(
-                    Refusal(block.first_line + row, rejection.rule, rejection.sentence, raw)
-                )
+                events.append((row, check_event(line, self.now_ms)))
+            except RuleViolation as violation:
+                number = block.first_line + row
+                quarantined.append(QuarantinedLine(number, violation.rule, violation.message, raw))
         if events:
-            judged = events_frame(event for _, event in events)
-            rows_judged = pl.Series("row", [row for row, _ in events], dtype=pl.UInt32)
-            frames.append(judged.insert_column(0, rows_judged))
-        lines = taken + len(events) + len(refusals)
-        return Parsed(_join(frames), refusals, lines, block.read_bytes)
+            validated = events_frame(event for _, event in events)
+            validated_rows = pl.Series("row", [row for row, _ in events], dtype=pl.UInt32)
+            frames.append(validated.insert_column(0, validated_rows))
+        lines = taken + len(events) + len(quarantined)
+        return ParsedBlock(_concat(frames), quarantined, lines, block.bytes_read)
 
 
-def _join(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """The events of a block: layout by layout, each in the order of the file, then the judge's."""
+def _quarantine_oversized(line: OversizedLine) -> ParsedBlock:
+    quarantined = QuarantinedLine(
+        line.number,
+        "line_too_long",
+        too_long_message(line.length),
+        line.head,
+        line.length,
+        line.sha256,
+    )
+    return ParsedBlock(events_frame([]), [quarantined], 1, 0)
+
+
+def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The events of a block: shape by shape, each in the order of the file, then the validated."""
     return pl.concat([frame.drop("row") for frame in frames]) if frames else events_frame([])

@@ -1,7 +1,7 @@
-"""The columns of a Parquet file of events: which, of what types, and how much text they hold.
+"""Checks the columns of a Parquet file of events: names, types, and how much text they expand to.
 
-A dictionary has a text once, however many rows have it: 230 KB can stand for 100 GiB, which a
-reader would put into memory, 100,000 rows at a time. DuckDB counts without unpacking.
+A dictionary holds a text once, however many rows refer to it: a file of 230 KB can expand to 100
+GiB, which a reader would load 100,000 rows at a time. DuckDB measures it without expanding.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hourtally.ingest.ndjson.blocks import MAX_EXPANSION, MIN_EXPANDED_BYTES
 from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
 from hourtally.runtime.sql_text import quoted_path
 
-# Of text, in one batch of rows.
+# Text in one batch of rows.
 _BATCH_BYTES: Final = 1 << 28
-# Column of the file: field of the event.
+# Columns of the file, each with the event's field.
 TEXTS: Final = {
     "event_id": "id",
     "event_source": "source",
@@ -48,24 +48,28 @@ QUANTITIES: Final = {
     "cluster_count": "clusterCount",
 }
 INSTANTS: Final = ("event_time", "start", "end")
-ALWAYS: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
-BY_TYPE: Final = {
+REQUIRED: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
+REQUIRED_BY_TYPE: Final = {
     RESOURCE_EVENT: ("team_id", "project_id", "resource_id", "resource_type"),
     CLUSTER_EVENT: ("cluster_id",),
 }
 
 
 def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
-    """The columns to read, once their presence and types are found right."""
-    missing = [name for name in ALWAYS if name not in schema.names]
+    """The columns to read.
+
+    Raises:
+        FileRejected: a required column is missing, or one occurs twice or has a wrong type.
+    """
+    missing = [name for name in REQUIRED if name not in schema.names]
     if missing:
         raise FileRejected(path, f"missing column {', '.join(missing)}")
-    if not any(all(name in schema.names for name in names) for names in BY_TYPE.values()):
-        needed = " or ".join(", ".join(names) for names in BY_TYPE.values())
+    if not any(all(name in schema.names for name in names) for names in REQUIRED_BY_TYPE.values()):
+        needed = " or ".join(", ".join(names) for names in REQUIRED_BY_TYPE.values())
         raise FileRejected(path, f"missing column: it needs {needed}")
     known = [name for name in schema.names if name in (*TEXTS, *QUANTITIES, *INSTANTS)]
-    if len(set(known)) < len(known):
-        raise FileRejected(path, "a column is there twice")
+    if repeated := {name for name in known if known.count(name) > 1}:
+        raise FileRejected(path, f"column {', '.join(sorted(repeated))} appears twice")
     for name in known:
         dtype = schema.field(name).type
         if pa.types.is_dictionary(dtype):
@@ -77,7 +81,7 @@ def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
         else:
             right = pa.types.is_timestamp(dtype) and dtype.tz is not None
             expected = "a timestamp with a time zone (UTC)"
-        if not right and not (pa.types.is_null(dtype) and name not in ALWAYS):
+        if not right and not (pa.types.is_null(dtype) and name not in REQUIRED):
             raise FileRejected(path, f"column {name} is {dtype}, not {expected}")
     return known
 
@@ -85,10 +89,10 @@ def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
 def batch_rows(
     connection: duckdb.DuckDBPyConnection, path: Path, file: pq.ParquetFile, most: int
 ) -> int:
-    """How many rows to read at a time, at most so many: fewer where they have long texts.
+    """How many rows to read at a time: at most `most`, fewer if they have long texts.
 
     Raises:
-        FileRejected: the file expands as no file of events does, or one row fills a batch.
+        FileRejected: the file expands as no file of events does, or a row may not fit a batch.
     """
     columns = [
         field.name
@@ -97,18 +101,18 @@ def batch_rows(
     ]
     measured = _measure(connection, path, file.schema_arrow.names, columns)
     if measured is None:
-        # Whatever its encoding is, a text lies in its row group once at least.
+        # However it is encoded, its row group holds a text at least once.
         longest = max(_largest_group(file.metadata), path.stat().st_size)
         return max(1, min(most, _BATCH_BYTES // longest))
     longest, total = measured
     if total > max(MIN_EXPANDED_BYTES, MAX_EXPANSION * path.stat().st_size):
         reason = (
             f"its texts expand to {total} bytes, over {MIN_EXPANDED_BYTES} and over "
-            f"{MAX_EXPANSION} times its size: this is no file of events"
+            f"{MAX_EXPANSION} times its size: it is not a file of events"
         )
         raise FileRejected(path, reason)
     if longest > _BATCH_BYTES:
-        reason = f"the longest texts of its columns have {longest} bytes, over {_BATCH_BYTES}"
+        reason = f"its longest texts have {longest} bytes in all; the limit is {_BATCH_BYTES}"
         raise FileRejected(path, reason)
     return min(most, _BATCH_BYTES // max(longest, 1))
 
@@ -116,24 +120,24 @@ def batch_rows(
 def _measure(
     connection: duckdb.DuckDBPyConnection, path: Path, names: list[str], columns: list[str]
 ) -> tuple[int, int] | None:
-    """Bytes of each column's longest text together, and of all texts; None: DuckDB cannot tell."""
+    """Bytes of all columns' longest texts, and of all texts; None if DuckDB cannot tell."""
     if len({name.lower() for name in names}) < len(names):
-        # To DuckDB two of them are one.
+        # DuckDB ignores case, so it would take two of them for one.
         return None
     sizes = [f'max(strlen("{name}")), sum(strlen("{name}"))' for name in columns]
     query = f"SELECT {', '.join(sizes)} FROM read_parquet({quoted_path(path)})"
     try:
         [found] = connection.sql(query).fetchall()
     except duckdb.Error:
-        # The reader may be able to read it, or says better what is wrong with it.
+        # pyarrow may be able to read it, or its message says better what is wrong.
         return None
     return sum(size or 0 for size in found[::2]), sum(size or 0 for size in found[1::2])
 
 
 def _largest_group(metadata: pq.FileMetaData) -> int:
-    """Bytes of the largest row group, decompressed but encoded.
+    """Bytes of the largest row group, decompressed but still encoded.
 
-    Of single columns it is not asked: where they are encrypted pyarrow ends the process.
+    Do not ask for the sizes of columns: pyarrow aborts the process if they are encrypted.
     """
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     return max((group.total_byte_size for group in groups), default=0)

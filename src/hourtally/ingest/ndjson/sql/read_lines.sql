@@ -1,11 +1,13 @@
--- Grain: one line. is_form: whether it is short enough and in its layout's plain form. What is
--- read here cannot be trusted alone: JSON is read leniently, and a cast may guess.
--- Without WHERE, as a filter of this SELECT would have each line read again for each field in it.
+-- Lines to events. Grain: one line, also where it is not an event.
+--
+-- DuckDB reads JSON leniently, and a cast may guess. So `is_exact` says whether the line is short
+-- enough and equals what its values give when they are written again, and the caller checks the
+-- rules. There is no WHERE: DuckDB would parse each line once more for every field in it.
 WITH parsed AS (
     SELECT
         "row",
         line,
-        unnest(json_transform(line, '{structure}'), recursive := true)
+        unnest(json_transform(line, {structure}), recursive := true)
     FROM lines
 ),
 
@@ -17,12 +19,12 @@ timed AS (
         "source" AS event_source,
         "id" AS event_id,
         "time" AS event_time,
-        -- The same as md5_number_lower, which takes five times as long.
+        -- Equal to md5_number_lower, in a fifth of its time.
         (md5_number("source" || chr(0) || "id") >> 64)::UBIGINT AS identity,
         epoch_us(TRY_CAST("time" AS TIMESTAMP)) AS event_time_us,
         epoch_ms(TRY_CAST("start" AS TIMESTAMP)) AS start_ms,
         epoch_ms(TRY_CAST("end" AS TIMESTAMP)) AS end_ms,
-        {plain} AS is_plain
+        {round_trip} AS is_round_trip
     FROM parsed
 )
 
@@ -32,5 +34,5 @@ SELECT
     "end",
     event_time,
     {columns},
-    is_plain AND strlen(line) <= {max_line_bytes} AS is_form
+    is_round_trip AND strlen(line) <= {max_line_bytes} AS is_exact
 FROM timed
