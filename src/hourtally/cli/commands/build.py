@@ -26,7 +26,9 @@ def demo(*, home: Path | None = None) -> int:
     return jobs.demo(home or Path("data") / "demo")
 
 
-def ingest(*files: Path, place: HomeOption | None = None, clock: NowOption | None = None) -> int:
+def ingest(
+    *files: Path, home_option: HomeOption | None = None, now_option: NowOption | None = None
+) -> int:
     """Ingest event files, or all event files in a folder.
 
     Files ingested before are skipped. Exit status 3: some lines were quarantined.
@@ -43,14 +45,16 @@ def ingest(*files: Path, place: HomeOption | None = None, clock: NowOption | Non
     if not files:
         message = "name at least one event file or folder"
         raise InvalidArgument(message)
-    return jobs.ingest((place or HomeOption()).open(), files, (clock or NowOption()).read_ms())
+    return jobs.ingest(
+        (home_option or HomeOption()).open(), files, (now_option or NowOption()).read_ms()
+    )
 
 
 def run(
     *,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
-    work: BuildOptions | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+    build_options: BuildOptions | None = None,
 ) -> int:
     """Ingest the inbox and build every stale closed hour.
 
@@ -60,11 +64,14 @@ def run(
     """
     from hourtally.cli import jobs
 
-    return jobs.run(_job(place, clock, work))
+    return jobs.run(_job(home_option, now_option, build_options))
 
 
 def schedule(
-    *, cron: str | None = None, place: HomeOption | None = None, work: BuildOptions | None = None
+    *,
+    cron: str | None = None,
+    home_option: HomeOption | None = None,
+    build_options: BuildOptions | None = None,
 ) -> int:
     """Serve `run` as an hourly Prefect deployment, until SIGTERM or SIGINT.
 
@@ -80,7 +87,7 @@ def schedule(
     """
     from hourtally.cli import jobs
 
-    return jobs.schedule(_job(place, None, work), cron)
+    return jobs.schedule(_job(home_option, None, build_options), cron)
 
 
 def backfill(
@@ -89,9 +96,9 @@ def backfill(
     to: str,
     force: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-    place: HomeOption | None = None,
-    clock: NowOption | None = None,
-    work: BuildOptions | None = None,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+    build_options: BuildOptions | None = None,
 ) -> int:
     """Build the stale closed hours of [from, to).
 
@@ -113,14 +120,14 @@ def backfill(
     first, end = hour_range(from_, to)
     assert first is not None
     assert end is not None
-    job = _job(place, clock, work, force=force)
+    job = _job(home_option, now_option, build_options, force=force)
     return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end)
 
 
 def _job(
-    place: HomeOption | None,
-    clock: NowOption | None,
-    work: BuildOptions | None,
+    home_option: HomeOption | None,
+    now_option: NowOption | None,
+    build_options: BuildOptions | None,
     *,
     force: bool = False,
 ) -> Any:
@@ -128,18 +135,18 @@ def _job(
     from hourtally.jobs.job import Job
     from hourtally.settings import usable_cores
 
-    work = work or BuildOptions()
-    home = (place or HomeOption()).open()
-    if work.workers < 1:
-        message = f"--workers must be at least 1, not {work.workers}"
+    options = build_options or BuildOptions()
+    home = (home_option or HomeOption()).open()
+    if options.workers < 1:
+        message = f"--workers must be at least 1, not {options.workers}"
         raise InvalidArgument(message)
     return Job(
         home=home,
-        rates=work.rates or home.rates,
-        now_ms=(clock or NowOption()).read_ms(),
+        rates=options.rates or home.rates,
+        now_ms=(now_option or NowOption()).read_ms(),
         threads=usable_cores(),
-        settle_ms=minutes_ms(work.settle),
-        workers=work.workers,
-        export=work.export,
+        settle_ms=minutes_ms(options.settle),
+        workers=options.workers,
+        export=options.export,
         force=force,
     )
