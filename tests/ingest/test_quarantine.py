@@ -273,10 +273,10 @@ def test_a_row_of_parquet_breaks_the_rules_that_its_line_breaks(tmp_path: Path) 
     path = tmp_path / "events.parquet"
     write_parquet(path, list(rows.values()))
     (outcome,) = ingest(Home(tmp_path / "home"), [path])
-    judged = {case.name: outcome.rules.get(n) for n, case in enumerate(rows, start=1)}
-    assert judged == {case.name: case.rule for case in rows}
+    rules = {case.name: outcome.rules.get(n) for n, case in enumerate(rows, start=1)}
+    assert rules == {case.name: case.rule for case in rows}
     assert outcome.record["lines"] == len(rows)
-    assert {rule for rule in judged.values() if rule} == {
+    assert {rule for rule in rules.values() if rule} == {
         "not_cloudevent",
         "unknown_type",
         "missing_field",

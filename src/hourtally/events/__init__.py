@@ -1,1 +1,1 @@
-"""One event, judged strictly: the rules that decide what is accepted (contract, section 2)."""
+"""One event, validated strictly: the rules that decide what is accepted."""

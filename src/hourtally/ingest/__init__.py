@@ -1,1 +1,1 @@
-"""Event files to slices: read, checked, cut at hour boundaries, sorted, recorded as a batch."""
+"""Event files to slices: read, validate, cut at hour boundaries, sort, record as a batch."""

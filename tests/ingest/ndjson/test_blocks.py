@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import io
 import itertools
-import os
 import tempfile
 import tracemalloc
 import zlib
@@ -18,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hourtally.errors import FileRejected
-from hourtally.ingest.discovery import event_files
 from hourtally.ingest.ndjson import blocks as blocks_module
 from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.line_index import split_lines
@@ -151,33 +148,10 @@ def test_a_bomb_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.Monkey
         read(tmp_path / "bomb.ndjson.gz")
 
 
-def test_a_folder_is_its_event_files_by_name(tmp_path: Path) -> None:
-    for name in ("b.ndjson", "a.parquet", "c.jsonl.zst", ".d.ndjson", "notes.txt", "e.ndjson.tmp"):
-        (tmp_path / name).touch()
-    (tmp_path / "inner.ndjson").mkdir()
-    assert [path.name for path in event_files(tmp_path)] == ["a.parquet", "b.ndjson", "c.jsonl.zst"]
-
-
 def test_a_byte_order_mark_is_skipped_at_the_start_only(tmp_path: Path) -> None:
     (tmp_path / "e.ndjson").write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo")
     texts = [block.text for block in read(tmp_path / "e.ndjson") if isinstance(block, Block)]
     assert b"".join(texts) == b"one\n\xef\xbb\xbftwo"
-
-
-def test_a_folder_that_must_not_be_looked_into_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def denied(_: Path) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(FileRejected, match="cannot be read: Permission denied"):
-        event_files(tmp_path)
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileRejected, match="no such file"):
-        event_files(tmp_path / "none.ndjson")
 
 
 @settings(max_examples=100)

@@ -301,9 +301,9 @@ def test_near_valid_lines_of_a_known_shape_get_the_verdict_of_the_validator(
     events: list[Json], seed: int
 ) -> None:
     chance = random.Random(seed)
-    plain = [raw_of(event, chance) for event in events]
-    lines = [raw.line() for raw in plain]
-    lines += [twisted(chance.choice(plain), chance) for _ in range(40)]
+    valid = [raw_of(event, chance) for event in events]
+    lines = [raw.line() for raw in valid]
+    lines += [twisted(chance.choice(valid), chance) for _ in range(40)]
     # The valid lines come first, so their shapes are known when the others are read.
     assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), lines)
 

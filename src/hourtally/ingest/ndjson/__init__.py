@@ -1,1 +1,1 @@
-"""NDJSON files: blocks of lines, read fast where their shape is known, else strictly."""
+"""NDJSON files: blocks of lines, read many at a time by shape, the others one by one."""
