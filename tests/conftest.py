@@ -17,20 +17,20 @@ from hourtally.store.layout import Home
 if TYPE_CHECKING:
     from tests.support.prefect_server import PrefectServer
 
-# A first example may import Polars or DuckDB, which no deadline for an example allows for.
+# The first example may import Polars or DuckDB, which takes longer than any deadline.
 settings.register_profile("dev", deadline=None)
-# The same examples every time: whether a change passes must not depend on luck.
+# In CI the same examples every time: whether a change passes must not depend on luck.
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # Prefect reads its environment when a test module imports it: no telemetry, no files in the
-# folder of whoever runs the tests, and no server of theirs.
+# user's home folder, no server of theirs.
 _prefect_folder = tempfile.TemporaryDirectory(prefix="hourtally-tests-")
 _environment = serverless_environment(Home(Path(_prefect_folder.name)), os.environ)
 for _name in os.environ.keys() - _environment.keys():
     del os.environ[_name]
 os.environ.update(_environment)
-# Tests call tasks without a flow around them, whose logs then belong to no run.
+# Tests call tasks outside a flow; their logs then belong to no run.
 os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 

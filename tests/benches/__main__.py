@@ -29,7 +29,7 @@ ALL = [*LINES, GROWTH, STAGES]
 
 
 def main() -> int:
-    """Measure, print, and write the page where all of it was asked for; the exit status."""
+    """Measure and print; write the page after a whole run. Returns the exit status."""
     options = _options()
     console = Console(stderr=True, highlight=False)
     if hasattr(os, "sched_setaffinity"):
@@ -51,15 +51,15 @@ def main() -> int:
         try:
             return _measure(bench, options)
         except KeyboardInterrupt:
-            console.print("interrupted; what was measured before is above")
+            console.print("Interrupted. Results so far are above.")
             return 130
         finally:
             shutil.rmtree(bench.scratch)
 
 
 def _measure(bench: Bench, options: argparse.Namespace) -> int:
-    """Measure line by line; after each one the page holds all that is known so far."""
-    # Once through everything, so that no run that counts compiles Python.
+    """Measure benchmark by benchmark; the page is updated after each one."""
+    # Run everything once, so that no measured run compiles Python.
     bench.do(*backfill(bench.home(usual(1_000))))
     bench.do(*hourtally("--help"))
     chosen = options.only or ALL
@@ -82,12 +82,12 @@ def _measure(bench: Bench, options: argparse.Namespace) -> int:
 
 
 def _missing(names: list[str]) -> list[str]:
-    return [f"The run was broken off: not measured were {', '.join(names)}."] if names else []
+    return [f"The run was interrupted before: {', '.join(names)}."] if names else []
 
 
 @dataclass
 class Results:
-    """What was measured so far, and which lines could not be."""
+    """Results so far, and benchmarks that failed."""
 
     rows: list[Row] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Results:
     failed: list[str] = field(default_factory=list)
 
     def add(self, bench: Bench, name: str) -> None:
-        """Measure one line more."""
+        """Run one more benchmark."""
         if name == GROWTH:
             self.growth = growth(bench)
         elif name == STAGES:
@@ -106,7 +106,7 @@ class Results:
             report.show([(name, report.bounds_table(rows))])
 
     def tables(self, bench: Bench) -> list[tuple[str, report.Table]]:
-        """Those that have rows, with their titles."""
+        """The tables that have rows, with their titles."""
         return [
             (title, table)
             for title, table in (
@@ -119,26 +119,26 @@ class Results:
         ]
 
     def notes(self) -> list[str]:
-        """What is to be said beside the tables."""
+        """Sentences to add beside the tables."""
         return [*([report.verdict(self.rows)] if self.rows else []), *self.failed]
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benches",
-        description="Measure hourtally beside its yardsticks. A whole run at scale 1 takes about "
+        description="Measure hourtally against its yardsticks. A full run at scale 1 takes about "
         "half an hour and 16 GB of disk, and is written to docs/benchmarks.md.",
     )
-    parser.add_argument("--runs", type=int, default=5, help="of each command; default: 5")
-    parser.add_argument("--scale", type=float, default=1, help="size of the inputs; default: 1")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: 5)")
+    parser.add_argument("--scale", type=float, default=1, help="size of the inputs (default: 1)")
     parser.add_argument(
         "--only",
         action="append",
         choices=ALL,
-        help="a line, may be repeated; default: all",
+        help="run only this benchmark; repeatable (default: all)",
     )
-    parser.add_argument("--keep", type=Path, help="folder in which the inputs stay, for later runs")
-    parser.add_argument("--report", type=Path, help="a file to write the page to")
+    parser.add_argument("--keep", type=Path, help="keep the inputs in this folder for later runs")
+    parser.add_argument("--report", type=Path, help="write the page to this file")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""What every line of the benchmark works with: inputs made once, and commands to measure."""
+"""What every benchmark uses: inputs made once, and commands to measure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FIRST_HOUR = "2025-01-01T00"
 FIRST_TIMESTAMP = 1_735_689_600
-# Of the shell that starts the benchmark; they would change what is measured.
+# Variables of the calling shell that would change the results.
 _UNSET = ("HOURTALLY_HOME", "PREFECT_API_URL", "PYTHONDONTWRITEBYTECODE", "POLARS_MAX_THREADS")
 
 
 @dataclass(frozen=True)
 class Input:
-    """Events to make; see `generator`. resources, customers: in each hour."""
+    """Events to generate, see `generator`; resources and customers are per hour."""
 
     events: int
     resources: int
@@ -33,19 +33,19 @@ class Input:
 
     @property
     def name(self) -> str:
-        """A folder's name, of which there is one an input."""
+        """The input's folder name."""
         return "-".join(f"{key}={int(value)}" for key, value in asdict(self).items())
 
 
 def usual(events: int, *, hours: int = 1, files: int = 1, resent: bool = False) -> Input:
-    """Events as an hour has them: 50 of each resource, and 10 resources a customer."""
+    """A typical hour: 50 events per resource, 10 resources per customer."""
     an_hour = events // hours
     return Input(events, max(1, an_hour // 50), max(1, an_hour // 500), hours, files, resent)
 
 
 @dataclass
 class Bench:
-    """One run of the benchmark. measured: every command so far, for the table of commands."""
+    """One run of the benchmarks. measured: every command so far, for the table of commands."""
 
     folder: Path
     runs: int
@@ -55,21 +55,21 @@ class Bench:
 
     @property
     def scratch(self) -> Path:
-        """Where yardsticks write what nobody reads."""
+        """Where yardsticks write their output."""
         return self.folder / "scratch"
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of every process: this tree, installed or not."""
+        """The environment of every process: it uses this tree, installed or not."""
         environment = {name: value for name, value in os.environ.items() if name not in _UNSET}
         return environment | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
 
     def scaled(self, number: int) -> int:
-        """A size of the lines, at this run's scale."""
+        """A size at this run's scale."""
         return max(1, round(number * self.scale))
 
     def measure(self, *commands: Command) -> list[Measured]:
-        """The commands' runs, in turn; they go into the table of commands."""
+        """Run the commands alternately; the results also go into the table of commands."""
         for command in commands:
             self.say(f"measuring {command.name}")
         try:
@@ -80,9 +80,9 @@ class Bench:
         return measured
 
     def forget_builds(self, home: Path) -> Callable[[], None]:
-        """What takes a home back to where nothing was built.
+        """A function that resets a home to where nothing is built.
 
-        It moves the hours away, and they are removed once all is measured: for minutes after
+        It moves the hours aside; they are removed after all runs: for minutes after
         many files were removed, Linux looks at each of their inodes before it makes a new file
         (`recently_deleted`, in an ext4 without a journal), a tenth of what small hours take.
         """
@@ -99,11 +99,11 @@ class Bench:
         return self.scratch / "forgotten"
 
     def do(self, *arguments: str) -> None:
-        """A process that is not measured."""
+        """Run a process without measuring it."""
         run_once(arguments, self.environment)
 
     def said(self, *arguments: str) -> str:
-        """What a Python process says."""
+        """The output of a Python process."""
         return run_and_read([sys.executable, *arguments], self.environment)[1]
 
     def lines(self, wanted: Input) -> Path:
@@ -135,7 +135,7 @@ class Bench:
         )
 
     def _made(self, name: str, make: Callable[[Path], None]) -> Path:
-        """A folder of this name, made now unless a run before has kept it."""
+        """A folder of this name, made now unless an earlier run kept it."""
         path = self.folder / name
         if not path.exists():
             self.say(f"making {name}")
@@ -165,16 +165,16 @@ def backfill(home: Path, *options: str, to: str = "2025-01-01T01") -> list[str]:
 
 
 def events_of(home: Path) -> str:
-    """A pattern of the slices that a home holds."""
+    """A glob pattern of a home's slices."""
     return f"{home}/events/*/*.parquet"
 
 
 def floor(home: Path, out: Path) -> list[str]:
-    """Yardstick (a): the slices read, the documents' bytes written."""
+    """Yardstick (a): read the slices, write the documents' bytes."""
     return [sys.executable, str(HERE / "yardsticks/floor.py"), str(home), str(out)]
 
 
 def sql(*scripts: str, **variables: Path | str | int) -> list[str]:
-    """Yardsticks (b) and (c): SQL scripts, and the variables that they ask for."""
+    """Yardsticks (b) and (c): SQL scripts and their variables."""
     script = str(HERE / "yardsticks/run_sql.py")
     return [sys.executable, script, *scripts, *(f"{k}={v}" for k, v in variables.items())]

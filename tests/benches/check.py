@@ -1,4 +1,4 @@
-"""Whether two files of documents say the same: a yardstick that does not is none.
+"""Compares two files of documents: a yardstick must compute the same result.
 
 python -m tests.benches.check 'home/hours/*/rev-*/documents.ndjson' OTHER
 """
@@ -10,14 +10,14 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-# Two ways of rounding part by a nanocent of a cent at most, for each resource.
+# Two ways of rounding differ by at most a nanocent per resource.
 NANOCENT = Decimal("1e-9")
 
 Prices = dict[str, Decimal]
 
 
 def totals(documents: Path) -> dict[str, tuple[int, Prices]]:
-    """Of each customer: how many resources it has, and its prices by component."""
+    """The number of resources and the prices by component, for each customer."""
     found = {}
     with documents.open("rb") as lines:
         for line in lines:
@@ -39,7 +39,7 @@ def totals(documents: Path) -> dict[str, tuple[int, Prices]]:
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
-    """Customers that are not in both, and prices that part by more than rounding can."""
+    """Customers missing from one file, and prices that differ by more than rounding."""
     left, right = totals(ours), totals(theirs)
     found = [f"{customer}: not in both" for customer in left.keys() ^ right.keys()]
     for customer in left.keys() & right.keys():

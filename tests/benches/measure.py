@@ -1,7 +1,7 @@
-"""Commands as fresh processes: how long each took, on how much processor and memory.
+"""Runs commands as new processes: wall time, CPU time and peak memory.
 
-The process that measures must stay small: on Linux the peak of a child counts from that of the
-process which started it. So it imports no engine, and whatever needs one is a process, too.
+The measuring process must stay small, because on Linux a child's peak memory starts from its
+parent's. So it imports no engine; whatever needs one runs as a process, too.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-# What takes longer than this is run three times at most: its median is steady enough.
+# Longer commands run three times at most: their median is steady enough.
 LONG_SECONDS = 20
 LONG_RUNS = 3
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1_024
 
 
 class CommandFailed(Exception):
-    """A command that was to be measured did not do its work: then there is nothing to tell."""
+    """A measured command failed, so there is no result."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run. cpu_seconds: user and system. peak_bytes: of its largest process."""
+    """One run. cpu_seconds: user and system; peak_bytes: of its largest process."""
 
     seconds: float
     cpu_seconds: float

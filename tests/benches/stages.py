@@ -1,9 +1,9 @@
-"""Where the time of an ingest and of a build goes: seconds in each stage, in one process.
+"""Where an ingest and a build spend their time: seconds per stage, in one process.
 
 python -m tests.benches.stages FILE HOME
 
 Ingests the file into the home, builds its hours, and prints what it measured as JSON. Stages
-that run beside each other add up to more than the whole.
+that run concurrently add up to more than the whole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hourtally.store import durable
 from hourtally.store.layout import Home
 
 NOW_MS = 1_900_000_000_000
-# What is looked up where, and the stage that it is.
+# Module (or class) and attribute to time, and the stage's name.
 INGEST = {
     (durable, "sha256_of"): "hash the file (and its slices)",
     (staging, "read_blocks"): "read the file in blocks",
@@ -63,7 +63,7 @@ class Clock:
         self._lock = threading.Lock()
 
     def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The same call, timed; of a generator each step is."""
+        """Wrap a call so that it is timed; of a generator, each step."""
 
         def add(start: float) -> None:
             with self._lock:
@@ -92,7 +92,7 @@ class Clock:
 def seconds_by_stage(
     stages: dict[tuple[Any, str], str], work: Callable[[], Any]
 ) -> dict[str, float]:
-    """Do the work; the seconds of each of its stages, and of the whole."""
+    """Do the work and return the seconds of each stage and of the whole."""
     clock = Clock()
     patches = [
         mock.patch.object(owner, name, clock.timed(stage, getattr(owner, name)))

@@ -13,7 +13,7 @@ from hourtally.ingest.slicing import chunks_to_slice, slices_of
 from hourtally.model.hours import HOUR_MS, parse_instant_ms
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import HOUR_START_MS, NOW_MS, Json, event_sets
 
 # 2026-11-22T13.
@@ -28,7 +28,7 @@ def frame(*events: Json) -> pl.DataFrame:
 
 def between(start: str, end: str) -> pl.DataFrame:
     """One event of this interval, of a resource that does not matter."""
-    return frame(statement(0)).with_columns(
+    return frame(make_event(0)).with_columns(
         start_ms=pl.lit(parse_instant_ms(start), dtype=pl.Int64),
         end_ms=pl.lit(parse_instant_ms(end), dtype=pl.Int64),
     )
@@ -95,7 +95,7 @@ def test_events_of_many_hours_are_sliced_in_chunks_of_bounded_size(
     monkeypatch.setattr(slicing, "_CHUNK_SLICES", 10)
     # 3, 3, 3, 3, 25 and 1 slices.
     hours = (3, 3, 3, 3, 25, 1)
-    events = frame(*(statement(n, start=0, end=60 * count) for n, count in enumerate(hours)))
+    events = frame(*(make_event(n, start=0, end=60 * count) for n, count in enumerate(hours)))
     chunks = list(chunks_to_slice(events))
     assert pl.concat(chunks).equals(events)
     # A chunk ends where the sum of slices passes a multiple of 10: 9, 12 and 37, 38.
@@ -103,7 +103,7 @@ def test_events_of_many_hours_are_sliced_in_chunks_of_bounded_size(
 
 
 def test_few_events_are_one_chunk_and_no_events_are_none() -> None:
-    events = frame(statement(0), statement(1))
+    events = frame(make_event(0), make_event(1))
     [chunk] = chunks_to_slice(events)
     assert chunk.equals(events)
     assert list(chunks_to_slice(events.clear())) == []

@@ -13,11 +13,11 @@ from hourtally.ingest.ndjson import blocks as blocks_module
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import NOW_MS
 from tests.support.ingest.ingest_outcome import ingest, written
 
-EVENTS = [{**statement(n % 7), "id": f"{n % 150}"} for n in range(160)]
+EVENTS = [{**make_event(n % 7), "id": f"{n % 150}"} for n in range(160)]
 LINES = b"".join(json.dumps(as_cloud_event(event)).encode() + b"\n" for event in EVENTS)
 
 

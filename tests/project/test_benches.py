@@ -122,7 +122,7 @@ def test_each_stage_has_its_seconds_and_the_whole_has_its_own(tmp_path: Path) ->
 
 def test_missed_bounds_are_named_and_met_ones_are_counted() -> None:
     met = Row("build", "an hour", 3, 2, "(a):", limit=1.5)
-    assert verdict([met]) == "All 1 bounds that were measured are met."
+    assert verdict([met]) == "All 1 measured bounds are met."
     missed = Row("ingest", "a file", 5, 2, "(c):", limit=2)
     assert verdict([met, missed]) == (
         "1 of 2 bounds are missed: ingest (a file: 2.50 (c), bound 2)."

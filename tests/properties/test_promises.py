@@ -1,4 +1,4 @@
-"""What the main job promises, through its commands: safe to run twice, late, killed, at once."""
+"""What the commands promise: reruns, late files, kills and concurrent runs are safe."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ FROM_TO = ("--from", "2026-11-02T09", "--to", "2026-11-02T12", "--now", NOW)
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The sample, in a home of its own; nothing is ingested or built yet."""
+    """The sample in its own home, not yet ingested."""
     shutil.copytree(SAMPLE, tmp_path / "home")
     return tmp_path / "home"
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The sample's documents when nothing goes wrong."""
+    """The sample's documents after an undisturbed run."""
     folder = tmp_path_factory.mktemp("undisturbed") / "home"
     shutil.copytree(SAMPLE, folder)
     assert hourtally("run", "--home", folder, "--now", NOW).returncode == 3
@@ -128,7 +128,7 @@ def test_workers_change_no_byte(home: Path, undisturbed: dict[str, bytes], worke
 def test_a_killed_run_is_completed_by_the_same_command(
     home: Path, undisturbed: dict[str, bytes], seed: int
 ) -> None:
-    # Three kills at moments of a run that takes about a second, then one to the end.
+    # Three runs killed within their second or so, then one that completes.
     chance = random.Random(seed)
     for _ in range(3):
         process = subprocess.Popen(
@@ -142,12 +142,12 @@ def test_a_killed_run_is_completed_by_the_same_command(
         process.wait()
     assert hourtally("run", "--home", home, "--now", NOW).returncode in {0, 3}
     assert documents(home) == undisturbed
-    # Nothing unfinished is left: as many revision folders as manifests, nothing staged.
+    # Nothing unfinished is left: as many revision folders as manifests.
     for hour in (home / "hours").iterdir():
         assert len(list(hour.glob("rev-*"))) == len(list(hour.glob("*.json")))
 
 
-def test_a_full_disk_is_a_sentence_and_no_half_an_hour(
+def test_a_full_disk_is_reported_and_publishes_nothing(
     home: Path, undisturbed: dict[str, bytes]
 ) -> None:
     hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
@@ -156,7 +156,7 @@ def test_a_full_disk_is_a_sentence_and_no_half_an_hour(
         env=environment(),
         capture_output=True,
         text=True,
-        # No file may grow past 2,000 bytes, which a revision's documents do.
+        # A file size limit of 2,000 bytes, which a revision's documents exceed.
         preexec_fn=_files_of_two_thousand_bytes,
         check=False,
     )

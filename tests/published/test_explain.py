@@ -15,7 +15,7 @@ from hourtally.cli.output.explanation import decimal_of
 from hourtally.published.explain import explain
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
-from tests.support.events.one_resource import built_of, statement
+from tests.support.events.one_resource import built_of, make_event
 from tests.support.handwritten_revisions import flip_byte
 from tests.support.homes.damaged_home import CARD, GOLDEN, golden_home, rewrite_table
 from tests.support.homes.golden_hour import HOUR
@@ -125,9 +125,9 @@ def test_the_loser_of_a_conflict_is_named_with_what_counts_instead(
 def test_a_conflict_that_another_resource_wins_leaves_the_loser_nothing_of_it(
     tmp_path: Path,
 ) -> None:
-    first = statement(1, time=1_000, resourceId="winner")
-    later = statement(1, time=2_000, resourceId="loser")
-    own = statement(2, resourceId="loser") | {"data": later["data"] | {"memoryMiB": 7}}
+    first = make_event(1, time=1_000, resourceId="winner")
+    later = make_event(1, time=2_000, resourceId="loser")
+    own = make_event(2, resourceId="loser") | {"data": later["data"] | {"memoryMiB": 7}}
     built = built_of(tmp_path, [later, own], [first])
     home = Home(next(path.parent for path in tmp_path.rglob("hours")))
     manifest = current_manifest(home, MIDDLE)
@@ -141,9 +141,9 @@ def test_a_conflict_that_another_resource_wins_leaves_the_loser_nothing_of_it(
 
 def test_an_id_of_several_resources_is_explained_for_each(tmp_path: Path) -> None:
     events = [
-        statement(1, projectId="p1"),
-        statement(1, projectId="p2") | {"id": "another"},
-        statement(1, resourceType="service") | {"id": "third"},
+        make_event(1, projectId="p1"),
+        make_event(1, projectId="p2") | {"id": "another"},
+        make_event(1, resourceType="service") | {"id": "third"},
     ]
     built_of(tmp_path, events)
     home = Home(next(path.parent for path in tmp_path.rglob("hours")))

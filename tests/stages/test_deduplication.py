@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.events.one_resource import built_of, statement
+from tests.support.events.one_resource import built_of, make_event
 from tests.support.events.random_events import Json
 from tests.support.homes.small_home import Built, many_small_builds
 from tests.support.oracle.events import CLUSTER
@@ -161,8 +161,8 @@ CONFLICTS = [
 def hours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """The hour of those that count alone, and with the others in files before and after."""
     folder = tmp_path_factory.mktemp("conflicts")
-    counting = [statement(n, **case.counts) for n, case in enumerate(CONFLICTS)]
-    others = [statement(n, **o) for n, case in enumerate(CONFLICTS) for o in case.others]
+    counting = [make_event(n, **case.counts) for n, case in enumerate(CONFLICTS)]
+    others = [make_event(n, **o) for n, case in enumerate(CONFLICTS) for o in case.others]
     return {
         "alone": built_of(folder, counting),
         "first": built_of(folder, counting, others),
@@ -173,7 +173,7 @@ def hours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
 
 def customers_of(number: int) -> set[str]:
     case = CONFLICTS[number]
-    return {statement(number, **one)["data"]["customerId"] for one in (case.counts, *case.others)}
+    return {make_event(number, **one)["data"]["customerId"] for one in (case.counts, *case.others)}
 
 
 @pytest.mark.parametrize("order", ["first", "last", "in one file"])

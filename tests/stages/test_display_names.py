@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.events.one_resource import built_of, statement
+from tests.support.events.one_resource import built_of, make_event
 from tests.support.homes.small_home import many_small_builds
 
 
@@ -54,7 +54,9 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     events = [
         {
             # A region each, so that no two slices are summed before their names are compared.
-            **statement(0, customerId=str(number), region=str(position), end=end, **names_of(name)),
+            **make_event(
+                0, customerId=str(number), region=str(position), end=end, **names_of(name)
+            ),
             "id": f"{number} {position}",
         }
         for number, case in enumerate(NAMINGS)
@@ -75,11 +77,11 @@ def test_the_name_of_a_team_project_and_resource_is(number: int, named: dict[str
 
 def test_a_name_stays_in_its_customer_team_and_project(tmp_path: Path) -> None:
     events = [
-        statement(0, teamName="T", projectName="P", resourceName="R"),
-        {**statement(0, teamId="t2"), "id": "another team"},
-        {**statement(0, projectId="p2"), "id": "another project"},
-        {**statement(0, resourceType="addon"), "id": "another type"},
-        statement(1),
+        make_event(0, teamName="T", projectName="P", resourceName="R"),
+        {**make_event(0, teamId="t2"), "id": "another team"},
+        {**make_event(0, projectId="p2"), "id": "another project"},
+        {**make_event(0, resourceType="addon"), "id": "another type"},
+        make_event(1),
     ]
     documents = built_of(tmp_path, events).documents
     named = {
@@ -99,7 +101,7 @@ def test_a_name_stays_in_its_customer_team_and_project(tmp_path: Path) -> None:
 
 
 def test_a_statement_that_does_not_count_names_nothing(tmp_path: Path) -> None:
-    events = [statement(0, time=1), statement(0, time=2, teamName="Wrong", end=50)]
+    events = [make_event(0, time=1), make_event(0, time=2, teamName="Wrong", end=50)]
     (document,) = built_of(tmp_path, events).documents.values()
     (team,) = json.loads(document)["data"]["paasUsage"]["teams"]
     assert team["name"] == "t1"

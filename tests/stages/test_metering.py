@@ -17,7 +17,7 @@ from hourtally.model.schemas import SLICES, USAGE
 from hourtally.stages.deduplication import describe_conflicts
 from hourtally.stages.metering import Metered, SliceCounts
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json
 from tests.support.ingest.encoded_slices import write_slices
 from tests.support.ingest.metered_files import meter_files
@@ -68,9 +68,9 @@ def test_usage_is_quantity_times_milliseconds_summed_over_slices(
 ) -> None:
     path = batch(
         tmp_path / "a.parquet",
-        statement(0, start=0, end=10, cpuMillicores=500, memoryMiB=7),
+        make_event(0, start=0, end=10, cpuMillicores=500, memoryMiB=7),
         # A replica of the same resource, and of this hour only its second half.
-        {**statement(0, start=30, end=90, cpuMillicores=2_000), "id": "replica"},
+        {**make_event(0, start=30, end=90, cpuMillicores=2_000), "id": "replica"},
     )
     metered, counts = meter_hour(connection, [path])
     # 500 x 600,000 + 2,000 x 1,800,000; 7 x 600,000 + 10 x 1,800,000.
@@ -84,7 +84,7 @@ def test_usage_is_quantity_times_milliseconds_summed_over_slices(
 def test_a_cluster_counts_its_own_quantities(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    path = batch(tmp_path / "a.parquet", statement(0, CLUSTER, end=1, gpuMemoryMiB=3))
+    path = batch(tmp_path / "a.parquet", make_event(0, CLUSTER, end=1, gpuMemoryMiB=3))
     columns = ("memory_mib_ms", "gpu_memory_mib_ms", "cluster_count_ms", "team_id")
     # 60,000 ms: 10 MiB, 3 MiB of GPUs and, as nothing is said, one cluster.
     assert usage_of(meter_hour(connection, [path])[0], *columns) == [
@@ -93,7 +93,9 @@ def test_a_cluster_counts_its_own_quantities(
 
 
 def test_usage_past_64_bits_is_exact(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    events = [{**statement(0, start=0, end=60, memoryMiB=10**10), "id": str(n)} for n in range(300)]
+    events = [
+        {**make_event(0, start=0, end=60, memoryMiB=10**10), "id": str(n)} for n in range(300)
+    ]
     metered, _ = meter_hour(connection, [batch(tmp_path / "a.parquet", *events)])
     # 300 x 10^10 x 3,600,000 = 1.08 x 10^19, which is over 2^63 = 9.2 x 10^18.
     assert usage_of(metered, "memory_mib_ms") == [(10_800_000_000_000_000_000,)]
@@ -110,7 +112,7 @@ def test_rows_differ_where_names_or_what_chooses_a_rate_differ(
         {"teamName": "T"},
         {"cpuMillicores": 5},
     )
-    events = [{**statement(0, **more), "id": str(n)} for n, more in enumerate(fields)]
+    events = [{**make_event(0, **more), "id": str(n)} for n, more in enumerate(fields)]
     metered, _ = meter_hour(connection, [batch(tmp_path / "a.parquet", *events)])
     # The last one differs from the first in a quantity only.
     assert len(metered.usage) == 5
@@ -139,7 +141,7 @@ def test_a_slice_is_cut_where_a_rate_changes(
     change = HOUR_START_MS + 20 * MINUTE_MS
     periods = [(HOUR_START_MS, change), (change, HOUR_START_MS + 60 * MINUTE_MS)]
     paths = [
-        batch(tmp_path / f"{number}.parquet", statement(0, start=start, end=end))
+        batch(tmp_path / f"{number}.parquet", make_event(0, start=start, end=end))
         for number in range(copies)
     ]
     metered, counts = meter_hour(connection, paths, periods)
@@ -152,9 +154,9 @@ def test_equal_slices_of_several_batches_count_once(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     paths = [
-        batch(tmp_path / "a.parquet", statement(0, time=2), statement(1)),
-        batch(tmp_path / "b.parquet", statement(0), statement(2)),
-        batch(tmp_path / "c.parquet", statement(0, time=1), statement(1, time=9)),
+        batch(tmp_path / "a.parquet", make_event(0, time=2), make_event(1)),
+        batch(tmp_path / "b.parquet", make_event(0), make_event(2)),
+        batch(tmp_path / "c.parquet", make_event(0, time=1), make_event(1, time=9)),
     ]
     metered, counts = meter_hour(connection, paths)
     # Of 0 there are two too many, of 1 there is one.
@@ -171,9 +173,9 @@ def test_one_slice_of_a_conflict_counts_and_the_conflict_is_listed(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     paths = [
-        batch(tmp_path / "a.parquet", statement(0, time=5, memoryMiB=30), statement(1)),
-        batch(tmp_path / "b.parquet", statement(0, time=4, memoryMiB=20)),
-        batch(tmp_path / "c.parquet", statement(0, time=5, memoryMiB=30), statement(0)),
+        batch(tmp_path / "a.parquet", make_event(0, time=5, memoryMiB=30), make_event(1)),
+        batch(tmp_path / "b.parquet", make_event(0, time=4, memoryMiB=20)),
+        batch(tmp_path / "c.parquet", make_event(0, time=5, memoryMiB=30), make_event(0)),
     ]
     for order in (paths, paths[::-1]):
         metered, counts = meter_hour(connection, order)
@@ -197,7 +199,9 @@ def test_a_conflict_is_of_the_hour_in_which_both_slices_lie(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     # The first one says nothing about the middle hour.
-    path = batch(tmp_path / "a.parquet", statement(0, start=-60, end=0, memoryMiB=1), statement(0))
+    path = batch(
+        tmp_path / "a.parquet", make_event(0, start=-60, end=0, memoryMiB=1), make_event(0)
+    )
     _, counts = meter_hour(connection, [path])
     assert (counts.counted, len(counts.conflicts)) == (1, 0)
 
@@ -205,7 +209,7 @@ def test_a_conflict_is_of_the_hour_in_which_both_slices_lie(
 def test_identities_that_only_share_a_digest_both_count(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    path = batch(tmp_path / "a.parquet", statement(0), statement(1))
+    path = batch(tmp_path / "a.parquet", make_event(0), make_event(1))
     slices = pl.read_parquet(path).select(SLICES.keys())
     twins = slices.with_columns(
         hour=pl.lit(HOUR, dtype=pl.Int64), identity=pl.lit(7, dtype=pl.UInt64)
@@ -221,9 +225,9 @@ def test_a_home_of_any_name_is_read_by_that_name(
 ) -> None:
     (tmp_path / name).mkdir()
     # What a pattern would find as well.
-    batch(tmp_path / "a1xb.parquet", statement(1))
-    path = batch(tmp_path / name / "a[1]*.parquet", statement(0))
-    again = batch(tmp_path / name / "b.parquet", statement(0, memoryMiB=5))
+    batch(tmp_path / "a1xb.parquet", make_event(1))
+    path = batch(tmp_path / name / "a[1]*.parquet", make_event(0))
+    again = batch(tmp_path / name / "b.parquet", make_event(0, memoryMiB=5))
     assert usage_of(meter_hour(connection, [path])[0], "customer_id") == [("customer 00",)]
     assert len(meter_hour(connection, [path, again])[1].conflicts) == 1
 
@@ -231,9 +235,9 @@ def test_a_home_of_any_name_is_read_by_that_name(
 def test_conflicts_are_listed_up_to_a_number(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    first = [statement(n, time=1_500_000) for n in range(3)]
+    first = [make_event(n, time=1_500_000) for n in range(3)]
     path = batch(tmp_path / "a.parquet", *first)
-    other = batch(tmp_path / "b.parquet", *(statement(n, memoryMiB=9) for n in range(3)))
+    other = batch(tmp_path / "b.parquet", *(make_event(n, memoryMiB=9) for n in range(3)))
     conflicts = meter_hour(connection, [path, other])[1].conflicts
     listed = describe_conflicts(conflicts, 2)
     assert [one["event_id"] for one in listed] == ["identity 0", "identity 1"]
@@ -246,7 +250,7 @@ def test_usage_before_1970_is_cut_at_a_rate_change_too(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     # 1969-12-31T23, the hour before 1970: its slices start at negative milliseconds.
-    slices = pl.read_parquet(batch(tmp_path / "a.parquet", statement(0, start=0, end=60)))
+    slices = pl.read_parquet(batch(tmp_path / "a.parquet", make_event(0, start=0, end=60)))
     shift = HOUR_START_MS + 3_600_000
     instants = ("start_ms", "end_ms", "slice_start_ms", "slice_end_ms")
     path = tmp_path / "b.parquet"

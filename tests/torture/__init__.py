@@ -1,1 +1,1 @@
-"""Faults, hostile input and many at once: short with the other tests, long by `make torture`."""
+"""Faults, hostile input and concurrency: sampled in other targets, complete in `make torture`."""

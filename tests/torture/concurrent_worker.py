@@ -1,7 +1,7 @@
 """One of many processes that use a home: `-m tests.torture.concurrent_worker ROLE HOME STOP`.
 
-It says that it is ready, goes on until the file STOP is there, and ends with status 0 if all
-that it saw was as it must be.
+It prints `ready`, works until the file STOP exists, and exits with 0 if everything it saw was
+consistent.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tests.torture.faults.two_hours import HOURS, run
 
 
 def write(home: Home, stop: Path) -> None:
-    """Ingest the inbox and build what is stale, again and again."""
+    """Ingest the inbox and build stale hours, over and over."""
     while not stop.exists():
         assert run(home) == []
 
 
 def read(home: Home, stop: Path) -> None:
-    """Read every hour whole, again and again: one revision at a time, and never an older one."""
+    """Read every hour over and over: each read is one whole revision, never an older one."""
     seen: dict[Hour, Manifest] = {}
     while not stop.exists():
         for hour in HOURS:

@@ -1,4 +1,4 @@
-"""At, below and above every bound that `money.py` states: exact, or refused before it counts."""
+"""At, below and above every bound in `model/money.py`: exact, or rejected before it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eight processes that ingest and build the same hours, and four that read them meanwhile."""
+"""Eight processes ingest and build the same hours while four read them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.torture.faults.two_hours import (
     HOURS,
     LATE,
     SETTINGS,
-    answers,
     card_of,
+    documents_by_customer,
     fresh_home,
     run,
     write_events,
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 WRITERS = 8
 READERS = 4
-# How long a file may take to be in every hour, on a machine that is busy.
+# How long a file may take to reach every hour, on a busy machine.
 PATIENCE_S = 120
 
 
 @pytest.mark.slow
-def test_many_at_once_end_with_what_one_alone_would_publish(tmp_path: Path, *, long: bool) -> None:
+def test_concurrent_jobs_publish_what_one_job_alone_would(tmp_path: Path, *, long: bool) -> None:
     home = fresh_home(tmp_path / "home")
     stop = tmp_path / "stop"
     roles = ["write"] * WRITERS + ["read"] * READERS
@@ -62,7 +62,9 @@ def test_many_at_once_end_with_what_one_alone_would_publish(tmp_path: Path, *, l
     for file in home.inbox.iterdir():
         (alone.inbox / file.name).write_bytes(file.read_bytes())
     assert run(alone) == []
-    assert [answers(home, hour) for hour in HOURS] == [answers(alone, hour) for hour in HOURS]
+    assert [documents_by_customer(home, hour) for hour in HOURS] == [
+        documents_by_customer(alone, hour) for hour in HOURS
+    ]
     revisions = sum(len(revisions_of(home, hour)) for hour in HOURS)
     log.info("%d files, %d revisions of %d hours", number + 1, revisions, len(HOURS))
 
@@ -78,7 +80,7 @@ def _start(role: str, home: Home, stop: Path) -> subprocess.Popen[str]:
 
 
 def add_file(home: Home, number: int) -> None:
-    """One more file, of events that are new, were there before, or contradict earlier ones."""
+    """Add a file of new events, duplicates, and events that contradict earlier ones."""
     events: list[dict[str, Any]] = [*LATE, FIRST[number % 3]]
     for event in LATE:
         events.append({**event, "id": f"{event['id']}-{number}"})
@@ -88,7 +90,7 @@ def add_file(home: Home, number: int) -> None:
 
 
 def wait_until_built(home: Home, files: int, processes: list[subprocess.Popen[str]]) -> None:
-    """Wait until the newest revisions are of all the files."""
+    """Wait until the newest revisions include all the files."""
     deadline = time.monotonic() + PATIENCE_S
     while not all(_batches_in(home, hour) == files for hour in HOURS):
         died = [process for process in processes if process.poll() is not None]
@@ -103,7 +105,7 @@ def _batches_in(home: Home, hour: Any) -> int:
 
 
 def assert_chains_grow(home: Home) -> None:
-    """Revisions are numbered from 1 on, each with its parent's inputs and more; all are whole."""
+    """Revisions count from 1, each with its parent's inputs and more."""
     for hour in HOURS:
         revisions = revisions_of(home, hour)
         assert revisions == list(range(1, len(revisions) + 1))

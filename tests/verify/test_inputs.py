@@ -14,7 +14,7 @@ from hourtally.verify import verify_hours
 from tests.stages.test_deduplication import CONFLICTS
 from tests.support.events.event_files import Arrangement
 from tests.support.events.one_resource import RATES as STATEMENT_RATES
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.homes.damaged_home import (
     GOLDEN,
     SETTINGS,
@@ -111,8 +111,8 @@ def test_an_hour_without_events_verifies(tmp_path: Path) -> None:
 
 def test_conflicts_are_resolved_as_builds_do(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    others = [statement(n, **o) for n, case in enumerate(CONFLICTS) for o in case.others]
-    counting = [statement(n, **case.counts) for n, case in enumerate(CONFLICTS)]
+    others = [make_event(n, **o) for n, case in enumerate(CONFLICTS) for o in case.others]
+    counting = [make_event(n, **case.counts) for n, case in enumerate(CONFLICTS)]
     for events in (others, counting):
         one_file = tuple(range(len(events)))
         ingest(home, events, Arrangement(files=(one_file,), formats=("ndjson",), seed=0))

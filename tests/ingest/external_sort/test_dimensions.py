@@ -14,7 +14,7 @@ from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, SLICE_ORDER, SLICES
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json, event_sets
 from tests.support.ingest.encoded_slices import decoded, encoded, sorted_slices, unmerged
 
@@ -117,7 +117,7 @@ HOSTILE = st.fixed_dictionaries(
 def test_slices_share_dimensions_only_if_all_their_texts_are_equal(
     said: list[tuple[Json, str]],
 ) -> None:
-    events = [{**statement(0, **names), "source": source} for names, source in said]
+    events = [{**make_event(0, **names), "source": source} for names, source in said]
     slices = only_of_thirteen(*events)
     found, _ = encoded(slices)
     expected = set(slices.select(DIMENSIONS).rows())
@@ -130,8 +130,8 @@ def test_slices_share_dimensions_only_if_all_their_texts_are_equal(
 def test_an_id_sorts_before_those_that_it_begins_and_by_its_bytes(ids: tuple[str, str]) -> None:
     # The field after it would have it the other way round.
     events = [
-        statement(0, customerId=ids[0], teamId="z"),
-        {**statement(0, customerId=ids[1], teamId="b"), "id": "another"},
+        make_event(0, customerId=ids[0], teamId="z"),
+        {**make_event(0, customerId=ids[1], teamId="b"), "id": "another"},
     ]
     found, _ = sorted_slices(cut(*reversed(events)))
     assert found["customer_id"].to_list() == list(ids)
@@ -141,9 +141,9 @@ def test_hours_follow_each_other_also_before_1970() -> None:
     starts = (-7_200_000, 0, 3_600_000 * 11)
     events = [
         {
-            **statement(n),
+            **make_event(n),
             "data": {
-                **statement(n)["data"],
+                **make_event(n)["data"],
                 "start": ms,
                 "end": ms + 1,
             },
@@ -157,7 +157,7 @@ def test_hours_follow_each_other_also_before_1970() -> None:
 
 def test_equal_content_is_kept_once_with_its_earliest_time() -> None:
     kept, left_out = sorted_slices(
-        only_of_thirteen(statement(0, time=5), statement(0), statement(0, time=2), statement(1))
+        only_of_thirteen(make_event(0, time=5), make_event(0), make_event(0, time=2), make_event(1))
     )
     assert left_out == 2
     # HOUR_START_MS + 2 microseconds; the other identity has no time.
@@ -171,28 +171,28 @@ def test_equal_content_is_kept_once_with_its_earliest_time() -> None:
     "changed", [{"end": 31}, {"teamName": "A"}, {"region": ""}, {"gpuMilli": 0}]
 )
 def test_other_content_of_one_identity_is_kept_beside_it(changed: Json) -> None:
-    kept, left_out = sorted_slices(only_of_thirteen(statement(0), statement(0, **changed)))
+    kept, left_out = sorted_slices(only_of_thirteen(make_event(0), make_event(0, **changed)))
     # An absent quantity is 0: the last of these is no other content.
     assert (len(kept), left_out) == ((1, 1) if changed == {"gpuMilli": 0} else (2, 0))
 
 
 def test_contents_of_one_identity_lie_in_order_among_other_resources() -> None:
-    between = statement(1, customerId="b", resourceId="b")
-    others = [statement(0, customerId=name, cpuMillicores=n) for name in "ac" for n in (1, 2)]
+    between = make_event(1, customerId="b", resourceId="b")
+    others = [make_event(0, customerId=name, cpuMillicores=n) for name in "ac" for n in (1, 2)]
     kept, left_out = sorted_slices(only_of_thirteen(*others, between))
     assert left_out == 0
     assert kept["customer_id"].to_list() == ["a", "a", "b", "c", "c"]
 
 
 def test_a_duplicate_counts_in_its_first_hour_only() -> None:
-    both = cut(statement(0, end=90), statement(0, end=90))
+    both = cut(make_event(0, end=90), make_event(0, end=90))
     left_out = {hour: sorted_slices(both.filter(hour=hour))[1] for hour in (HOUR, HOUR + 3_600)}
     assert left_out == {HOUR: 1, HOUR + 3_600: 0}
     assert sorted_slices(both)[1] == 1
 
 
 def test_identities_that_only_share_a_digest_are_two() -> None:
-    twins = only_of_thirteen(statement(0), statement(1)).with_columns(
+    twins = only_of_thirteen(make_event(0), make_event(1)).with_columns(
         identity=pl.lit(7, dtype=pl.UInt64)
     )
     # Even where all else is equal.
@@ -203,7 +203,7 @@ def test_identities_that_only_share_a_digest_are_two() -> None:
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
 def test_slices_kept_and_duplicates_are_all_slices(numbers: list[int]) -> None:
-    kept, left_out = sorted_slices(only_of_thirteen(*(statement(n) for n in numbers)))
+    kept, left_out = sorted_slices(only_of_thirteen(*(make_event(n) for n in numbers)))
     assert len(kept) + left_out == len(numbers)
     assert kept["event_id"].n_unique() == len(kept) == len(set(numbers))
 
@@ -217,7 +217,7 @@ def test_dimensions_keep_their_id(monkeypatch: pytest.MonkeyPatch, *, is_hash_sh
     if is_hash_shared:
         monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
     # In several chunks: finding a row must not depend on where it is.
-    texts = only_of_thirteen(*(statement(0, teamName=name) for name in NAMES))
+    texts = only_of_thirteen(*(make_event(0, teamName=name) for name in NAMES))
     texts = texts.select("hour", *DIMENSIONS)
     rows = [3, 3, 0, 5, 3, 0, 8, 1, 1, 7, 5, 2, 6, 4]
     table = DimensionTable()
@@ -237,7 +237,7 @@ def test_a_sample_tells_what_share_of_dimensions_is_known(
 ) -> None:
     if is_hash_shared:
         monkeypatch.setattr(pl.DataFrame, "hash_rows", same_for_all)
-    first, second = (cut(*(statement(at + n) for n in range(320))) for at in (0, 320))
+    first, second = (cut(*(make_event(at + n) for n in range(320))) for at in (0, 320))
     table = DimensionTable()
     table.encode(first)
     both = pl.concat([first, first, second], rechunk=False)
@@ -246,7 +246,7 @@ def test_a_sample_tells_what_share_of_dimensions_is_known(
 
 
 def test_dimensions_with_the_same_hash_are_different_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = [statement(n, teamName=name) for n, name in enumerate(NAMES)]
+    events = [make_event(n, teamName=name) for n, name in enumerate(NAMES)]
     slices = only_of_thirteen(*events, *events[::2])
     expected, left_out = encoded(slices)
     assert len(expected.dimensions) == len(NAMES)

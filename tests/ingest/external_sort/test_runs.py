@@ -21,7 +21,7 @@ from hourtally.ingest.slicing import slices_of
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.command_line import hourtally
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import NOW_MS, Json, event_sets
 from tests.support.ingest.encoded_slices import decoded, sorted_slices
 
@@ -94,7 +94,7 @@ def test_a_resource_larger_than_a_partition_is_divided(tmp_path: Path, event: st
     replicas = slices_of(
         validated_frame(
             [
-                statement(0) if is_same else {**statement(0, start=n % 4), "id": f"replica {n}"}
+                make_event(0) if is_same else {**make_event(0, start=n % 4), "id": f"replica {n}"}
                 for n in range(100)
             ]
         )
@@ -127,7 +127,7 @@ def validated_frame(events: list[Json]) -> pl.DataFrame:
 def test_hours_merged_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
     # Thirty hours of twelve resources each.
     events = [
-        {**statement(n, start=60 * hour, end=60 * hour + 60), "id": f"{hour} {n}"}
+        {**make_event(n, start=60 * hour, end=60 * hour + 60), "id": f"{hour} {n}"}
         for hour in range(30)
         for n in range(12)
     ]
@@ -154,7 +154,7 @@ def test_the_first_resource_of_an_hour_may_fill_partitions(
 ) -> None:
     # Every border is in front of all slices: of the one resource, or of its one identity.
     events = [
-        {**statement(0, resourceName=contents[n % len(contents)]), "id": f"{n // len(contents)}"}
+        {**make_event(0, resourceName=contents[n % len(contents)]), "id": f"{n // len(contents)}"}
         for n in range(40)
     ]
     slices = slices_of(validated_frame(events))
@@ -168,7 +168,7 @@ def test_the_first_resource_of_an_hour_may_fill_partitions(
 
 
 def test_a_file_of_one_resource_larger_than_a_partition_is_ingested(tmp_path: Path) -> None:
-    events = (as_cloud_event({**statement(0), "id": f"{n}"}) for n in range(PARTITION_ROWS + 1))
+    events = (as_cloud_event({**make_event(0), "id": f"{n}"}) for n in range(PARTITION_ROWS + 1))
     file = tmp_path / "many.ndjson"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
     done = hourtally("ingest", "--home", tmp_path, "--now", "2026-11-23T00:00:00Z", file)
@@ -179,7 +179,7 @@ def test_a_file_of_one_resource_larger_than_a_partition_is_ingested(tmp_path: Pa
 
 def test_few_slices_stay_in_memory(tmp_path: Path) -> None:
     sorted_runs = SortedRuns(tmp_path)
-    sorted_runs.add(slices_of(validated_frame([statement(0, start=0, end=90)])))
+    sorted_runs.add(slices_of(validated_frame([make_event(0, start=0, end=90)])))
     sizes = [
         [len(merge(p.read())[0].slices) for p in partitions]
         for _, partitions in sorted_runs.by_hour()

@@ -24,8 +24,8 @@ from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import events_frame
 from hourtally.model.components import CLUSTER_EVENT
 from tests.support.events.event_files import as_cloud_event, written_line
-from tests.support.events.near_valid_lines import raw_of, twisted
-from tests.support.events.one_resource import statement
+from tests.support.events.near_valid_lines import distorted, raw_of
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import NOW_MS, Json, event_sets, fresh_events
 from tests.support.examples import examples
 
@@ -253,8 +253,8 @@ def test_lines_of_two_types_pass_the_round_trip_wherever_their_type_is(
         as_cloud_event(event)
         for number in range(50)
         for event in (
-            statement(number, cpuMillicores=5),
-            statement(number + 50, CLUSTER_EVENT, vcpuMillicores=7),
+            make_event(number, cpuMillicores=5),
+            make_event(number + 50, CLUSTER_EVENT, vcpuMillicores=7),
         )
     ]
     lines = [
@@ -303,7 +303,7 @@ def test_near_valid_lines_of_a_known_shape_get_the_verdict_of_the_validator(
     chance = random.Random(seed)
     valid = [raw_of(event, chance) for event in events]
     lines = [raw.line() for raw in valid]
-    lines += [twisted(chance.choice(valid), chance) for _ in range(40)]
+    lines += [distorted(chance.choice(valid), chance) for _ in range(40)]
     # The valid lines come first, so their shapes are known when the others are read.
     assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), lines)
 
@@ -323,8 +323,8 @@ def test_near_valid_lines_are_read_by_duckdb_as_well(monkeypatch: pytest.MonkeyP
     for name in ("read_round_trip", "read_matching"):
         monkeypatch.setattr(DuckDBReader, name, counting(getattr(DuckDBReader, name)))
     chance = random.Random(0)
-    event = statement(0, cpuMillicores=5, teamName="Blue")
+    event = make_event(0, cpuMillicores=5, teamName="Blue")
     raw = raw_of(event, chance)
-    lines = [raw.line(), *(twisted(raw, chance) for _ in range(1_000))]
+    lines = [raw.line(), *(distorted(raw, chance) for _ in range(1_000))]
     accepted = len(LineParser(NOW_MS).parse(Block(1, b"\n".join(lines), 0)).events)
     assert 100 < sum(fast) < accepted < len(lines)

@@ -21,12 +21,12 @@ from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import NOW_MS
 
 
 def line(number: int, **data: Any) -> bytes:
-    return json.dumps(as_cloud_event(statement(number, **data))).encode()
+    return json.dumps(as_cloud_event(make_event(number, **data))).encode()
 
 
 def parse(*lines: bytes, ending: bytes = b"\n") -> ParsedBlock:

@@ -15,7 +15,7 @@ from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import write_parquet
-from tests.support.events.one_resource import statement
+from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import NOW_MS
 
 # 2026-11-22T13:00:00Z.
@@ -249,7 +249,7 @@ def test_rows_are_numbered_through_the_whole_file(
 ) -> None:
     monkeypatch.setattr(reader, "_BATCH_ROWS", 3)
     bad = {2, 3, 7}
-    events = [statement(n, teamId="" if n in bad else "t") for n in range(8)]
+    events = [make_event(n, teamId="" if n in bad else "t") for n in range(8)]
     write_parquet(tmp_path / "e.parquet", events)
     parts = list(read_parquet(tmp_path / "e.parquet", NOW_MS))
     assert [part.lines for part in parts] == [3, 3, 2]

@@ -1,4 +1,4 @@
-"""Good lines of an event with one or two things about each twisted, as no good producer would."""
+"""Valid event lines, each with one to three faults that no correct producer would make."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = [
     *(f'"{"a" * size}"' for size in (128, 256, 257, 512, 513, 1_024, 1_025)),
     *(f'"{"é" * size}"' for size in (128, 129, 256, 257, 512, 513)),
 ]
-# Around what is drawn, and around every border that a reader of instants may have.
+# Around the drawn instants, and at every boundary an instant parser may have.
 _CLOCKS = [
     *("13:00:00", "13:00:00.5", "13:00:00.000", "13:00:00.123", "13:00:00.1234", "13:00:00."),
     *("13:00:00.123456", "13:00:00.9999999", "13:00:00.123456789", "13:00:00.1234567891"),
@@ -63,7 +63,7 @@ _TRAILS += [b"]", b"{}", b"//", b"#", b" x", b"\xef\xbb\xbf", b"\\", b'"', b"{",
 
 @dataclass
 class Raw:
-    """A line by its members, keys and values as they are written."""
+    """A line as its members: keys and values in their JSON spelling."""
 
     outer: list[tuple[str, str]]
     inner: list[tuple[str, str]]
@@ -79,7 +79,7 @@ class Raw:
 
 
 def raw_of(event: Json, chance: random.Random) -> Raw:
-    """The plain members of an event of `strategies.fresh_events`, in any order."""
+    """The members of an event of `random_events.fresh_events`, in any order."""
     if chance.random() < 0.8:
         # Ids that need an escape are never read fast.
         plain = {"customerId": "acme", "teamId": "t\u00e9"}
@@ -103,23 +103,23 @@ def raw_of(event: Json, chance: random.Random) -> Raw:
 
 
 def written(key: str, value: object) -> str:
-    """The plainest JSON of a field of such an event."""
+    """The plainest JSON of a field."""
     if isinstance(value, int) and key in {"start", "end"}:
         return f'"{written_instant(value, 0, 0)}"'
     return json.dumps(value, ensure_ascii=False)
 
 
-def twisted(raw: Raw, chance: random.Random) -> bytes:
-    """The line of these members with one to three things about it twisted."""
+def distorted(raw: Raw, chance: random.Random) -> bytes:
+    """The line with one to three of its parts distorted."""
     new = Raw(list(raw.outer), list(raw.inner), raw.separators)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        twist = chance.choice(_TWISTS)
-        twist(new, chance)
+        distort = chance.choice(_DISTORTIONS)
+        distort(new, chance)
     return new.line()
 
 
 def _value(raw: Raw, chance: random.Random) -> None:
-    """Another value for a field, mostly of its own kind."""
+    """Replace a field's value, mostly by one of its own type."""
     members = chance.choice((raw.inner, raw.inner, raw.outer))
     if not members:
         return
@@ -137,7 +137,7 @@ def _value(raw: Raw, chance: random.Random) -> None:
 
 
 def _near() -> list[str]:
-    """Instants at the borders of what is in the future, and of what an interval may be."""
+    """Instants at the limits of the future rule and of an interval's length."""
     moments = [
         *(NOW_MS + 3_600_000 + n for n in (-1, 0, 1)),
         *(HOUR_START_MS + sign * 31 * DAY_MS + n for sign in (-1, 1) for n in (-1, 0, 1)),
@@ -192,7 +192,7 @@ def _surrounded(raw: Raw, chance: random.Random) -> None:
     raw.around[chance.randrange(2)] = chance.choice(_TRAILS)
 
 
-_TWISTS = (
+_DISTORTIONS = (
     *(_value, _value, _value, _value, _value, _value),
     *(_missing, _twice, _another_key, _respelled_key, _moved, _spaced, _surrounded),
 )

@@ -1,4 +1,4 @@
-"""Statements about one resource or cluster that differ in what a test is about."""
+"""Events about one resource or cluster that differ only in what a test is about."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTE_MS = 60_000
 RATES = 'currency = "USD"\nmonth_hours = 720\n' + "".join(
     f'[[rate]]\nid = "{meter}"\nmeter = "{meter}"\nprice_cents = "0.001"\nper = "{unit}-hour"\n'
     "active_from = 2026-01-01T00:00:00Z\n"
-    # So that every field shows itself in a charge.
+    # So that every field affects a charge.
     f'[[rate]]\nid = "{meter}-us"\nmeter = "{meter}"\nprice_cents = "0.003"\nper = "{unit}-hour"\n'
     'region = "us"\nactive_from = 2026-01-01T00:00:00Z\n'
     + (
@@ -29,8 +29,8 @@ RATES = 'currency = "USD"\nmonth_hours = 720\n' + "".join(
 )
 
 
-def statement(number: int, /, type_: str = RESOURCE, time: int | None = None, **data: Any) -> Json:
-    """An event of the identity and customer of a case; `start` and `end` as minutes."""
+def make_event(number: int, /, type_: str = RESOURCE, time: int | None = None, **data: Any) -> Json:
+    """An event with the identity and customer of a case; `start` and `end` are minutes."""
     base = {"customerId": f"customer {number:02d}", "start": 0, "end": 30, "memoryMiB": 10}
     own: Json = {"clusterId": "k1"}
     if type_ == RESOURCE:
@@ -43,7 +43,7 @@ def statement(number: int, /, type_: str = RESOURCE, time: int | None = None, **
 
 
 def built_of(folder: Path, *files: Sequence[Json]) -> Built:
-    """The middle hour of these events, each file ingested by itself and in this order."""
+    """Ingest the files one by one in this order, then build the middle hour."""
     home = fresh_home(folder)
     for events in files:
         everything = tuple(range(len(events)))

@@ -1,4 +1,4 @@
-"""Published hours, damaged: with records that tell of it, or with records made to fit."""
+"""Damage to a published hour, with or without its records adjusted to match."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTINGS = Settings(threads=1)
 
 @functools.cache
 def _golden() -> tuple[Home, tempfile.TemporaryDirectory[str]]:
-    """The golden hour, ingested and built once, and the folder that keeps it as long as we run."""
+    """The golden hour, built once per process, and the folder that keeps it alive."""
     folder = tempfile.TemporaryDirectory(prefix="hourtally-golden-")
     home = Home(Path(folder.name) / "home")
     home.root.mkdir()
@@ -46,7 +46,7 @@ def _golden() -> tuple[Home, tempfile.TemporaryDirectory[str]]:
 
 
 def golden_home(folder: Path) -> Home:
-    """A home with the golden hour, ingested and built, to be damaged."""
+    """A copy of the built golden hour, ready to be damaged."""
     return Home(shutil.copytree(_golden()[0].root, folder / "home"))
 
 
@@ -55,7 +55,7 @@ def verify(home: Home, card: RateCard = CARD) -> Findings:
 
 
 def found(home: Home) -> list[str]:
-    """The differences; files without the folders above, the first revision's folder as rev."""
+    """Every difference; paths are relative to the hour, the first revision's folder is `rev`."""
     findings = verify(home)
     assert findings.differences == len(findings.listed)
     above = f"{home.hour(GOLDEN)}/(?:rev-000001-[0-9a-f]+(?=/))?|{home.root}/"
@@ -67,7 +67,7 @@ def found(home: Home) -> list[str]:
 
 
 def build_golden(home: Home) -> None:
-    """One more revision of the golden hour."""
+    """Build one more revision of the golden hour."""
     stale = [StaleHour(GOLDEN, (FORCED,))]
     report = Builder(home, CARD, AFTER_MS, SETTINGS, force=True).build(stale)
     assert report.failed == []
@@ -82,7 +82,7 @@ def folder_of(home: Home) -> Path:
 def rewrite_table(
     home: Home, name: str, change: Callable[[pl.DataFrame], pl.DataFrame], *, refit: bool = True
 ) -> None:
-    """Change a table of the revision; if asked to, make the manifest fit."""
+    """Change a table of the revision, and by default update the manifest to match."""
     path = folder_of(home) / f"{name}.parquet"
     change(pl.read_parquet(path)).write_parquet(path)
     if refit:
@@ -90,7 +90,7 @@ def rewrite_table(
 
 
 def rewrite_cell(home: Home, table: str, column: str, value: object, **key: str) -> None:
-    """Change one value of a table of the revision, and make the manifest fit."""
+    """Change one value in a table of the revision, and update the manifest to match."""
     here = pl.all_horizontal(pl.col(name) == text for name, text in key.items())
 
     def change(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,7 +102,7 @@ def rewrite_cell(home: Home, table: str, column: str, value: object, **key: str)
 
 
 def refit_manifest(home: Home) -> None:
-    """Let the manifest tell of the files as they are now."""
+    """Update the manifest's checksums to the files as they are now."""
 
     def change(record: dict[str, Any]) -> None:
         for name in record["files"]:
@@ -112,14 +112,14 @@ def refit_manifest(home: Home) -> None:
 
 
 def rewrite_record(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a manifest or an ingest record, and give it the digest that it then has."""
+    """Change a manifest or an ingest record, and recompute its digest."""
     record = read_sealed_json(path)
     change(record)
     path.write_bytes(to_sealed_json(record))
 
 
 def slices_of(home: Home, event_id: str) -> tuple[Path, Path]:
-    """The slices file with an event, and the record of its batch."""
+    """The slices file that holds an event, and its batch record."""
     for path in (home.events / f"hour={HOUR}").iterdir():
         if event_id in pl.read_parquet(path)["event_id"]:
             return path, home.batch_record(path.stem)
@@ -129,7 +129,7 @@ def slices_of(home: Home, event_id: str) -> tuple[Path, Path]:
 def rewrite_slices(
     home: Home, event_id: str, change: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
-    """Change the slices file with an event, and make its ingest record fit."""
+    """Change the slices file that holds an event, and update its batch record to match."""
     path, record_path = slices_of(home, event_id)
     rows = change(pl.read_parquet(path))
     rows.write_parquet(path)
@@ -138,7 +138,7 @@ def rewrite_slices(
 
 
 def rewrite_document(home: Home, old: bytes, new: bytes) -> None:
-    """Change the first place where bytes are in the documents; no record is made to fit."""
+    """Replace the first occurrence of bytes in the documents; no record is updated."""
     path = folder_of(home) / "documents.ndjson"
     content = path.read_bytes()
     assert old in content
@@ -146,7 +146,7 @@ def rewrite_document(home: Home, old: bytes, new: bytes) -> None:
 
 
 def set_in(path: Path, *names: str, value: object) -> None:
-    """Change one field of a manifest or an ingest record, and its digest with it."""
+    """Set one field of a manifest or an ingest record, and recompute its digest."""
 
     def change(record: dict[str, Any]) -> None:
         for name in names[:-1]:
@@ -165,6 +165,6 @@ def flip_middle(path: Path) -> None:
 
 
 def redigit_everywhere(home: Home) -> None:
-    """A digit of acme's document, with every record made to fit but the index of documents."""
+    """Change a digit of acme's document and update every record but the document index."""
     rewrite_document(home, b"211.638888892", b"211.638888893")
     refit_manifest(home)

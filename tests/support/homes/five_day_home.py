@@ -1,7 +1,7 @@
-"""A home with work for a while: one event that touches five days of hours.
+"""A home whose build takes a while: one event that covers five days of hours.
 
-So many that an interrupt, sent when the first hours are built, finds some that no worker has begun,
-on a busy machine too.
+An interrupt sent when the first hours are built still finds hours that no worker has begun, even
+on a busy machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RANGE = ("--from", "2026-11-03T16", "--to", "2026-11-08T16")
 
 
 def home_of_long_event(folder: Path) -> Home:
-    """A home with the sample's rates and nothing but that event in its inbox."""
+    """A home with the sample's rates and only that event in its inbox."""
     write_sample(folder)
     home = Home(folder)
     for file in home.inbox.iterdir():
@@ -47,12 +47,12 @@ def home_of_long_event(folder: Path) -> Home:
 
 
 def ingested(home: Home) -> Home:
-    """The same home with its event ingested."""
+    """Ingest the home's event."""
     report = ingest_inbox(home, parse_instant_ms(NOW), Settings(threads=1))
     assert (len(report.files), report.refused) == (1, [])
     return home
 
 
 def manifests(home: Home) -> list[Path]:
-    """Of all hours and revisions."""
+    """The manifests of all hours and revisions."""
     return sorted(home.hours.glob("*/0*.json"))

@@ -1,6 +1,6 @@
-"""The golden hour: its rates and events, and by hand what each comes to.
+"""The golden hour: its rates and events, with every charge worked out by hand.
 
-What the hour comes to as a whole stands in `test_golden.py`. 1 cent is 10^9 nanocents.
+The documents they add up to are in `tests/build/test_golden.py`. 1 cent is 10^9 nanocents.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 HOUR = "2026-11-22T13"
 TIMESTAMP = 1_795_352_400
 
-# Beside each what a unit of it comes to in an hour, in cents.
+# The comment beside a rate is its price per unit and hour, in cents.
 RATES = """
 currency = "USD"
 month_hours = 720
@@ -101,7 +101,7 @@ Json = dict[str, Any]
 
 
 def _event(id_: str, said: str | None, start: str, end: str, data: Json) -> bytes:
-    """One line; instants as times of that day in UTC, or as they are to be written."""
+    """One line; instants are times of that day in UTC, or complete if they have a T."""
 
     def written(instant: str) -> str:
         return instant if "T" in instant else f"2026-11-22T{instant}Z"

@@ -1,4 +1,4 @@
-"""Homes of a few events in and around one hour: ingest, build, and look at what was built."""
+"""Homes with a few events in and around one hour: ingest, build, inspect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Built(NamedTuple):
 
 @contextmanager
 def many_small_builds() -> Iterator[None]:
-    """Spare thousands of small builds the wait for the disk."""
+    """Skip fsync, which is most of the time of thousands of small builds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
@@ -71,7 +71,7 @@ def ingest(
 
 
 def stale(home: Home, rates: str) -> set[int]:
-    """The stale hours of all there are."""
+    """Every stale hour."""
     card = parse_rate_card(rates, "rates.toml")
     return {one.hour.timestamp for one in stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS)}
 

@@ -1,9 +1,8 @@
-"""What a command does to a folder, step by step, as the model of a disk needs it.
+"""Records what a command does to a folder, as steps for the disk model.
 
-Recorded in this process: at each call that names, removes or fsyncs something, the folder is
-looked at before and after. So whoever writes into it, whatever language the writer is in, a file
-that has come or grown is seen before the next name or fsync, and there is no order of writes
-between two of these that anything could rely on.
+At each call in this process that names, removes or fsyncs something, the folder is scanned before
+and after. So a file that appeared or grew is seen before the next name or fsync, whatever language
+its writer is in; no one could rely on an order of writes between two of these.
 """
 
 from __future__ import annotations

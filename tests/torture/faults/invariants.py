@@ -1,4 +1,4 @@
-"""What must hold of a home's files whenever they are looked at: all that counts is whole."""
+"""What must hold for a home's files at any moment: everything that counts is whole."""
 
 from __future__ import annotations
 

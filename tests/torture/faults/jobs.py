@@ -1,4 +1,4 @@
-"""The commands that write into a home, and the homes that they are given."""
+"""The commands that write into a home, and the home each one starts from."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hourtally.published.export import export_hours
 from hourtally.store.layout import Home
 from hourtally.verify import verify_hours
 from tests.support.command_line import NOW, hourtally
-from tests.torture.faults.system_calls import Call, calls_of
+from tests.torture.faults.system_calls import Call, traced_calls
 from tests.torture.faults.two_hours import (
     HOURS,
     RANGE,
     SETTINGS,
     add_late_file,
-    answers,
     card_of,
+    documents_by_customer,
     fresh_home,
-    likeness,
+    normalized_files,
     run,
 )
 
@@ -32,7 +32,7 @@ NEITHER: Final = "is neither as before nor as after"
 
 
 class Job(NamedTuple):
-    """A command, and whether it is given a home in which the first file is built or a new one."""
+    """A command, and whether its home already has the first file built."""
 
     command: tuple[str, ...]
     built: bool
@@ -59,23 +59,27 @@ def prepared(folder: Path, name: str) -> Home:
 
 
 def sampled(calls: Sequence[Call], number: int) -> Sequence[Call]:
-    """So many of the calls, from the first to the last."""
+    """This many of the calls, evenly spaced from the first to the last."""
     step = max(1, (len(calls) - 1) // (number - 1))
     return [*calls[::step][: number - 1], calls[-1]]
 
 
-def telling(calls: Sequence[Call]) -> Sequence[Call]:
-    """All but most of the writes that make a file that nobody counts yet a little longer."""
+def worth_failing(calls: Sequence[Call]) -> Sequence[Call]:
+    """Every call, except most of the writes that only extend an unpublished file."""
     return [
         call for call in calls if call.name != "write" or call.number < 4 or not call.number % 16
     ]
 
 
 class Trial:
-    """A job that is tried again and again, each time with something in its way.
+    """A job run again and again, each time with another fault.
 
-    Attributes: home, command, calls (of these names, made by the undisturbed job), old and new
-    (what readers see before and after that).
+    Attributes:
+        home: the job runs in it.
+        command: its arguments.
+        calls: system calls of the given names that the undisturbed job makes.
+        old: documents before the undisturbed job.
+        new: documents after it.
     """
 
     def __init__(self, folder: Path, name: str, names: frozenset[str] = frozenset()) -> None:
@@ -83,31 +87,31 @@ class Trial:
         self.home = Home(folder / "home")
         self.command = [word.format(home=self.home.root) for word in JOBS[name].command]
         self.start_over()
-        self.old = {hour: answers(self.home, hour) for hour in HOURS}
-        self.calls = calls_of(self.home.root, names, *self.command) if names else []
+        self.old = {hour: documents_by_customer(self.home, hour) for hour in HOURS}
+        self.calls = traced_calls(self.home.root, names, *self.command) if names else []
         if not names:
             assert hourtally(*self.command).returncode in {0, 3}
-        self.new = {hour: answers(self.home, hour) for hour in HOURS}
-        self._done = likeness(self.home)
+        self.new = {hour: documents_by_customer(self.home, hour) for hour in HOURS}
+        self._done = normalized_files(self.home)
 
     def start_over(self) -> None:
-        """Make the home what it was before the job."""
-        # Where it is the root of a file system, it cannot be removed itself.
+        """Restore the home to its state before the job."""
+        # A home that is a mount point cannot itself be removed.
         shutil.rmtree(self.home.root, ignore_errors=True)
         shutil.copytree(self._before.root, self.home.root, dirs_exist_ok=True)
 
-    def wrongs(self) -> Iterator[str]:
-        """What readers must not see."""
+    def problems(self) -> Iterator[str]:
+        """Whatever readers must not see."""
         for hour in HOURS:
-            if answers(self.home, hour) not in (self.old[hour], self.new[hour]):
+            if documents_by_customer(self.home, hour) not in (self.old[hour], self.new[hour]):
                 yield f"{hour} {NEITHER}"
         findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
         yield from map(str, findings.listed)
 
-    def wrongs_after_a_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:
-        """What is wrong after something failed, and after one more try in which nothing did."""
+    def problems_after_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:
+        """What is wrong after a fault, and after a rerun without one."""
         if end.returncode in {0, 3}:
-            # What failed was tried again by whoever made the call, or was not needed.
+            # The caller retried the call, or did not need it.
             if self.differences():
                 yield f"it says nothing, but {self.differences()} differ"
             return
@@ -117,24 +121,24 @@ class Trial:
             yield f"it says {end.stderr}"
         # An event file that could not be read does not keep the others from being built.
         partly = "rejected, none of its events count" in end.stderr
-        yield from (wrong for wrong in self.wrongs() if not (partly and NEITHER in wrong))
+        yield from (wrong for wrong in self.problems() if not (partly and NEITHER in wrong))
         rerun = hourtally(*self.command)
         if rerun.returncode not in {0, 3}:
             yield f"a rerun says {rerun.stderr}"
-        if partly and {hour: answers(self.home, hour) for hour in HOURS} != self.new:
+        if partly and {hour: documents_by_customer(self.home, hour) for hour in HOURS} != self.new:
             yield "a rerun does not restate what lacked a file"
         elif not partly and self.differences():
             yield f"a rerun leaves {self.differences()}"
 
     def differences(self) -> list[str]:
-        """Files that are not what the undisturbed job made of them."""
-        drop_second_names(self.home)
-        held = likeness(self.home)
+        """Files that differ from those of the undisturbed job."""
+        drop_leftover_links(self.home)
+        held = normalized_files(self.home)
         return sorted(name for name, _ in held.items() ^ self._done.items())
 
 
-def drop_second_names(home: Home) -> None:
-    """Drop second names of manifests, left where a job ended before it took them: a build would."""
+def drop_leftover_links(home: Home) -> None:
+    """Remove leftover hard links to manifests, as the next build would."""
     for path in list(home.hours.glob("*/.*.tmp")):
         if any(path.samefile(manifest) for manifest in path.parent.glob("*.json")):
             path.unlink()

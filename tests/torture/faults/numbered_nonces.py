@@ -1,4 +1,4 @@
-"""The command line with numbers for nonces, so that what it will name is known beforehand."""
+"""The command line with numbers as nonces, so that file names are predictable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System calls of a command: watched, and one of them killed at or made to fail, by strace."""
+"""A command's system calls under strace: list them, kill at one, or make one fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRITING: Final = frozenset(
 OPENING: Final = frozenset({"openat"})
 READING: Final = frozenset({"read", "pread64"})
 
-# What stands between quotes in these is no path.
+# A quoted string in these is data, not a path.
 _OF_BYTES: Final = frozenset({"read", "pread64", "write", "pwrite64", "writev"})
 _CALL: Final = re.compile(r"(\d+) +(\w+)\((.*)")
 _LITERAL: Final = re.compile(r'"([^"]*)"')
@@ -29,10 +29,9 @@ _DESCRIBED: Final = re.compile(r"\d+<([^>]*)>")
 
 
 class Call(NamedTuple):
-    """The nth call of this name, in its thread, that has to do with this path.
+    """The nth call of this name on this path, counted per thread.
 
-    A path is what the call was given, or the one behind its descriptor. It is None for a call
-    that is given none.
+    The path is the call's argument or the one behind its descriptor; None if it has neither.
     """
 
     name: str
@@ -40,7 +39,7 @@ class Call(NamedTuple):
     number: int
 
     def options(self, effect: str, *, on: bool = False) -> list[str]:
-        """Of strace: the effect on this call; on: and on all of this name and path after it."""
+        """Options of strace for an effect on this call; with `on`, on all later ones too."""
         chosen = ["-P", self.path] if self.path else []
         when = f"{self.number}{'+' if on else ''}"
         return [
@@ -53,7 +52,7 @@ class Call(NamedTuple):
 
 
 def traced(options: Sequence[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours under strace."""
+    """Run a hourtally command under strace."""
     command = [sys.executable, "-m", "tests.torture.faults.numbered_nonces", *map(str, arguments)]
     return subprocess.run(
         ["strace", "-f", "-qq", *options, *command],
@@ -64,16 +63,18 @@ def traced(options: Sequence[str], *arguments: str | Path) -> subprocess.Complet
     )
 
 
-def effected(options: Sequence[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The same, with nothing kept of what strace has seen."""
+def run_with_fault(
+    options: Sequence[str], *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a command under strace with a fault injected; no trace is kept."""
     return traced(["-o", "/dev/null", *options], *arguments)
 
 
-def calls_of(folder: Path, names: frozenset[str], *arguments: str | Path) -> list[Call]:
-    """The calls that a command makes with paths below a folder, and those without any path.
+def traced_calls(folder: Path, names: frozenset[str], *arguments: str | Path) -> list[Call]:
+    """The calls a command makes on paths below a folder, and those without a path.
 
-    Of two threads that make the same call of the same path, an effect meets who comes first; the
-    call is listed once. Files that are opened without being made are listed beside reading calls.
+    Where two threads make the same call on the same path, it is listed once and a fault hits
+    whichever comes first. Opening an existing file is listed only together with reading calls.
     """
     with tempfile.NamedTemporaryFile("r", prefix="strace-") as log:
         done = traced(["-y", "-o", log.name, "-e", f"trace={','.join(sorted(names))}"], *arguments)

@@ -1,7 +1,6 @@
-"""One flipped bit anywhere under the home: it is found and named, and no wrong number comes out.
+"""One flipped bit anywhere under the home is found and named, and never yields a wrong number.
 
-Not flipped are the files that people write: the rate card and the event files in the inbox. What
-they say is taken as it is.
+Files that people write, the rate card and the inbox, are left alone: they are the input.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ from tests.torture.faults.two_hours import (
     SETTINGS,
     SETTLE_MS,
     add_late_file,
-    answers,
     card_of,
+    clear_reader_cache,
     copy_home,
-    forget_what_was_read,
+    documents_by_customer,
     fresh_home,
     run,
     write_events,
@@ -71,21 +70,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Home:
     write_events(home.inbox / "wrong.ndjson", [{"specversion": "1.0"}])
     assert run(home) == []
     for note in (home.root / ".inbox").iterdir():
-        # As if the files had lain there for a while before they were noted.
+        # As if the files had been there for a while before they were noted.
         later_ns = note.stat().st_mtime_ns + 60_000_000_000
         os.utime(note, ns=(later_ns, later_ns))
     return home
 
 
 def event_file_names(home: Home) -> list[str]:
-    """What a program has written under a home."""
+    """The files under a home that the program wrote."""
     paths = (path for path in sorted(home.root.rglob("*")) if path.is_file())
     by_people = (home.rates, *home.inbox.iterdir())
     return [str(path.relative_to(home.root)) for path in paths if path not in by_people]
 
 
 def drawn(home: Home, number: int, seed: int) -> list[Flip]:
-    """Flips at chance; as many in a small file as in a large one, and in every file."""
+    """Random flips, as many in a small file as in a large one, and some in every file."""
     chance = random.Random(seed)
     files = event_file_names(home)
     chance.shuffle(files)
@@ -96,7 +95,7 @@ def drawn(home: Home, number: int, seed: int) -> list[Flip]:
 
 
 def flip(home: Home, one: Flip) -> bytes:
-    """Damage the file; what it was before."""
+    """Damage the file and return its content before that."""
     path = home.root / one.file
     before = path.read_bytes()
     damaged = bytearray(before)
@@ -105,14 +104,14 @@ def flip(home: Home, one: Flip) -> bytes:
     return before
 
 
-def held(home: Home) -> dict[Path, bytes]:
+def files_in(home: Home) -> dict[Path, bytes]:
     """Every file under a home."""
     return {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
 
 
-def put_back(home: Home, kept: dict[Path, bytes]) -> None:
-    """Make a home what it was, without touching what is as it was."""
-    for path, content in held(home).items():
+def restore(home: Home, kept: dict[Path, bytes]) -> None:
+    """Restore a home, without touching unchanged files."""
+    for path, content in files_in(home).items():
         if path not in kept:
             path.unlink()
         elif content != kept[path]:
@@ -122,13 +121,13 @@ def put_back(home: Home, kept: dict[Path, bytes]) -> None:
             path.rmdir()
 
 
-def hours_of(file: str) -> Sequence[Hour]:
-    """The hours that a file has to do with."""
+def affected_hours(file: str) -> Sequence[Hour]:
+    """The hours that a file affects."""
     return [hour for hour in HOURS if hour.name in file] or HOURS
 
 
 def readings(home: Home, hours: Sequence[Hour]) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Everything that can be asked of a home, by what it is."""
+    """Everything a home can be asked, with the question's name."""
     for hour in hours:
         for customer in CUSTOMERS:
             document = partial(find_document, home, hour, customer)
@@ -167,8 +166,8 @@ def _diff(home: Home, hour: Hour) -> Any:
 
 
 def ask(home: Home, hours: Sequence[Hour]) -> tuple[dict[str, Any], list[str]]:
-    """What a home answers, and what it cannot answer and why."""
-    forget_what_was_read()
+    """What a home documents_by_customer, and what it cannot answer and why."""
+    clear_reader_cache()
     answered, refused = {}, []
     for name, reading in readings(home, hours):
         try:
@@ -188,23 +187,23 @@ def verify(home: Home, hours: Sequence[Hour]) -> list[str]:
 
 
 def build(home: Home, hours: Sequence[Hour]) -> list[str]:
-    """The next run, then builds of the hours by force; what they report."""
+    """Run the job, then force-build the hours; return the errors."""
     errors = [str(error) for error in run(home)]
     forced = [StaleHour(hour, (FORCED,)) for hour in hours]
     report = Builder(home, card_of(home), NOW_MS, SETTINGS, force=True).build(forced)
     return errors + [str(error) for _, error in report.failed]
 
 
-def wrongs_after(home: Home, one: Flip, truth: dict[str, Any]) -> list[str]:
-    """What is not as it must be after a flip."""
+def problems_after(home: Home, one: Flip, truth: dict[str, Any]) -> list[str]:
+    """What is wrong after a flip."""
     path = home.root / one.file
     before = flip(home, one)
-    hours = hours_of(one.file)
+    hours = affected_hours(one.file)
     answered, refused = ask(home, hours)
-    # Of its state alone a home may say something else: that it is damaged.
+    # Only the home's status may change: it may say that an hour is damaged.
     states = {"status", "batches"}
-    wrongs = [
-        f"{name} answers {answer!r:.500}"
+    problems = [
+        f"{name} documents_by_customer {answer!r:.500}"
         for name, answer in answered.items()
         if name not in states and answer != truth[name]
     ]
@@ -212,34 +211,34 @@ def wrongs_after(home: Home, one: Flip, truth: dict[str, Any]) -> list[str]:
         refused.append(f"{path.parent}: the state of the hour")
     found = [*refused, *verify(home, hours), *build(home, hours)]
     for hour in HOURS:
-        forget_what_was_read()
+        clear_reader_cache()
         try:
-            published = answers(home, hour)
+            published = documents_by_customer(home, hour)
         except HourtallyError as error:
             found.append(str(error))
         else:
             told = {customer: truth[f"show {hour} {customer}"] for customer in CUSTOMERS}
             if published != told:
-                wrongs.append(f"{hour} is published as {published!r:.500}")
+                problems.append(f"{hour} is published as {published!r:.500}")
     if not any(str(path) in sentence for sentence in found) and path.read_bytes() != before:
-        wrongs.append(f"nothing found the damage and it was not mended; found: {found}")
-    return [f"{one}: {wrong}" for wrong in wrongs]
+        problems.append(f"nothing found the damage and it was not mended; found: {found}")
+    return [f"{one}: {wrong}" for wrong in problems]
 
 
 def test_a_flipped_bit_is_found_and_never_a_wrong_number(whole: Home, *, long: bool) -> None:
     truth, refused = ask(whole, HOURS)
     assert refused == []
     assert verify(whole, HOURS) == []
-    wrongs = []
-    kept = held(whole)
+    problems = []
+    kept = files_in(whole)
     flips = drawn(whole, 2_500 if long else 80, seed=20261122)
-    # A home so small is built in a moment but for the waits for the disk.
+    # Without fsync, a home this small builds in milliseconds.
     with many_small_builds():
         for one in flips:
-            wrongs += wrongs_after(whole, one, truth)
-            put_back(whole, kept)
+            problems += problems_after(whole, one, truth)
+            restore(whole, kept)
     log.info("%d flips in %d files", len(flips), len({one.file for one in flips}))
-    assert "\n".join(wrongs) == ""
+    assert "\n".join(problems) == ""
 
 
 def test_the_commands_say_what_a_flipped_bit_damaged(

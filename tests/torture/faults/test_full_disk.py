@@ -1,4 +1,4 @@
-"""No room: files that may not grow, and a disk that is full; writes are cut short, then refused."""
+"""Full disks and file size limits: writes are cut short, then fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_file_that_may_not_grow_stops_a_job_and_breaks_nothing(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
     trial = Trial(tmp_path, name)
-    wrongs, failed = [], 0
+    problems, failed = [], 0
     sizes = range(1, 9_001, 250) if long else (1_000, 5_000)
     for most_bytes in sizes:
         trial.start_over()
@@ -46,16 +46,16 @@ def test_a_file_that_may_not_grow_stops_a_job_and_breaks_nothing(
             preexec_fn=partial(let_no_file_grow_past, most_bytes),
         )
         failed += end.returncode == 1
-        found = trial.wrongs_after_a_failure(end)
-        wrongs += [f"at most {most_bytes} bytes: {wrong}" for wrong in found]
+        found = trial.problems_after_failure(end)
+        problems += [f"at most {most_bytes} bytes: {wrong}" for wrong in found]
     log.info("%s: %d of %d sizes made it fail", name, failed, len(sizes))
-    assert "\n".join(wrongs) == ""
+    assert "\n".join(problems) == ""
     assert failed
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder that holds a file system of 2 MiB, at the place of a home."""
+    """A folder whose `home` is a file system of 2 MiB."""
     place = tmp_path / "home"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "hourtally-tests", str(place)]
@@ -74,7 +74,7 @@ def test_a_full_disk_stops_a_job_and_breaks_nothing(
     small_disk: Path, name: str, *, long: bool
 ) -> None:
     trial = Trial(small_disk, name)
-    wrongs, failed = [], 0
+    problems, failed = [], 0
     rooms = range(40) if long else (2, 11)
     for blocks in rooms:
         trial.start_over()
@@ -86,8 +86,8 @@ def test_a_full_disk_stops_a_job_and_breaks_nothing(
         )
         ballast.unlink()
         failed += end.returncode == 1
-        found = trial.wrongs_after_a_failure(end)
-        wrongs += [f"room for {blocks} blocks: {wrong}" for wrong in found]
+        found = trial.problems_after_failure(end)
+        problems += [f"room for {blocks} blocks: {wrong}" for wrong in found]
     log.info("%s: %d of %d rooms made it fail", name, failed, len(rooms))
-    assert "\n".join(wrongs) == ""
+    assert "\n".join(problems) == ""
     assert failed

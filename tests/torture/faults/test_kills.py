@@ -1,7 +1,7 @@
-"""SIGKILL at every system call that changes something: nothing half-done counts.
+"""SIGKILL before every system call that changes something: no half-written state counts.
 
-Before each of them in turn, the process is killed. Then readers see the old revision or the new
-one, the same command completes the job, and the home is what it is after an undisturbed job.
+After each kill, readers see the old revision or the new one, the same command completes the
+job, and the home equals that of an undisturbed job.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.command_line import NOW, hourtally
 from tests.support.tools import require_strace
-from tests.torture.faults.jobs import JOBS, Trial, sampled, telling
-from tests.torture.faults.system_calls import OPENING, WRITING, effected
+from tests.torture.faults.jobs import JOBS, Trial, sampled, worth_failing
+from tests.torture.faults.system_calls import OPENING, WRITING, run_with_fault
 from tests.torture.faults.two_hours import HOURS
 
 log = logging.getLogger(__name__)
@@ -29,18 +29,18 @@ def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
 ) -> None:
     require_strace()
     trial = Trial(tmp_path, name, OPENING | WRITING)
-    calls = telling(trial.calls)
+    calls = worth_failing(trial.calls)
     chosen = calls if long else sampled(calls, 5)
     killed = 0
     for number, call in enumerate(chosen):
         trial.start_over()
-        dead = effected(call.options("signal=KILL"), *trial.command)
+        dead = run_with_fault(call.options("signal=KILL"), *trial.command)
         if dead.returncode in {0, 3}:
-            # Threads have divided the work in another way, and nobody came by here.
+            # Threads divided the work differently; nobody made this call.
             continue
         killed += 1
         assert dead.returncode == -signal.SIGKILL, (call, dead.returncode, dead.stderr)
-        assert list(trial.wrongs()) == [], call
+        assert list(trial.problems()) == [], call
         if number % 25 == 0:
             shown_by_command(trial)
         rerun = hourtally(*trial.command)
@@ -51,7 +51,7 @@ def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
 
 
 def shown_by_command(trial: Trial) -> None:
-    """What `show --json` prints is of the old revision or of the new one."""
+    """`show --json` prints the old revision or the new one."""
     for hour in HOURS:
         shown = hourtally(
             *("show", hour.name, "--customer", "globex", "--project", "shop", "--json"),

@@ -1,4 +1,4 @@
-"""Loss of power at every moment of a job: what counts is whole, and what was promised is there."""
+"""Power loss at every step of a job: what is published stays whole, what was promised stays."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from tests.torture.faults.two_hours import (
     NOW_MS,
     SETTINGS,
     add_late_file,
-    answers,
     card_of,
+    documents_by_customer,
     fresh_home,
     run,
 )
 
 log = logging.getLogger(__name__)
 
-# What people write is not ours to keep.
+# Files that people write are not ours to make durable.
 INPUTS: Final = frozenset({"inbox", "rates.toml"})
 
 
@@ -45,20 +45,20 @@ def job(home: Home, recorder: Recorder | None = None) -> None:
     """What `hourtally run --export` does."""
     assert run(home) == []
     if recorder:
-        # Here, as the export fsyncs everything there is.
+        # Before the export, which fsyncs everything.
         recorder.mark(committed(home))
     export_hours(home, home.root / "tree", HOURS)
 
 
 def committed(home: Home) -> Iterator[str]:
-    """The records that a job which has ended well has left."""
+    """The records that a successful job has left."""
     for pattern in ("batches/*.json", "hours/*/*.json"):
         yield from (str(path.relative_to(home.root)) for path in home.root.glob(pattern))
 
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Step]:
-    """Two jobs in a new home; the second one takes in the late file and restates both hours."""
+    """Two jobs in a new home; the second ingests the late file and restates both hours."""
     home = fresh_home(tmp_path_factory.mktemp("recorded") / "home")
     with recording(home.root, Disk(), INPUTS) as recorder:
         job(home, recorder)
@@ -70,7 +70,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Step]:
 def states(
     steps: Sequence[Step], at_random: int, disk: Disk | None = None, first: int = 0
 ) -> Iterator[tuple[int, Disk, Tree]]:
-    """Every prefix from the first on, with every tree that a loss of power after it may leave."""
+    """Every prefix of the steps from `first` on, with each tree a power loss after it may leave."""
     chance = random.Random(1)
     disk = disk.clone() if disk else Disk()
     for number, step in enumerate(steps):
@@ -81,47 +81,47 @@ def states(
             yield number, disk, tree
 
 
-def wrongs(disk: Disk, tree: Tree) -> Iterator[str]:
+def problems(disk: Disk, tree: Tree) -> Iterator[str]:
     yield from broken(tree)
     for path in disk.promises - tree.keys():
-        yield f"{path} is lost, though its job has ended well"
+        yield f"{path} is lost although its job succeeded"
 
 
 def test_no_loss_of_power_breaks_what_counts(steps: Sequence[Step], *, long: bool) -> None:
     seen = set()
     for number, disk, tree in states(steps, at_random=100 if long else 2):
         seen.add(hash(frozenset(tree.items())))
-        found = list(wrongs(disk, tree))
+        found = list(problems(disk, tree))
         assert not found, (number, steps[number], found)
     log.info("%d steps, %d different states", len(steps), len(seen))
     assert len(seen) >= (10_000 if long else 3_000)
 
 
-def place_of(step: Fsync) -> str:
-    """What was fsynced, but for nonces."""
+def fsynced_place(step: Fsync) -> str:
+    """The path that was fsynced, without nonces."""
     return re.sub(r"(?<=-|\.)[0-9a-f]{16}(?=$|/|\.tmp)", "", step.path)
 
 
 @pytest.mark.slow
 def test_every_place_has_to_be_fsynced_and_the_lack_of_it_is_found(steps: Sequence[Step]) -> None:
-    """A test of the test above: if a place were fsynced no more, it would fail."""
-    places = {place_of(step) for step in steps if isinstance(step, Fsync)}
-    # Of what lies there nothing counts: what is lost is done anew.
+    """A test of the test above: it fails if any place is no longer fsynced."""
+    places = {fsynced_place(step) for step in steps if isinstance(step, Fsync)}
+    # Nothing here counts: what is lost is redone.
     spared = re.compile(r"\.staging(/[0-9a-f]{16})?|\.inbox")
     needed = {place for place in places if not spared.fullmatch(place)}
     unfound = []
     for place in sorted(needed):
-        is_there = [isinstance(s, Fsync) and place_of(s) == place for s in steps]
+        is_there = [isinstance(s, Fsync) and fsynced_place(s) == place for s in steps]
         rest = [s for s, there in zip(steps, is_there, strict=True) if not there]
         lacking = states(rest, 0, first=is_there.index(True))
-        if not any(any(wrongs(disk, tree)) for _, disk, tree in lacking):
+        if not any(any(problems(disk, tree)) for _, disk, tree in lacking):
             unfound.append(place)
     log.info("%d places", len(needed))
     assert unfound == []
 
 
 def put(home: Home, disk: Disk) -> None:
-    """The home as a killed process leaves it: all that it did is there, fsynced or not."""
+    """Write the home as a killed process leaves it: everything it did, fsynced or not."""
     first: dict[int, Path] = {}
     for path, node in disk.paths().items():
         if node in disk.folders:
@@ -144,7 +144,7 @@ def only_build(home: Home) -> None:
 def test_what_a_killed_job_did_is_not_taken_for_kept(
     steps: Sequence[Step], tmp_path: Path, next_job: Callable[[Home], None], *, long: bool
 ) -> None:
-    """A job is killed after any step; the next one goes on from there; then power is lost."""
+    """A job is killed after some step, the next one continues, then power is lost."""
     named = [number for number, step in enumerate(steps) if isinstance(step, Rename)]
     seen = set()
     kills = named if long else named[4 :: len(named) // 4]
@@ -163,7 +163,7 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
             recorder.mark(path for path in committed(home) if path not in before)
         for number, after, tree in states(recorder.steps, 2 if long else 0, disk):
             seen.add(hash(frozenset(tree.items())))
-            found = list(wrongs(after, tree))
+            found = list(problems(after, tree))
             assert not found, (steps[kill], number, recorder.steps[number], found)
     log.info("%d kills, %d different states after them", len(kills), len(seen))
 
@@ -172,9 +172,9 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
 def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
 ) -> None:
-    """An fsync fails, the job ends with a sentence, the next one completes it; power is lost."""
+    """An fsync fails, the job reports it, the next one completes the work; then power is lost."""
     first_job = takewhile(lambda step: not isinstance(step, Mark), steps)
-    places = [place_of(step) for step in first_job if isinstance(step, Fsync)]
+    places = [fsynced_place(step) for step in first_job if isinstance(step, Fsync)]
     telling = ("events", "batches", "rates", f"hours/{HOURS[0]}")
     numbers = range(len(places)) if long else [places.index(place) for place in telling]
     seen, failed = set(), 0
@@ -191,7 +191,7 @@ def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
             recorder.mark(committed(home))
         for at, after, tree in states(recorder.steps, 1 if long else 0):
             seen.add(hash(frozenset(tree.items())))
-            found = list(wrongs(after, tree))
+            found = list(problems(after, tree))
             assert not found, (number, recorder.steps[at], found)
     log.info("%d failed fsyncs, %d different states after them", failed, len(seen))
     assert failed >= len(numbers) // 2
@@ -204,7 +204,7 @@ def test_the_next_run_repairs_what_a_loss_of_power_left(
     home = fresh_home(tmp_path / "undisturbed")
     add_late_file(home)
     job(home)
-    told = {hour: answers(home, hour) for hour in HOURS}
+    told = {hour: documents_by_customer(home, hour) for hour in HOURS}
     chance = random.Random(2)
     trees = [tree for _, _, tree in states(steps, at_random=2)]
     for number, tree in enumerate(chance.sample(trees, 300 if long else 6)):
@@ -215,7 +215,7 @@ def test_the_next_run_repairs_what_a_loss_of_power_left(
             (home.root / path).write_bytes(content)
         with many_small_builds():
             job(home)
-        assert {hour: answers(home, hour) for hour in HOURS} == told
+        assert {hour: documents_by_customer(home, hour) for hour in HOURS} == told
         assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []
         files = {p.relative_to(home.root / "tree") for p in home.root.glob("tree/[!@]*/*.json")}
         assert files == {

@@ -70,14 +70,14 @@ LATE: Final = (
 
 
 def write_events(path: Path, events: Sequence[Json]) -> Path:
-    """An event file."""
+    """Write an event file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     return path
 
 
 def fresh_home(folder: Path) -> Home:
-    """A home with a rate card and the first file in its inbox; nothing is done yet."""
+    """A home with a rate card and the first file in its inbox, not yet ingested."""
     home = Home(folder)
     write_events(home.inbox / "first.ndjson", FIRST)
     home.rates.write_text(RATES)
@@ -85,12 +85,12 @@ def fresh_home(folder: Path) -> Home:
 
 
 def add_late_file(home: Home) -> Path:
-    """The late file, in the inbox."""
+    """Put the late file into the inbox."""
     return write_events(home.inbox / "late.ndjson", LATE)
 
 
 def run(home: Home) -> list[Exception]:
-    """What `hourtally run` does, in this process; what it reports as not done."""
+    """Do what `hourtally run` does, in this process, and return its errors."""
     ingested = ingest_inbox(home, NOW_MS, SETTINGS)
     stale = stale_hours(home, card_of(home), NOW_MS, DEFAULT_SETTLE_MS)
     report = Builder(home, card_of(home), NOW_MS, SETTINGS).build(stale)
@@ -103,17 +103,17 @@ def card_of(home: Home) -> RateCard:
 
 
 def copy_home(home: Home, folder: Path) -> Home:
-    """A copy of a home; what was at its place before is gone."""
+    """Copy a home, replacing whatever was at the destination."""
     shutil.rmtree(folder, ignore_errors=True)
     return Home(Path(shutil.copytree(home.root, folder)))
 
 
-def forget_what_was_read() -> None:
-    """Read as a process does that has just begun."""
+def clear_reader_cache() -> None:
+    """Make the reader start cold, as in a new process."""
     reader._read_customers.cache_clear()
 
 
-def answers(home: Home, hour: Hour) -> dict[str, bytes] | None:
+def documents_by_customer(home: Home, hour: Hour) -> dict[str, bytes] | None:
     """Every customer's document of an hour; None where the hour is not published."""
     if not any(home.hour(hour).glob("*.json")):
         return None
@@ -124,12 +124,12 @@ def answers(home: Home, hour: Hour) -> dict[str, bytes] | None:
 
 
 _NONCE: Final = re.compile(rb"(?<=rev-\d{6}-)[0-9a-f]+")
-# Times of the machine, and digests, which follow from them and from nonces.
+# Times, and digests, which depend on times and nonces.
 _VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode)": [^,\n]+')
 
 
-def likeness(home: Home) -> dict[str, bytes]:
-    """Every file and folder of a home with its bytes, but for nonces and the machine's times."""
+def normalized_files(home: Home) -> dict[str, bytes]:
+    """Every file and folder of a home with its bytes, without nonces, digests and times."""
     held = {}
     for path in sorted(home.root.rglob("*")):
         name = _NONCE.sub(b"", str(path.relative_to(home.root)).encode()).decode()

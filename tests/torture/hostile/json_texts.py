@@ -1,6 +1,6 @@
-"""What JSON is and is not, text by text, with what is decided where RFC 8259 leaves it open.
+"""Texts that are or are not JSON, and what this project decides where RFC 8259 leaves it open.
 
-Each text stands for a value; it is put into a field that is ignored, and alone on a line.
+Each text is a value: it is tried in an ignored field, and alone on a line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A command as a process of its own: what it said, how long it took, how much memory it held."""
+"""A command as its own process, with its output, duration and peak memory."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import pytest
 
 from tests.support.command_line import environment
 
-# What a defect may take of a machine before it is ended: address space, of which engines reserve
-# more than they use.
+# Limit on address space, so that a defect cannot take the machine down. Engines reserve more than
+# they use.
 _MOST_BYTES = 16 << 30
 
 
-# The figures of a run are seen with --log-cli-level=INFO.
+# --log-cli-level=INFO shows the figures of a run.
 log = logging.getLogger(__name__)
 
 
 class Measured(NamedTuple):
-    """peak_mib: the most memory that the process held at a time."""
+    """peak_mib: the most resident memory the process had."""
 
     status: int
     out: str
@@ -35,8 +35,8 @@ class Measured(NamedTuple):
     peak_mib: int
 
 
-# The system's own count would begin with what the process held that this one was forked from.
-# A command ends its process itself, so it is there that it tells.
+# The kernel's count for a child starts from its parent's memory, so the process reports itself.
+# A command ends with os._exit, so that is where it reports.
 _PROGRAM = """
 import os, pathlib, sys
 report, status = pathlib.Path(sys.argv.pop(1)), pathlib.Path("/proc/self/status")
@@ -51,13 +51,13 @@ main()
 
 
 def needs_proc() -> None:
-    """Skip a test that looks into another process where Linux's way to do so is not there."""
+    """Skip a test that inspects another process where there is no /proc."""
     if not Path("/proc/self/status").exists():
-        pytest.skip("there is no /proc to look into another process by")
+        pytest.skip("there is no /proc to inspect another process with")
 
 
 def measured(*arguments: str | Path) -> Measured:
-    """Run a command of hourtally to its end; it never prints a traceback."""
+    """Run a hourtally command to its end; it must never print a traceback."""
     needs_proc()
 
     def limit() -> None:

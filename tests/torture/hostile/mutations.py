@@ -1,4 +1,4 @@
-"""Bytes changed by chance, the same ones for the same seed: what a fuzzer feeds a parser."""
+"""Random byte mutations, reproducible by seed, for fuzzing the parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files made to exhaust whoever reads them, or to be read half: memory bounded, nothing counted."""
+"""Event files built to exhaust the reader or be half-read: memory is bounded, nothing counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ingested(path: Path) -> Measured:
 
 
 def status_of(path: Path) -> int:
-    """The same in this process: for what is quick to read."""
+    """The exit status of an ingest in this process, for quick files."""
     return call(["ingest", str(path), "--home", str(path.parent / "home"), "--now", NOW])
 
 
@@ -42,13 +42,13 @@ def record_of(path: Path) -> dict[str, object]:
 
 
 def assert_nothing_counts(path: Path) -> None:
-    """A refused file leaves no batch, no slice, no quarantine and no staging."""
+    """A rejected file leaves no batch, slice, quarantine or staging."""
     left = [p for p in (path.parent / "home").rglob("*") if p.is_file()]
     assert left == []
 
 
 def packed(form: str, piece: bytes, times: int) -> bytes:
-    """So many pieces, each a gzip member or a zstd frame of its own: made in no time."""
+    """This many pieces, each a gzip member or zstd frame: quick to make."""
     if form == "gz":
         packer = zlib.compressobj(9, wbits=31)
         return (packer.compress(piece) + packer.flush()) * times
@@ -91,7 +91,7 @@ def test_a_line_of_a_gib_is_refused_in_bounded_memory(
         digest.update(piece)
     digest.update(piece[:rest])
     assert refusal["raw_sha256"] == digest.hexdigest()
-    # The kept beginning ends inside of a character: it is kept as bytes.
+    # The kept beginning ends inside a character, so it is kept as bytes.
     assert set(refusal) >= {"file", "message", "raw_base64"} or len(refusal["raw"]) > MIB
     # Two more lines of one content are one that counts and a duplicate.
     assert (record["lines"], record["accepted"]) == (2 + bool(ending), 1)

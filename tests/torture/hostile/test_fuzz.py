@@ -1,7 +1,7 @@
-"""Fuzzing: whatever bytes come, each parser ends in an answer or in its own kind of refusal.
+"""Fuzzing: whatever the bytes, each parser returns a result or raises its own error.
 
-Short with the other tests, with the same bytes every time. `--long` makes a million executions
-of each, and three million more that follow the parsers' branches where atheris is installed.
+A short run with the same bytes every time. `--long` makes a million executions of each, and three
+million coverage-guided ones with atheris (`.venv/bin/pip install atheris`).
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from tests.torture.hostile.mutations import (
 log = logging.getLogger(__name__)
 
 _CHUNK = 1_000
-# No chunk takes a hundredth of it; a parser that hangs is interrupted.
+# A chunk takes less than a hundredth of it; a parser that hangs is interrupted.
 _HANGS_AFTER_SECONDS = 300
-# What interpreters and allocators may keep; a leak of 100 bytes an execution is 95 MiB.
+# Allowance for interpreter and allocator; a leak of 100 bytes an execution would be 95 MiB.
 _GROWTH_MIB = 48
 _HOUR = Hour(1_795_352_400)
 
 
 @contextlib.contextmanager
-def _no_hang() -> Iterator[None]:
+def _fail_on_hang() -> Iterator[None]:
     def hangs(*_: object) -> None:
         message = "a chunk of executions does not end"
         raise TimeoutError(message)
@@ -66,21 +66,21 @@ def _no_hang() -> Iterator[None]:
 
 
 def _rss_mib() -> int:
-    """What this process holds now; 0 where the system does not say so as Linux does."""
+    """Resident memory of this process; 0 where there is no /proc."""
     statm = Path("/proc/self/statm")
     pages = int(statm.read_text().split()[1]) if statm.exists() else 0
     return pages * resource.getpagesize() >> 20
 
 
-def executed(name: str, count: int, execute: Callable[[random.Random], None]) -> None:
-    """Call it so many times, in chunks of a seed each; it may neither hang nor grow."""
+def fuzz(name: str, count: int, execute: Callable[[random.Random], None]) -> None:
+    """Execute this many times, with one seed a chunk; it may neither hang nor leak."""
     started, held = time.perf_counter(), 0
     chunks = -(-count // _CHUNK)
     for seed in range(chunks):
         if seed == chunks // 10:
             held = _rss_mib()
         chance = random.Random(seed)
-        with _no_hang():
+        with _fail_on_hang():
             for _ in range(_CHUNK):
                 execute(chance)
     seconds, grown = time.perf_counter() - started, _rss_mib() - held
@@ -100,7 +100,7 @@ _QUANTITIES = frozenset(
 
 
 def validate(line: bytes) -> str | None:
-    """The rule that a line breaks; an event that breaks none keeps what is promised of it."""
+    """The rule that a line breaks; None after checking the bounds of a valid event."""
     broken: RuleViolation | None = None
     try:
         event = check_line(line, NOW_MS)
@@ -118,7 +118,7 @@ def validate(line: bytes) -> str | None:
 
 
 def read_card(content: bytes) -> bool:
-    """Whether it is a card; one that is one can be used, and one that is none says why."""
+    """Whether it is a rate card; a valid one can be used, an invalid one says why."""
     problems: list[str] | None = None
     try:
         card = parse_rate_card(content.decode(errors="surrogateescape"), "x")
@@ -140,18 +140,18 @@ def test_any_line_is_an_event_or_breaks_a_rule(long: bool) -> None:
     def execute(chance: random.Random) -> None:
         rules.add(validate(mutated(EVENT_SEEDS, EVENT_TOKENS, chance)))
 
-    executed("validate", 1_000_000 if long else 30_000, execute)
-    # The changes reach every rule but that of a MiB, and leave good lines good.
+    fuzz("validate", 1_000_000 if long else 30_000, execute)
+    # Mutations break every rule but line_too_long, and leave some lines valid.
     assert rules == {None, *RULES} - {"line_too_long"}
 
 
-def test_any_card_is_read_or_refused(long: bool) -> None:
+def test_any_card_is_read_or_rejected(long: bool) -> None:
     found: set[bool] = set()
 
     def execute(chance: random.Random) -> None:
         found.add(read_card(mutated(CARD_SEEDS, CARD_TOKENS, chance)))
 
-    executed("card", 1_000_000 if long else 8_000, execute)
+    fuzz("card", 1_000_000 if long else 8_000, execute)
     assert found == {True, False}
 
 
@@ -163,11 +163,11 @@ def test_the_reader_by_shapes_gives_the_verdict_of_the_validator(long: bool) -> 
         lines = [mutated(EVENT_SEEDS, EVENT_TOKENS, chance) for _ in range(492)]
         lines = [line.replace(b"\n", b" ") for line in (*known, *lines)]
         kept = [line for line in lines if line.strip(b" \t\r")]
-        with _no_hang():
+        with _fail_on_hang():
             assert_parsed_as_validated(LineParser(strategies.NOW_MS, _local=ENGINE), kept)
 
 
-def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
+def test_a_card_file_of_any_bytes_is_read_or_rejected(tmp_path: Path) -> None:
     path = tmp_path / "rates.toml"
     for seed in range(300):
         path.write_bytes(mutated(CARD_SEEDS, CARD_TOKENS, random.Random(seed)))
@@ -177,7 +177,7 @@ def test_a_file_of_any_bytes_is_a_card_or_none(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("target", ["validate", "read_card"])
-def test_what_reaches_new_branches_is_answered_or_refused_too(tmp_path: Path, target: str) -> None:
+def test_coverage_guided_input_is_read_or_rejected(tmp_path: Path, target: str) -> None:
     if importlib.util.find_spec("atheris") is None:
         missing("atheris is not installed; `.venv/bin/pip install atheris` brings it")
     seeds = EVENT_SEEDS if target == "validate" else CARD_SEEDS

@@ -55,14 +55,14 @@ def test_the_validator_and_duckdb_s_reader_give_the_same_verdict() -> None:
     expected = [rule for _, rule in VALUES]
     assert [rule_of(line) for line in lines] == expected
     assert read_by_shape(lines) == expected
-    # One by one, as a file that has a byte of no UTF-8 is never read fast.
+    # One by one, because a block with invalid UTF-8 is never read fast.
     assert [read_by_shape([line])[0] for line in lines] == expected
 
 
 def test_a_value_alone_on_a_line_is_no_event_or_no_json() -> None:
-    # Alone it may lie two deeper than inside of an event's data.
+    # Alone it may be nested two levels deeper than inside an event's data.
     values = [(v, rule) for v, rule in VALUES if v.strip() and v.count(b"[") + v.count(b"{") != 511]
-    # And a key that is there twice is now one of the event's own.
+    # And a duplicate key is now one of the event's own.
     twice = (b'{"a":1,"a":2}', b'{"a":1,"\\u0061":1}')
     expected = ["not_json" if v in twice else rule or "not_cloudevent" for v, rule in values]
     assert [rule_of(value) for value, _ in values] == expected

@@ -1,4 +1,4 @@
-"""Links and what else may lie where a file or a folder is expected; nothing is led astray."""
+"""Symbolic links and pipes where a file or folder is expected are never followed by mistake."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == dict.fromkeys(
         ("mine", "naming", f"{BATCH}.parquet"), b"mine"
     )
-    # Without it the same command goes on to the end.
+    # Without the link, the same command succeeds.
     link.unlink()
     assert run(home) in {0, 3}
     assert (home / "hours" / FIRST / "000001.json").is_file()
@@ -132,7 +132,7 @@ def test_a_link_that_the_caller_names_is_followed(home: Path, tmp_path: Path) ->
     link.symlink_to(tmp_path / "events.txt")
 
     assert call(["ingest", str(link), "--home", str(home), "--now", NOW]) == 3
-    # It lies in the future of that instant, so it was read.
+    # The event is in the future, so the file was read.
 
 
 @pytest.mark.parametrize("command", ["run", "ingest"])

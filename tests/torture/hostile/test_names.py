@@ -1,4 +1,4 @@
-"""Ids, names of files and texts that would lead a path, a terminal or a reader astray."""
+"""Ids, file names and texts that could mislead a path, a terminal or a reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet files made to exhaust or to mislead whoever reads them."""
+"""Parquet files built to exhaust or mislead the reader."""
 
 from __future__ import annotations
 

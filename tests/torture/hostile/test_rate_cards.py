@@ -1,4 +1,4 @@
-"""Rate cards that are wrong on purpose, or far larger than any that is meant."""
+"""Rate cards that are invalid on purpose, or far larger than any real one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("field", "value", "said"), REFUSED)
-def test_what_is_no_instant_or_price_is_refused(field: str, value: str, said: str) -> None:
+def test_an_invalid_instant_or_price_is_rejected(field: str, value: str, said: str) -> None:
     [problem] = problems_of(card_text(rate_text(**{field: value})))
     assert said in problem
 
@@ -62,12 +62,12 @@ def test_a_price_of_40_digits_is_exact() -> None:
     ],
     ids=lambda text: text[:12].encode("unicode_escape").decode(),
 )
-def test_a_card_without_sense_is_refused_at_once(text: str) -> None:
+def test_a_nonsensical_card_is_rejected_at_once(text: str) -> None:
     assert problems_of(f'currency = "USD"\n{text}')
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"a\0b\xfe" * 100])
-def test_what_is_not_utf_8_is_refused_with_its_line(tmp_path: Path, content: bytes) -> None:
+def test_invalid_utf_8_is_rejected_with_its_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rates.toml"
     path.write_bytes(b'currency = "USD"\n\n# ' + content)
     with pytest.raises(RateCardError, match=r"line 3: byte 0x.. is not UTF-8"):
@@ -79,7 +79,7 @@ def many_rates(count: int) -> str:
     return card_text(*(rate_text(id=f'"r{n}"', customer=f'"c{n}"') for n in range(count)))
 
 
-def test_a_card_of_10_000_rates_is_read_and_one_that_overlaps_in_all_of_them_refused(
+def test_a_card_of_10_000_rates_is_read_and_one_that_overlaps_in_all_of_them_rejected(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "rates.toml"
@@ -93,7 +93,7 @@ def test_a_card_of_10_000_rates_is_read_and_one_that_overlaps_in_all_of_them_ref
     assert len(problems_of(alike)) == 9_999
 
 
-def test_a_card_beyond_8_mib_is_refused_without_being_read(tmp_path: Path, long: bool) -> None:
+def test_a_card_beyond_8_mib_is_rejected_without_being_read(tmp_path: Path, long: bool) -> None:
     path = tmp_path / "rates.toml"
     path.write_text(many_rates(1))
     with path.open("r+b") as file:
@@ -114,11 +114,11 @@ def test_a_card_of_8_mib_is_read(tmp_path: Path) -> None:
     assert loaded.rates[0].id == "r0"
 
 
-def test_a_device_without_an_end_is_no_card() -> None:
+def test_an_endless_device_is_rejected() -> None:
     assert measured("rates", "check", "/dev/zero").status == 1
 
 
-def test_the_longest_line_with_200_dots_is_read_and_one_of_201_refused() -> None:
+def test_the_longest_line_with_200_dots_is_read_and_one_of_201_rejected() -> None:
     assert parse_rate_card(card_text(rate_text()) + "#" + "." * 200, "x").rates[0].id == "a"
     assert problems_of(card_text(rate_text()) + "#" + "." * 201) == [
         f"line {2 + 1 + len(RIGHT) + 1} has over 200 dots: split it into several lines"
