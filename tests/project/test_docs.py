@@ -180,6 +180,12 @@ def test_source_files_that_pages_name_exist() -> None:
             assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 
+def test_the_architecture_lists_every_package() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/architecture.md").read_text(), re.M)
+    packages = [path.parent.name for path in (ROOT / "src/hourtally").glob("*/__init__.py")]
+    assert sorted(listed) == sorted(packages)
+
+
 def test_an_ellipsis_stands_for_part_of_a_line_or_for_lines() -> None:
     assert matches("built in … s\n", "built in 0.3 s\n")
     assert matches("first\n…\nlast\n", "first\na\nb\nlast\n")
@@ -190,3 +196,18 @@ def test_an_ellipsis_stands_for_part_of_a_line_or_for_lines() -> None:
 
 def test_an_update_keeps_the_ellipses_of_lines_that_still_match() -> None:
     assert updated("old\nbuilt in … s\n", "new\nbuilt in 7 s\n") == "new\nbuilt in … s\n"
+
+
+def test_an_update_writes_the_output_below_each_command() -> None:
+    page = "Text\n\n```console\n$ echo \\\n    one\nold\n$ true\n```\n\nMore\n"
+    [block] = blocks(page)
+    one, two = commands(block)
+    assert (one.text, one.shown, two.shown) == ("echo \\\n    one\n", "old\n", "")
+    assert with_outputs(page, [Result(one, "one\n", 0), Result(two, "", 0)]) == page.replace(
+        "old", "one"
+    )
+
+
+def test_a_command_may_fail_only_where_its_status_is_shown_next() -> None:
+    [block] = blocks("```console\n$ false\n$ echo $?\n1\n$ true\n```\n")
+    assert [one.may_fail for one in commands(block)] == [True, False, False]
