@@ -22,6 +22,8 @@ from tests.support.command_line import ROOT
 
 FOLDERS = ["src", "flows", "tests", "docs", "data/sample", ".ci"]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
+# Their parameters are the public interface, so there may be more than six.
+COMMANDS = ROOT / "src" / "hourtally" / "cli" / "commands"
 
 
 def committed_files() -> list[Path]:
@@ -35,6 +37,19 @@ def functions(module: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """The names of its parameters, `self` and `cls` aside."""
+    given = function.args
+    extra = [one for one in (given.vararg, given.kwarg) if one]
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, *extra]
+    return [one.arg for one in every if one.arg not in {"self", "cls"}]
+
+
+def is_flow(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it is a Prefect flow: `@flow`, `@flow(...)`."""
+    return any(re.match(r"flow\b", ast.unparse(one)) for one in function.decorator_list)
 
 
 def test_every_pin_of_the_lock_is_exact_and_has_hashes() -> None:
@@ -88,6 +103,17 @@ def test_a_function_has_at_most_70_lines() -> None:
         for one in functions(path)
     }
     assert {name: count for name, count in lines.items() if count > 70} == {}
+
+
+def test_a_function_has_at_most_6_parameters_unless_it_is_a_command_or_a_flow() -> None:
+    counts = {
+        f"{path.relative_to(ROOT)}: {one.name}": len(parameters(one))
+        for path in MODULES
+        if path.parent != COMMANDS
+        for one in functions(path)
+        if not is_flow(one)
+    }
+    assert {name: count for name, count in counts.items() if count > 6} == {}
 
 
 @pytest.mark.parametrize(
