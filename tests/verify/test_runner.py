@@ -267,7 +267,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "a byte of the manifest": (
         lambda home: flip_middle(manifest_of(home)),
-        "000001.json: damaged manifest: its digest is not ",
+        "000001.json: damaged manifest: its digest does not match ",
     ),
     "a byte of the events": (
         lambda home: flip_middle(slices_of(home, "a1")[0]),

@@ -1,7 +1,6 @@
 """Run the stages of a build in order, from slices to the files of revisions.
 
-Clock, disk and settings enter here; the stages know none of them. Importing this module loads
-the engines (0.3 s), so `publish` imports it while it hashes the slices.
+Clock, disk and settings enter here; the stages know none of them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from typing import Any
 from hourtally.build.staleness import FORCED, build_inputs, stale_reasons
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard
-from hourtally.runtime.concurrency import import_in_background
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.settings import Settings
 from hourtally.store import durable
@@ -136,12 +135,11 @@ def _publish(
     try:
         for one in revisions:
             one.folder.mkdir()
-        with import_in_background("hourtally.build.pipeline"):
-            batches_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
-            check_slices(home, batches_by_hour, settings.threads)
-        # The background import leaves signal handlers to the main thread: see `load_polars`.
+        batches_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
+        check_slices(home, batches_by_hour, settings.threads)
         load_polars()
         stop.check()
+        # Imported here, as it loads the engines (0.3 s), which commands without builds do not need.
         from hourtally.build.pipeline import write_revisions
 
         results = write_revisions(home, card, revisions, settings, stop)

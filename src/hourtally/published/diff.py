@@ -1,7 +1,7 @@
-"""What one revision of an hour says otherwise than another: at every level, and why.
+"""Diff of two revisions of an hour: the changes at every level, and their causes.
 
-The rows of two revisions are laid beside each other by their keys; a row that only one of them
-has, or that differs in a price, a name or its usage, is a change.
+The rows of the revisions are joined by their keys. A row that only one of them has, or that
+differs in a price, a name or its usage, is a change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LEVELS: Final[dict[str, tuple[str, Schema, tuple[str, ...], str | None]]] = {
     "resources": ("charges", CHARGES, RESOURCE_KEY, "resource_name"),
     "clusters": ("clusters", CLUSTERS, ("customer_id", "cluster_id"), "cluster_name"),
 }
-_WHERE_IT_LIES: Final = ("offset", "length", "sha256")
+_LOCATION: Final = ("offset", "length", "sha256")
 _PRICES: Final = "_nanocents"
 _USAGE: Final = "_ms"
 
@@ -48,9 +48,9 @@ Tables = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True)
 class Causes:
-    """Why two revisions differ: their inputs, beside each other.
+    """Why two revisions differ: the differences of their inputs.
 
-    rates: those of an id that are not the same, by id; None where there is none before or after.
+    rates: id, rate before and rate after of each rate that differs; None if there is none.
     """
 
     batches_added: tuple[str, ...]
@@ -76,11 +76,11 @@ class Causes:
 
 @dataclass(frozen=True)
 class Changes:
-    """Two revisions beside each other.
+    """The changes between two revisions.
 
-    levels: by level the rows that changed, the largest change first; columns: the level's key,
-    `name`, `before` and `after` (total in nanocents, null where there is no row) as 128-bit
-    integers, `delta`, and `what`, a list of that which differs. total: before and after.
+    levels: the changed rows of each level, the largest change first. Columns: the level's key,
+    `name`, `before` and `after` (totals in nanocents, null if there is no row) as 128-bit
+    integers, `delta`, and `what`, a list of what differs. total: before and after.
     """
 
     causes: Causes
@@ -89,15 +89,15 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether both say the same."""
+        """Whether nothing changed."""
         return all(rows.is_empty() for rows in self.levels.values())
 
 
 def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
-    """What `after` says otherwise than `before`, two revisions of one hour.
+    """The changes from `before` to `after`, two revisions of one hour.
 
     Raises:
-        Damaged: a file of a revision is not what its manifest says.
+        Damaged: a file of a revision does not match its manifest.
     """
     levels = {
         level: _changed(level, read_table(before, table, schema), read_table(after, table, schema))
@@ -110,10 +110,10 @@ def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
 def summarize_changes(
     home: Home, before: Manifest, inputs: dict[str, Any], tables: Tables, total: int
 ) -> dict[str, Any]:
-    """How many rows of each level a revision that is being built changes, as its manifest has it.
+    """The `changes` of the manifest of a restatement: how many rows of each level it changes.
 
-    A parent that cannot be read is no reason to keep a restatement from being published, which
-    may be what mends it: then only that is said.
+    A damaged parent must not block the restatement, which may be its repair: then the summary
+    only has the reason why the changes are unknown.
     """
     try:
         levels = {
@@ -141,25 +141,25 @@ def summarize_changes(
 
 def _changed(level: str, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     _, _, key, name = LEVELS[level]
-    told = [c for c in before.columns if c not in key and c not in _WHERE_IT_LIES]
-    both = before.select(*key, *told, pl.lit(value=True).alias("there")).join(
-        after.select(*key, *told, pl.lit(value=True).alias("there")),
+    compared = [c for c in before.columns if c not in key and c not in _LOCATION]
+    both = before.select(*key, *compared, pl.lit(value=True).alias("exists")).join(
+        after.select(*key, *compared, pl.lit(value=True).alias("exists")),
         on=key,
         how="full",
         coalesce=True,
         suffix=" after",
         validate="1:1",
     )
-    differing = both.filter(
-        pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"{c} after")) for c in [*told, "there"])
+    changed = both.filter(
+        pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"{c} after")) for c in [*compared, "exists"])
     )
-    totals = [c for c in told if c.endswith(f"total{_PRICES}")]
-    rows = differing.select(
+    totals = [c for c in compared if c.endswith(f"total{_PRICES}")]
+    rows = changed.select(
         *key,
         _name(name, key),
-        _sum(totals, "there", "").alias("before"),
-        _sum(totals, "there after", " after").alias("after"),
-        _what(told, name).alias("what"),
+        _sum(totals, "exists", "").alias("before"),
+        _sum(totals, "exists after", " after").alias("after"),
+        _differences(compared, name).alias("what"),
     ).with_columns(delta=pl.col("after").fill_null(0) - pl.col("before").fill_null(0))
     return rows.sort(pl.col("delta").abs(), *key, descending=[True, *(False for _ in key)])
 
@@ -170,14 +170,14 @@ def _name(name: str | None, key: tuple[str, ...]) -> pl.Expr:
     return pl.coalesce(f"{name} after", name).alias("name")
 
 
-def _sum(columns: list[str], there: str, suffix: str) -> pl.Expr:
-    """The total; a customer's is in two columns. The sum of two numbers below 2^63."""
+def _sum(columns: list[str], exists: str, suffix: str) -> pl.Expr:
+    """The total; a customer's is the sum of two columns, each below 2^63."""
     total = pl.sum_horizontal(pl.col(f"{c}{suffix}").cast(pl.Int128) for c in columns)
-    return pl.when(pl.col(there)).then(total)
+    return pl.when(pl.col(exists)).then(total)
 
 
-def _what(told: list[str], name: str | None) -> pl.Expr:
-    """Which of prices, name and usage differ, where both have the row."""
+def _differences(compared: list[str], name: str | None) -> pl.Expr:
+    """The names of the prices that differ, `name` and `usage`; `new` or `gone` for a whole row."""
 
     def where(columns: list[str], word: Callable[[str], str]) -> list[pl.Expr]:
         return [
@@ -185,15 +185,15 @@ def _what(told: list[str], name: str | None) -> pl.Expr:
             for c in columns
         ]
 
-    prices = [c for c in told if c.endswith(_PRICES) and not c.endswith(f"total{_PRICES}")]
-    usage = [c for c in told if c.endswith(_USAGE)]
+    prices = [c for c in compared if c.endswith(_PRICES) and not c.endswith(f"total{_PRICES}")]
+    usage = [c for c in compared if c.endswith(_USAGE)]
     words = [
         *where(prices, lambda c: c.removesuffix(_PRICES).replace("_", " ")),
         *where([name] if name else [], lambda _: "name"),
         *where(usage, lambda _: "usage"),
     ]
     differ = pl.concat_list(words).list.drop_nulls().list.unique(maintain_order=True)
-    added, removed = pl.col("there").is_null(), pl.col("there after").is_null()
+    added, removed = pl.col("exists").is_null(), pl.col("exists after").is_null()
     return (
         pl.when(added)
         .then(pl.concat_list(pl.lit("new")))

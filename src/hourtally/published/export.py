@@ -1,11 +1,11 @@
-"""One JSON file a customer and hour, for other servers: `<customer>/<timestamp>.json`.
+"""Export one JSON file per customer and hour: `<customer>/<timestamp>.json`.
 
-The tree is kept in step with the hours. A marker an hour, `@hourtally/<hour>.json`, names the
-documents that its files are of. It is taken away before the first file of the hour is touched
-and written again after the last, so an hour without the right marker, whatever interrupted an
-export before, is done anew: every file is written, and those of customers that are not in the
-hour are looked for and removed. No customer's folder begins with `@`, which percent-encoding
-never leaves as it is.
+The tree follows the newest revisions. Each hour has a marker, `@hourtally/<hour>.json`, with the
+digest of the documents that were exported. It is removed before the first file of the hour is
+touched and written after the last one, so an hour without the right marker is exported again,
+whatever interrupted the last export: every file is written, and files of customers that are no
+longer in the hour are removed. No customer's folder starts with `@`, as percent-encoding always
+encodes it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hourtally.store.manifests import Manifest, current_manifest
 
 @dataclass
 class ExportReport:
-    """Files written and removed; hours brought into step, and hours that were."""
+    """Files written and removed; hours that were exported, and hours that were current already."""
 
     written: int = 0
     removed: int = 0
@@ -47,13 +47,13 @@ def export_hours(
     customer: str | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Bring the files of published hours into step with their newest revisions.
+    """Export the newest revisions of published hours.
 
-    A customer has a file for the hours in which it had events. With a customer, only its files
-    are looked at, and no hour is marked as being in step.
+    A customer has a file for each hour in which it had events. With `customer`, only its files are
+    exported, and no hour is marked as current.
 
     Raises:
-        Damaged: a revision's file is not what its manifest says; the other hours are exported.
+        Damaged: a file of a revision does not match its manifest; the other hours are exported.
         StorageFault: the system refused a write, or a symbolic link lies in the tree.
     """
     report = ExportReport()
@@ -86,8 +86,8 @@ def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: Expor
     if tree.is_current(manifest.hour, documents):
         report.current += 1
         return
-    # Its builder may have been killed before it was durable; and were it lost, the marker that it
-    # had before would be right again, and the files not.
+    # The manifest may not be on disk yet if its builder was killed. If it were lost after the
+    # export, the marker of the previous revision would match again, but the files would not.
     durable.fsync_folder(home.hour(manifest.hour))
     tree.remove_marker(manifest.hour)
     name = _file_name(manifest.hour)
@@ -97,9 +97,9 @@ def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: Expor
         tree.write(folder, name, document)
         folders.add(folder)
     report.written += len(folders)
-    # Folders made by this export hold what it wrote. So the first export of a year does not
-    # look for every customer in every hour.
-    report.removed += sum(tree.remove(folder, name) for folder in tree.found - folders)
+    # Only folders that existed before can have stale files. So the first export of a year does
+    # not check every customer in every hour.
+    report.removed += sum(tree.remove(folder, name) for folder in tree.existing_folders - folders)
     report.hours += 1
     tree.mark(manifest.hour, documents, len(folders))
 
@@ -107,14 +107,14 @@ def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: Expor
 def _export_customer(
     tree: ExportTree, manifest: Manifest, customer: str, report: ExportReport
 ) -> None:
-    """Bring one customer's file of an hour into step, and leave no marker that it belies."""
+    """Export one customer's file of an hour, and remove a marker that it makes wrong."""
     hour, name, folder = manifest.hour, _file_name(manifest.hour), folder_name(customer)
     if not tree.is_current(hour, recorded_sha256(manifest, DOCUMENTS_FILE)):
         tree.remove_marker(hour)
     if read_customers(manifest).find(customer) is not None:
         tree.write(folder, name, read_document(manifest, customer))
         report.written += 1
-    elif folder in tree.found:
+    elif folder in tree.existing_folders:
         report.removed += tree.remove(folder, name)
     report.hours += 1
 

@@ -1,7 +1,8 @@
-"""The folder that an export writes into: locked, and never left through what lies in it.
+"""The folder that an export writes to: locked, and safe against symbolic links inside it.
 
-Whoever may write into the tree cannot lead an export out of it: everything is reached from the
-tree's own descriptor, and no symbolic link in it is followed. Each file is replaced whole.
+Somebody else who may write into the tree cannot redirect an export out of it: every file is opened
+relative to the tree's own descriptor, and symbolic links are not followed. Files are replaced
+atomically.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from hourtally.model.hours import Hour
 from hourtally.store import durable
 
 _MARKERS: Final = "@hourtally"
-# What a file system takes as one name.
-_MOST_NAME_BYTES: Final = 255
-# Markers wait until the files that they vouch for are on the disk: so many at a time.
-_FILES_A_SYNC: Final = 20_000
+# The limit of file systems for one name.
+_MAX_NAME_BYTES: Final = 255
+# Markers are written after their files are on disk, for this many files at a time.
+_FILES_PER_SYNC: Final = 20_000
 
 
 def folder_name(customer: str) -> str:
     """The folder of a customer: its id percent-encoded, unreserved characters as they are.
 
-    `.` and `..` are encoded too. An id whose encoding no file system would take as a name has
-    its first 180 characters, `,`, and the SHA-256 of the id, which no encoded id looks like.
+    `.` and `..` are encoded too. If the encoding is too long for a file name, the folder is its
+    first 180 characters, `,`, and the SHA-256 of the id; no encoded id has a `,`.
     """
-    # A surrogate, from a command line in Latin-1, is in no customer's id, so in no folder's name.
+    # Text from a command line in Latin-1 may have surrogates; no customer's id has any.
     name = quote(customer, safe="", errors="surrogatepass")
     if name in {".", ".."}:
         return "%2E" * len(name)
-    if len(name) > _MOST_NAME_BYTES:
+    if len(name) > _MAX_NAME_BYTES:
         digest = hashlib.sha256(customer.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{name[:180]},{digest}"
     return name
@@ -51,27 +52,27 @@ class ExportTree:
     """An export folder, locked.
 
     Attributes:
-        path: for messages; nothing is opened by it.
-        root: its descriptor.
-        markers: that of the markers' folder.
-        found: the customers' folders that were there when it was opened.
-        folders: those that are there now.
+        path: only for messages.
+        root: the folder's descriptor.
+        markers: the descriptor of the markers' folder.
+        existing_folders: the customers' folders that existed when the tree was opened.
+        folders: the customers' folders that exist now.
         pending: markers to be written, by hour.
-        pending_files: how many files they vouch for.
+        pending_files: how many files they cover.
     """
 
     path: Path
     root: int
     markers: int
-    found: frozenset[str]
+    existing_folders: frozenset[str]
     folders: set[str]
     pending: dict[str, bytes] = field(default_factory=dict)
     pending_files: int = 0
 
     @contextlib.contextmanager
     def folder(self, name: str) -> Iterator[int]:
-        """The descriptor of a customer's folder, made if it is not there."""
-        with _faults_named(self.path / name):
+        """The descriptor of a customer's folder, which is created if needed."""
+        with _path_in_error(self.path / name):
             if name not in self.folders:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, dir_fd=self.root)
@@ -83,12 +84,12 @@ class ExportTree:
                 os.close(descriptor)
 
     def write(self, folder: str, name: str, document: bytes) -> None:
-        """Write a customer's file whole."""
+        """Write a customer's file atomically."""
         with self.folder(folder) as descriptor:
             _replace(self.path / folder, descriptor, name, document)
 
     def remove(self, folder: str, name: str) -> int:
-        """Remove a file and what an interrupted write of it left; how many files (0 or 1)."""
+        """Remove a file and its leftover temporary file; return how many files (0 or 1)."""
         removed = 0
         present = [
             one
@@ -106,9 +107,9 @@ class ExportTree:
         return removed
 
     def is_current(self, hour: Hour, documents: str) -> bool:
-        """Whether the hour's files are those of the documents with this SHA-256."""
+        """Whether the hour's files are from the documents with this SHA-256."""
         flags = os.O_RDONLY | os.O_NOFOLLOW
-        with _faults_named(self.path / _MARKERS):
+        with _path_in_error(self.path / _MARKERS):
             try:
                 descriptor = os.open(f"{hour.name}.json", flags, dir_fd=self.markers)
             except FileNotFoundError:
@@ -120,26 +121,26 @@ class ExportTree:
                     return False
 
     def remove_marker(self, hour: Hour) -> None:
-        """Say that the hour's files are in no known state."""
+        """Remove the hour's marker: its files are in an unknown state."""
         self.pending.pop(hour.name, None)
-        with _faults_named(self.path / _MARKERS), contextlib.suppress(FileNotFoundError):
+        with _path_in_error(self.path / _MARKERS), contextlib.suppress(FileNotFoundError):
             os.unlink(f"{hour.name}.json", dir_fd=self.markers)
 
     def mark(self, hour: Hour, documents: str, files: int) -> None:
-        """Say, once they are on the disk, that the hour's files are of these documents."""
+        """Record, once the hour's files are on disk, which documents they are from."""
         record = {"hour": hour.name, "documents": documents, "files": files}
         self.pending[hour.name] = durable.to_json(record)
         self.pending_files += files
-        if self.pending_files >= _FILES_A_SYNC:
+        if self.pending_files >= _FILES_PER_SYNC:
             self.write_markers()
 
     def write_markers(self) -> None:
-        """Write the markers that wait."""
+        """Write the pending markers."""
         if self.pending:
-            # One for all: an fsync a file would take 20,000 files from 2 seconds to minutes.
+            # One sync for all: an fsync per file would take minutes for 20,000 files, not 2 s.
             os.sync()
         folder = self.path / _MARKERS
-        with _faults_named(folder):
+        with _path_in_error(folder):
             for name, content in self.pending.items():
                 _replace(folder, self.markers, f"{name}.json", content)
         self.pending.clear()
@@ -148,9 +149,9 @@ class ExportTree:
 
 @contextlib.contextmanager
 def open_tree(directory: Path) -> Iterator[ExportTree]:
-    """Open an export folder and hold its lock, so that two exports take turns."""
+    """Open an export folder and hold its lock, so that exports run one at a time."""
     durable.make_folder(directory)
-    with _faults_named(directory), contextlib.ExitStack() as stack:
+    with _path_in_error(directory), contextlib.ExitStack() as stack:
         root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, root)
         fcntl.flock(root, fcntl.LOCK_EX)
@@ -165,8 +166,8 @@ def open_tree(directory: Path) -> Iterator[ExportTree]:
 
 
 @contextlib.contextmanager
-def _faults_named(folder: Path) -> Iterator[None]:
-    """Name what is in the folder whole: of an open one the system names what is inside alone."""
+def _path_in_error(folder: Path) -> Iterator[None]:
+    """Put the full path into an error: relative to a descriptor the system has only the name."""
     try:
         yield
     except OSError as error:
@@ -181,7 +182,7 @@ def _temporary(name: str) -> str:
 
 
 def _open_folder(parent: Path, descriptor: int, name: str) -> int:
-    """The descriptor of a folder inside another one."""
+    """The descriptor of a folder in an open folder."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=descriptor)
@@ -192,7 +193,7 @@ def _open_folder(parent: Path, descriptor: int, name: str) -> int:
 
 
 def _replace(folder: Path, descriptor: int, name: str, content: bytes) -> None:
-    """Write a file whole in an open folder; what bears its name must be a file, or nothing."""
+    """Write a file atomically in an open folder; the name must be free or a regular file."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
             raise _unexpected_entry(folder / name)

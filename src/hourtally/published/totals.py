@@ -1,9 +1,9 @@
 """A customer's totals by hour, day or month, from the index of each hour's documents.
 
-Every `customers.parquet` is read once and checked before a number of it is used. Of a year's
-8,760 small files checking takes 0.6 s, which is Python's work and one core's, and finding the
-customer in them 0.6 s in Polars (1.2 s in DuckDB, as in pyarrow; 1.0 s in Polars where it opens
-the files itself): so while some hours are searched, the next are checked.
+Every `customers.parquet` is read once and checked before any number of it is used. For a year's
+8,760 small files, checking takes 0.6 s in Python on one core, and finding the customer 0.6 s in
+Polars (1.2 s in DuckDB or pyarrow; 1.0 s if Polars opens the files). So while some hours are
+searched, the next ones are checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BYTES_A_CHUNK: Final = 2 << 20
 
 
 class _Checked(NamedTuple):
-    """A published hour; content: its `customers.parquet`, of so many customers."""
+    """A published hour. content: its `customers.parquet`, already checked, of `customers` rows."""
 
     hour: Hour
     currency: str
@@ -44,7 +44,7 @@ class _Checked(NamedTuple):
 
 
 class HourTotals(NamedTuple):
-    """A customer's totals in a published hour; used: whether it had events there."""
+    """A customer's totals in a published hour. used: whether it had events in it."""
 
     hour: Hour
     currency: str
@@ -59,10 +59,10 @@ class PeriodTotals:
 
     Attributes:
         period: `2026-11-22T13`, `2026-11-22`, `2026-11`, or "" for all of them; UTC.
-        currency: theirs; hours of different currencies are never added up.
+        currency: hours of different currencies are never added up.
         first: the earliest of the hours.
         last: the latest of the hours.
-        hours: how many they are; fewer than the period has where some are not published.
+        hours: how many are published, which may be fewer than the period has.
         used_hours: in how many of them the customer had events.
     """
 
@@ -91,7 +91,7 @@ def list_totals(
     """A customer's totals in the published hours of `[first, end)`, newest period first.
 
     Raises:
-        Damaged: an hour's manifest or `customers.parquet` is not what it was.
+        Damaged: an hour's manifest or `customers.parquet` differs from its record.
     """
     length = _NAME_LENGTHS[granularity]
     periods: defaultdict[tuple[str, str], list[HourTotals]] = defaultdict(list)
@@ -102,7 +102,7 @@ def list_totals(
 
 
 def hour_totals(home: Home, customer: str, hours: Sequence[Hour]) -> Iterator[HourTotals]:
-    """A customer's totals in those of the hours that are published, in their order.
+    """A customer's totals in the published ones of these hours, in order.
 
     Raises:
         Damaged: as `list_totals`.
@@ -116,7 +116,7 @@ def hour_totals(home: Home, customer: str, hours: Sequence[Hour]) -> Iterator[Ho
 
 
 def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
-    """The newest revisions of those that are published, some at a time."""
+    """The newest revisions of the published ones of these hours, in chunks."""
     chunk: list[_Checked] = []
     size = 0
     for hour in hours:
@@ -138,7 +138,8 @@ def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
 
 
 def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:
-    # A surrogate, from a command line in Latin-1, is in no id; Polars takes it for U+FFFD thrice.
+    # Text from a command line in Latin-1 may have surrogates. No stored id has any, but Polars
+    # would turn each into three U+FFFD, which an id may have.
     is_text = customer.encode("utf-8", "ignore").decode() == customer
     found = _find(customer, chunk) if is_text else {}
     for index, one in enumerate(chunk):
@@ -148,12 +149,12 @@ def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:
 
 def _find(customer: str, chunk: Sequence[_Checked]) -> dict[int, tuple[int, int]]:
     """PaaS and BYOC totals in nanocents, by the index of each hour that has the customer."""
-    # Here, not on top: 0.16 s, which the checks of the first hours do not wait for.
+    # Imported here (0.16 s), so that the checks of the first hours need not wait for it.
     import polars as pl
 
     from hourtally.model.schemas import CUSTOMERS
 
-    # Whose row it is, its number among those of all the files says.
+    # The row's number among the rows of all files tells which hour it belongs to.
     ends = list(accumulate(one.customers for one in chunk))
     rows = (
         pl.scan_parquet(

@@ -1,4 +1,4 @@
-r"""A document and filters in, the view out (contract, section 6): canonical bytes both.
+r"""Views: documents under filters (contract, section 6), both in canonical bytes.
 
 The document is never parsed: it is cut at markers that `bytes.find` looks for, so a project of
 a large document costs a search through its bytes and one slice, not objects for every resource.
@@ -50,13 +50,13 @@ _PROJECTS = _Level(b',"projects":[', b"}}]}]}", b'{"id":')
 _TYPES = _Level(b',"resourceTypes":[', b"}}]}", b'{"resourceType":')
 
 
-class _Kept(NamedTuple):
-    """An object that filters left, document[start:end], with the price that they leave it."""
+class _Filtered(NamedTuple):
+    """An object that passed the filters, document[start:end], with its filtered price."""
 
     start: int
     end: int
     prices: Prices
-    children: list[_Kept]
+    children: list[_Filtered]
 
 
 def zero_document(timestamp: int) -> bytes:
@@ -71,42 +71,42 @@ def zero_document(timestamp: int) -> bytes:
 def view(
     document: bytes, *, team: str | None, project: str | None, resource_type: str | None
 ) -> bytes:
-    """The document under the filters; None is no filter, and what matches nothing leaves zero.
+    """The document under the filters; None is no filter. If nothing matches, the view is zero.
 
     Args:
         document: the canonical bytes of a whole document, `{"data":...}`.
         team: an id of a team.
         project: an id of a project; several teams may have one of that id.
-        resource_type: a resource type; that there is such a one is the caller's to check.
+        resource_type: a resource type, which the caller has checked.
     """
-    # The first, and the last: so neither looks through what lies between.
+    # Searched from either end, so neither search runs through what lies between.
     start, end = document.index(_PAAS), document.rindex(_BYOC)
     spans = _children(document, start, end, _TEAMS, _literal(team))
     if project is None and resource_type is None:
         whole = list(spans)
         shows_projects = team is not None or len(whole) == 1
-        in_brief = _with_projects_in_brief if shows_projects else _in_brief
-        teams = [in_brief(document, *span) for span in whole]
+        render = _with_projects_only if shows_projects else _without_children
+        teams = [render(document, *span) for span in whole]
         prices = None if team is None else _sum([_prices(document, span[0]) for span in whole])
     else:
         keys = _literal(project), _literal(resource_type)
-        kept = [left for span in spans if (left := _filter_team(document, span, *keys))]
-        shows_projects = team is not None or project is not None or len(kept) == 1
-        teams = [_render_team(document, one, shows_projects=shows_projects) for one in kept]
-        prices = _sum([one.prices for one in kept])
+        passed = [left for span in spans if (left := _filter_team(document, span, *keys))]
+        shows_projects = team is not None or project is not None or len(passed) == 1
+        teams = [_render_team(document, one, shows_projects=shows_projects) for one in passed]
+        prices = _sum([one.prices for one in passed])
     return _assemble(document, start, end, prices, teams)
 
 
 def _children(
     document: bytes, start: int, end: int, level: _Level, wanted: bytes | None
 ) -> Iterator[tuple[int, int]]:
-    """Where the objects of an array lie; only the one whose key is `wanted`, if that is given.
+    """The spans of an array's objects; only the one with the key `wanted`, if it is given.
 
     Args:
-        document: as ever.
-        start: where the parent begins.
-        end: where the parent ends, after its `]}`.
-        level: which array of it.
+        document: the whole document.
+        start: the start of the parent.
+        end: the end of the parent, after its `]}`.
+        level: the array of the parent.
         wanted: the key as a JSON string.
     """
     start = document.index(level.array, start, end) + len(level.array)
@@ -132,21 +132,21 @@ def _children(
 
 def _filter_team(
     document: bytes, team: tuple[int, int], project: bytes | None, resource_type: bytes | None
-) -> _Kept | None:
-    """What is left of a team and its projects; under a type filter, of that type."""
+) -> _Filtered | None:
+    """A team with its filtered projects and, under a type filter, their filtered types."""
     projects = []
     for span in _children(document, *team, _PROJECTS, project):
         if resource_type is None:
-            projects.append(_Kept(*span, _prices(document, span[0]), []))
+            projects.append(_Filtered(*span, _prices(document, span[0]), []))
             continue
         for type_span in _children(document, *span, _TYPES, resource_type):
-            of_type = _Kept(*type_span, _prices(document, type_span[0]), [])
-            projects.append(_Kept(*span, of_type.prices, [of_type]))
-    return _Kept(*team, _sum([one.prices for one in projects]), projects) if projects else None
+            of_type = _Filtered(*type_span, _prices(document, type_span[0]), [])
+            projects.append(_Filtered(*span, of_type.prices, [of_type]))
+    return _Filtered(*team, _sum([one.prices for one in projects]), projects) if projects else None
 
 
 def _literal(key: str | None) -> bytes | None:
-    """A key as the JSON string that a document has for it."""
+    """A key as the JSON string that a document would contain."""
     if key is None:
         return None
     # No document has a surrogate, so such a key, from a command line in Latin-1, finds nothing.
@@ -154,7 +154,7 @@ def _literal(key: str | None) -> bytes | None:
 
 
 def _prices(document: bytes, start: int) -> Prices:
-    """The price of the object that begins there: the first one after, as it precedes children."""
+    """The price of the object that starts there: the next one, as it precedes the children."""
     match = _PRICES.search(document, start)
     assert match is not None, "an object of a canonical document has a price"
     return tuple(map(parse_cents, match.groups()))
@@ -164,37 +164,37 @@ def _sum(several: list[Prices]) -> Prices:
     return tuple(map(sum, zip(_ZERO, *several, strict=True)))
 
 
-def _in_brief(document: bytes, start: int, end: int) -> bytes:
-    """An object with its own price and without its children."""
+def _without_children(document: bytes, start: int, end: int) -> bytes:
+    """An object with its price, without its children."""
     price = document.index(_PRICE, start, end)
     return document[start : document.index(b"}", price) + 1] + b"}"
 
 
-def _with_projects_in_brief(document: bytes, start: int, end: int) -> bytes:
-    """A team whose price is its own, with its projects, these without their types."""
+def _with_projects_only(document: bytes, start: int, end: int) -> bytes:
+    """A team with its price and its projects, the projects without their types."""
     spans = _children(document, start, end, _PROJECTS, None)
-    projects = b",".join(_in_brief(document, *span) for span in spans)
-    return b"%b%b%b]}" % (_in_brief(document, start, end)[:-1], _PROJECTS.array, projects)
+    projects = b",".join(_without_children(document, *span) for span in spans)
+    return b"%b%b%b]}" % (_without_children(document, start, end)[:-1], _PROJECTS.array, projects)
 
 
-def _render_team(document: bytes, team: _Kept, *, shows_projects: bool) -> bytes:
-    """A team with its filtered price, and its filtered projects where they are to be seen."""
+def _render_team(document: bytes, team: _Filtered, *, shows_projects: bool) -> bytes:
+    """A team with its filtered price and, if they are shown, its filtered projects."""
     if not shows_projects:
         return _priced(document, team, b"")
     projects = b",".join(_render_project(document, project) for project in team.children)
     return _priced(document, team, b"%b%b]" % (_PROJECTS.array, projects))
 
 
-def _render_project(document: bytes, project: _Kept) -> bytes:
-    """A project with all that is in it, or, under a type filter, with what it kept of it."""
+def _render_project(document: bytes, project: _Filtered) -> bytes:
+    """A whole project, or under a type filter the project with that type."""
     if not project.children:
         return document[project.start : project.end]
     types = b",".join(document[kept.start : kept.end] for kept in project.children)
     return _priced(document, project, b"%b%b]" % (_TYPES.array, types))
 
 
-def _priced(document: bytes, kept: _Kept, children: bytes) -> bytes:
-    """An object with its key and name, its filtered price, and an array of children or none."""
+def _priced(document: bytes, kept: _Filtered, children: bytes) -> bytes:
+    """An object with its key, name and filtered price, and an array of children if any."""
     head = document[kept.start : document.index(_PRICE, kept.start, kept.end)]
     return b'%b,"price":%b%b}' % (head, _price_json(kept.prices), children)
 
@@ -207,7 +207,7 @@ def _price_json(prices: Prices) -> bytes:
 def _assemble(
     document: bytes, start: int, end: int, prices: Prices | None, teams: list[bytes]
 ) -> bytes:
-    """The whole view: its teams, their price (the document's own where None), and what stays."""
+    """The whole view: the teams, their price (the document's own if None), and the rest."""
     head = document[: start + len(_PAAS)]
     if prices is None:
         price = document[start + len(_PAAS) : document.index(_TEAMS.array, start)]

@@ -1,1 +1,1 @@
-"""The pure functions from slices to documents: no clock, no path, no setting."""
+"""Pure functions from slices to documents. They know no clock, no path and no setting."""

@@ -1,8 +1,8 @@
-"""Rollups to the customers' documents, in canonical bytes (contract, section 5).
+"""Documents: the JSON of each customer's hour, in canonical bytes (contract, section 5).
 
-The JSON text is put together column by column, a piece for each resource: its object, and
-before it what begins with it, as a project and a type. A customer's line is its resources'
-pieces, in the order of the frames, which are sorted by id.
+The text is built column by column, a piece for each resource: its own object, preceded by
+whatever starts with it, such as a project or a type. A customer's line is the pieces of its
+resources, in the order of the frames, which are sorted by id.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from hourtally.model.schemas import CUSTOMER_KEY, CUSTOMERS, HOUR, conform, hour
 from hourtally.runtime.concurrency import ordered_map
 from hourtally.stages.rollup import Rollup
 
-# Documents are made for this many resources at a time; about 1 KB a resource while it lasts.
+# Documents are built for this many resources at a time, about 1 KB of memory each.
 _BLOCK_RESOURCES: Final = 50_000
-# Of a line, behind its document.
-_END: Final = "}\n"
+# The end of a line, behind its document.
+_LINE_END: Final = "}\n"
 _TYPED: Final = ('{"resourceType":"', None, '","price":')
 _TYPES: Final = ',"resourceTypes":['
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
@@ -33,7 +33,7 @@ _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 @dataclass(frozen=True)
 class DocumentBlock:
-    """Lines of an hour's `documents.ndjson`. customers: `schemas.CUSTOMERS`, one row a line.
+    """Lines of an hour's `documents.ndjson`. customers: `schemas.CUSTOMERS`, one row per line.
 
     timestamp: of the hour.
     """
@@ -45,7 +45,7 @@ class DocumentBlock:
 
 @dataclass(frozen=True)
 class _Levels:
-    """The hours' rows of some customers, all sorted."""
+    """The rows of some customers at every level, all sorted."""
 
     customers: pl.DataFrame
     teams: pl.DataFrame
@@ -55,7 +55,7 @@ class _Levels:
 
 
 def documents(charges: pl.DataFrame, rollup: Rollup, threads: int = 1) -> Iterator[DocumentBlock]:
-    """The documents of hours, by hour and customer id, one line a customer, some at a time."""
+    """The documents of hours in blocks, sorted by hour and customer id, one line per customer."""
     whole = _Levels(rollup.customers, rollup.teams, rollup.projects, rollup.types, charges)
     timestamp, offset = None, 0
     for blocks in ordered_map(threads, _documents_of, ((part,) for part in _parts(whole))):
@@ -70,7 +70,7 @@ def documents(charges: pl.DataFrame, rollup: Rollup, threads: int = 1) -> Iterat
 
 
 def _documents_of(levels: _Levels) -> list[DocumentBlock]:
-    """The documents of a run of customers, a block an hour, each as if it were its hour's first."""
+    """The documents of a run of customers, one block per hour; offsets start at 0 in each block."""
     customers = levels.customers
     texts = _teams_text(levels)
     head = pl.concat_str(
@@ -90,7 +90,7 @@ def _documents_of(levels: _Levels) -> list[DocumentBlock]:
                 pl.col("inner").fill_null(""),
                 pl.lit(']},"byocUsage":{"price":'),
                 *_price(("total", *BYOC_COMPONENTS), BYOC_PRICES, "byoc_"),
-                pl.lit("}}}" + _END),
+                pl.lit("}}}" + _LINE_END),
             ).alias("line"),
             pl.col("head").str.len_bytes().cast(pl.Int64).alias("head_length"),
         )
@@ -99,13 +99,13 @@ def _documents_of(levels: _Levels) -> list[DocumentBlock]:
 
 
 def _parts(whole: _Levels) -> Iterator[_Levels]:
-    """Runs of customers that have about `_BLOCK_RESOURCES` resources together."""
+    """Split customers into runs with about `_BLOCK_RESOURCES` resources each."""
     if len(whole.charges) + len(whole.customers) < _BLOCK_RESOURCES:
-        # As nearly all hours have; what is below takes a fifth of their documents' time.
+        # Nearly all hours are this small, and the rest would take a fifth of their time here.
         if len(whole.customers):
             yield whole
         return
-    # All are sorted by customer, so those of a run are a run of rows in each.
+    # All levels are sorted by customer, so a run of customers is a run of rows in each.
     ends = whole.customers.select(CUSTOMER_KEY)
     for name, level in vars(whole).items():
         rows = level.group_by(CUSTOMER_KEY).agg(pl.len().alias(name))
@@ -120,10 +120,10 @@ def _parts(whole: _Levels) -> Iterator[_Levels]:
 
 
 def _teams_text(levels: _Levels) -> pl.DataFrame:
-    """By hour and customer `inner`: the objects of its teams, joined by commas.
+    """`inner` by hour and customer: the objects of the customer's teams, joined by commas.
 
-    Each row of a level has resources. So what is above resources is opened in the text of its
-    first one, behind the end of what was open before.
+    Every row of a level has resources. So the text of a resource that is the first of its team,
+    project or type first closes what was open before, then opens the new objects.
     """
     named = ('{"id":"', '","name":"', '","price":')
     opened = {
@@ -146,7 +146,7 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
     texts = levels.charges.hstack(before).select(
         pl.concat_str(*before.columns, *resource).alias("text")
     )
-    # A list's texts are joined in a quarter of the time that the same as an aggregate takes.
+    # Joining lists of texts takes a quarter of the time of a string aggregate.
     inner = (
         texts.group_by(_numbers(begins["customer_id"]), maintain_order=True)
         .agg("text")
@@ -157,7 +157,7 @@ def _teams_text(levels: _Levels) -> pl.DataFrame:
 
 @cache
 def _begins() -> tuple[pl.Expr, ...]:
-    """For each resource whether it is the first of its customer, team, project and type."""
+    """Whether each resource is the first of its customer, team, project and type."""
     columns = (HOUR, "customer_id", "team_id", "project_id", "resource_type")
     changes = [(pl.col(c) != pl.col(c).shift()).fill_null(value=True) for c in columns]
     return tuple(
@@ -169,7 +169,7 @@ def _begins() -> tuple[pl.Expr, ...]:
 
 @cache
 def _ends() -> pl.Expr:
-    """What ends in front of a resource, where it is the first of something."""
+    """The closing brackets before a resource that is the first of something."""
     return (
         pl.when("customer_id")
         .then(pl.lit(""))
@@ -185,7 +185,7 @@ def _ends() -> pl.Expr:
 
 
 def _numbers(begins: pl.Series) -> pl.Series:
-    """From where a customer (or another) begins, its number for each resource, from 0."""
+    """The number, from 0, of the customer (or team …) of each resource, from where each starts."""
     return begins.cum_sum() - 1
 
 
@@ -193,7 +193,7 @@ def _numbers(begins: pl.Series) -> pl.Series:
 def _object(
     marks: tuple[str, str | None, str], id_column: str, name_column: str | None, end: str
 ) -> tuple[pl.Expr, ...]:
-    """The parts of a JSON object: as far as its price, and what is written behind that."""
+    """The parts of a JSON object up to its price, and what follows the price."""
     parts = [pl.lit(marks[0]), _escaped(id_column)]
     if name_column is not None:
         parts += [pl.lit(marks[1]), _escaped(name_column)]
@@ -204,7 +204,7 @@ def _object(
 def _price(
     keys: tuple[str, ...], columns: tuple[str, ...], prefix: str = ""
 ) -> tuple[pl.Expr, ...]:
-    """The parts of a price's object, for the object around it to be put together in one go."""
+    """The parts of a price object, so that the object around it is concatenated in one step."""
     parts: list[pl.Expr] = []
     for number, (key, column) in enumerate(zip(keys, columns, strict=True)):
         mark = "{" if number == 0 else ","
@@ -217,12 +217,12 @@ def _price(
 
 @cache
 def _escaped(column: str) -> pl.Expr:
-    """What stands between the quotes of a JSON string."""
+    """The text between the quotes of a JSON string."""
     return pl.col(column).map_batches(_escape, return_dtype=pl.String)
 
 
 def _escape(texts: pl.Series) -> pl.Series:
-    """Only what must be escaped is, and few texts have any of it."""
+    """Escape only what JSON requires; few texts need it."""
     needed = texts.str.contains(_NEEDS_ESCAPE)
     if not needed.any():
         return texts
@@ -234,16 +234,19 @@ def _escape(texts: pl.Series) -> pl.Series:
 
 
 def _blocks(customers: pl.DataFrame, written: pl.DataFrame) -> list[DocumentBlock]:
-    """Each `line` holds a document behind `head_length` bytes: where it lies, and its digest."""
+    """Cut lines into blocks of hours; locate and hash the document in each line.
+
+    A document starts behind `head_length` bytes of its line.
+    """
     length = pl.col("line").str.len_bytes().cast(pl.Int64)
     begin = length.cum_sum() - length
     places = written.select(
         customers[HOUR],
         begin.alias("begin"),
         (begin + pl.col("head_length")).alias("offset"),
-        (length - pl.col("head_length") - len(_END)).alias("length"),
+        (length - pl.col("head_length") - len(_LINE_END)).alias("length"),
     )
-    # In this form of a column its texts lie one behind the other.
+    # In this Arrow layout the texts of a column are contiguous.
     column = written["line"].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     lines = memoryview(column.buffers()[2])
     digests = [

@@ -1,8 +1,8 @@
-"""Usage and rates to charges: exact, rounded once for each resource and component.
+"""Rating: usage and rates to charges, exact and rounded once per resource and component.
 
-For one component all rates in play are brought to one denominator D. A resource's charge is
-then `round_half_even(sum(usage x multiplier) / D)`, with whole numbers of 128 bits wherever
-the hour's own maxima prove that they suffice, and with Python's unbounded ones elsewhere.
+For one component all rates in use are brought to a common denominator D. The charge of a resource
+is then `round_half_even(sum(usage x multiplier) / D)`, in 128-bit integers where the hour's own
+maxima prove that they suffice, else in Python's unbounded integers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hourtally.ratecard import Rate, RatesInForce
 from hourtally.stages.display_names import latest_names
 from hourtally.stages.rollup import parent_numbers
 
-# What decides about a rate, beside the instant.
+# What determines the rate, besides the instant.
 _SELECTED_BY: Final = ("rate_customer", "resource_type", "region", "gpu_model", "period")
 _GAP_EXAMPLES: Final = 3
 _KINDS: Final = (
@@ -125,7 +125,7 @@ def _gaps(
     quantity: str,
     periods: Sequence[tuple[int, int]],
 ) -> list[tuple[Hour, RateGap]]:
-    """The cases without a rate that have usage above zero, each with its hour."""
+    """The missing rates: cases without a rate that have usage above zero, each with its hour."""
     unrated = (
         rows.filter(pl.col(f"{quantity}_ms") > 0)
         .join(missing, on=_SELECTED_BY, how="semi", nulls_equal=True)
@@ -155,10 +155,10 @@ def _gaps(
 
 @dataclass(frozen=True)
 class _Pricing:
-    """One component: its column of usage, its column of charges, the factor of each case.
+    """One component: its usage column, its charge column, and the factor of each case.
 
-    Where a case has no rate its factor is 0: its usage is zero too, or the hour has a gap and
-    is given up.
+    A case without a rate has factor 0: either its usage is zero too, or the hour has a gap and is
+    not published.
     """
 
     usage: str
@@ -167,7 +167,7 @@ class _Pricing:
 
     @property
     def denominator(self) -> int:
-        """The least one that all factors can have in common."""
+        """The least common denominator of all factors."""
         return math.lcm(*(factor.denominator for factor in self.factors))
 
     @property
@@ -177,16 +177,16 @@ class _Pricing:
         return [factor.numerator * (common // factor.denominator) for factor in self.factors]
 
     def is_bounded(self, rows: pl.DataFrame) -> bool:
-        """Whether 128 bits hold every sum; one resource has at most all the rows."""
+        """Whether every sum fits 128 bits; one resource has at most all the rows."""
         most_usage = rows[self.usage].max() or 0
         bound = int(str(most_usage)) * max(self.multipliers, default=0) * max(len(rows), 1)
         return max(bound, self.denominator) < MAX_NUMERATOR
 
 
 def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) -> pl.DataFrame:
-    """Charges, their total, the usage behind them and the name; one row a resource, sorted.
+    """Charges, their total, their usage and the name; one row per resource, sorted.
 
-    rows: sorted by hour and resource, so that each has a number, which groups faster than its key.
+    rows: sorted by hour and resource, so that resources can be numbered: numbers group faster.
     """
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
@@ -217,7 +217,7 @@ def _charges(rows: pl.DataFrame, cases: pl.DataFrame, pricings: list[_Pricing]) 
             _charges_unbounded(rows, numbers, cases, p) for p in pricings if p not in bounded
         )
     parts = [pricing.charge for pricing in pricings]
-    # The parts first: four below 2^126 may wrap when they are added, four that fit do not.
+    # Check the parts first: adding four numbers below 2^126 may wrap, four that fit 63 bits cannot.
     _check_fits(table, parts)
     table = table.with_columns(pl.sum_horizontal(parts).alias("total_nanocents"))
     _check_fits(table, ["total_nanocents"])

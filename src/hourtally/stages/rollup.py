@@ -1,7 +1,7 @@
-"""Charges summed at every level: the exact sum of the level below, by integer addition.
+"""Rollup: charges summed at every level, each the exact integer sum of the level below.
 
-Every sum is of numbers that are not negative, so if the largest sums, those of customers,
-fit 64 bits, all do. They are taken in 128 bits and checked.
+No charge is negative, so if the largest sums, those of customers, fit 64 bits, all do. They are
+computed in 128 bits and checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hourtally.model.schemas import (
 )
 from hourtally.stages.display_names import latest_names
 
-# Level, how much of the resource's key it keeps, the name it carries and the id behind it.
+# Level, how many columns of the resource's key it keeps, its name column, its id column, schema.
 _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
     ("types", 4, None, "resource_type", TYPES),
     ("projects", 3, "project_name", "project_id", PROJECTS),
@@ -43,8 +43,8 @@ BYOC_COLUMNS: Final = tuple(f"{price}_nanocents" for price in BYOC_PRICES)
 class Rollup:
     """The levels above resources, each sorted, by hour first.
 
-    types, projects, teams: their schemas, hourly. customers: `schemas.CUSTOMERS`, hourly, but for
-    where the document lies; every customer with PaaS or BYOC usage.
+    types, projects, teams: their schemas, hourly. customers: every customer with PaaS or BYOC
+    usage; `schemas.CUSTOMERS`, hourly, without the columns that locate the document.
     """
 
     types: pl.DataFrame
@@ -54,7 +54,7 @@ class Rollup:
 
 
 def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) -> Rollup:
-    """Sum charges upward; names come from the usage. All of them are sorted.
+    """Sum charges upward; names come from the usage. All frames are sorted.
 
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
@@ -62,7 +62,7 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     customers = _customers(charges, clusters)
     levels: dict[str, pl.DataFrame] = {}
     below = charges
-    # Every resource has its charge, so what is above them has the same numbers in both.
+    # Every resource has a charge, so parents get the same numbers in charges and usage.
     resources = usage.filter(pl.col("team_id").is_not_null())
     for level, depth, name, id_column, schema in _LEVELS:
         key = (HOUR, *RESOURCE_KEY[:depth])
@@ -80,7 +80,7 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
 def parent_numbers(rows: pl.DataFrame, key: Sequence[str]) -> pl.Series:
     """The number of the parent of each row, from 0, in `parent`; the rows are sorted by `key`.
 
-    Whole numbers group in a third of the time that their texts would take.
+    Grouping by integers takes a third of the time of grouping by the key's texts.
     """
     return rows.select(_parent_number(tuple(key))).to_series()
 
