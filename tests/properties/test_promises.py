@@ -95,7 +95,7 @@ def test_a_corrected_rate_restates_and_one_of_next_month_does_not(home: Path) ->
     assert "3 hours built (3 restated" in restated.stdout
 
 
-def test_two_backfills_at_once_end_with_one_chain_and_the_right_documents(
+def test_two_concurrent_backfills_publish_one_chain_and_the_right_documents(
     home: Path, undisturbed: dict[str, bytes]
 ) -> None:
     hourtally("ingest", home / "inbox", "--home", home, "--now", NOW)
@@ -174,7 +174,7 @@ def _files_of_two_thousand_bytes() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 
 
-def test_a_truncated_file_is_refused_whole_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_truncated_file_is_rejected_and_the_others_are_ingested(tmp_path: Path) -> None:
     line = (SAMPLE / "inbox" / "late.ndjson").read_bytes()
     packed = gzip.compress(line)
     for cut in range(len(packed)):
@@ -228,7 +228,7 @@ def test_an_open_hour_waits_for_the_settle_time(home: Path) -> None:
     assert documents_published(home) == ["2026-11-02T09", "2026-11-02T10"]
 
 
-def test_an_hour_of_nothing_is_published_only_by_force(home: Path) -> None:
+def test_an_empty_hour_is_published_only_with_force(home: Path) -> None:
     empty = ("--from", "2026-11-03T00", "--to", "2026-11-03T01", "--now", NOW, "--home", home)
     shown = ("show", "2026-11-03T00", "--customer", "acme", "--json", "--home", home)
     assert "nothing to do" in hourtally("backfill", *empty).stdout
@@ -243,7 +243,7 @@ def test_an_hour_of_nothing_is_published_only_by_force(home: Path) -> None:
     )
 
 
-def test_a_backfill_that_has_nothing_to_do_tells_current_hours_from_hours_without_events(
+def test_an_idle_backfill_distinguishes_current_hours_from_empty_ones(
     home: Path,
 ) -> None:
     def said(first: str, end: str, *more: str) -> str:
@@ -274,7 +274,7 @@ def test_a_backfill_that_has_nothing_to_do_tells_current_hours_from_hours_withou
     assert said(*around) == whole
 
 
-def test_the_export_keeps_in_step_with_restatements(home: Path, tmp_path: Path) -> None:
+def test_the_export_follows_restatements(home: Path, tmp_path: Path) -> None:
     (home / "inbox" / "late.ndjson").rename(home / "late.ndjson")
     tree = tmp_path / "tree"
     run = ("run", "--home", home, "--now", NOW, "--export", tree)

@@ -139,7 +139,7 @@ def assert_only_the_touched_changed(
 # permutation, repetition, grouping and format of the same events.
 @examples(300, fast=30)
 @given(st.data(), event_sets(), rate_cards(), st.sampled_from([1, 2]))
-def test_an_hour_is_what_the_oracle_says_and_another_event_changes_only_what_it_touches(
+def test_an_hour_matches_the_oracle_and_one_more_event_changes_only_what_it_touches(
     folder: Path, data: st.DataObject, events: list[Json], rates: str, threads: int
 ) -> None:
     home = fresh_home(folder)

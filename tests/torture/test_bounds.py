@@ -102,7 +102,7 @@ def test_a_charge_of_up_to_2_63_minus_1_nanocents_is_exact(
     assert billing.verified()
 
 
-def test_a_charge_of_2_63_nanocents_stops_the_hour_and_the_last_revision_stays(
+def test_a_charge_of_2_63_nanocents_fails_the_hour_and_keeps_the_last_revision(
     billing: Billing,
 ) -> None:
     lines = lines_of(cluster("k", vcpuMillicores=0, clusterCount=MOST))
@@ -121,7 +121,7 @@ HALF, OTHER_HALF = 2**62, 2**62 - 1
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, 0), (1, 1)])
-def test_a_customers_sum_fits_or_stops_the_hour(billing: Billing, more: int, status: int) -> None:
+def test_a_customer_total_fits_or_fails_the_hour(billing: Billing, more: int, status: int) -> None:
     # A vcpu of the one and a cluster of the other, for an hour, at a price of so much.
     one = cluster("k1", clusterId="k1", vcpuMillicores=1_000, clusterCount=0)
     two = cluster("k2", clusterId="k2", vcpuMillicores=0, clusterCount=1)
@@ -139,7 +139,7 @@ def test_a_customers_sum_fits_or_stops_the_hour(billing: Billing, more: int, sta
 
 
 @pytest.mark.parametrize(("gpu", "status"), [("0.000000001", 0), ("0.000000002", 1)])
-def test_the_total_of_components_that_each_fit_fits_or_stops_the_hour(
+def test_a_total_of_fitting_components_fits_or_fails_the_hour(
     billing: Billing, gpu: str, status: int
 ) -> None:
     # 10^7 vcpus, and 1 GiB and 1 GPU: 2^63 - 4 nanocents, 1, 1, and 1 or 2 of the GPU.
@@ -165,7 +165,7 @@ def test_the_total_of_components_that_each_fit_fits_or_stops_the_hour(
         assert billing.verified()
 
 
-def test_an_hours_total_may_pass_64_bits(billing: Billing) -> None:
+def test_an_hour_total_may_exceed_64_bits(billing: Billing) -> None:
     customers = [
         cluster(f"k{n}", customerId=f"c{n}", vcpuMillicores=0, clusterCount=MOST) for n in range(3)
     ]
@@ -177,7 +177,7 @@ def test_an_hours_total_may_pass_64_bits(billing: Billing) -> None:
     assert billing.verified()
 
 
-def test_a_hundred_thousand_replicas_at_the_greatest_quantity_are_exact(billing: Billing) -> None:
+def test_100_000_replicas_at_the_maximum_quantity_are_exact(billing: Billing) -> None:
     replicas = 100_000
     line = resource("replica #####", cpuMillicores=MOST, memoryMiB=0).line
     lines = b"\n".join(line.replace(b"#####", b"%05d" % number) for number in range(replicas))
@@ -192,7 +192,7 @@ def test_a_hundred_thousand_replicas_at_the_greatest_quantity_are_exact(billing:
     assert int(usage) == 3_600_000_000_000_000_000_000
 
 
-def test_replicas_that_overlap_in_part_add_up_to_the_millisecond(billing: Billing) -> None:
+def test_partly_overlapping_replicas_add_up_to_the_millisecond(billing: Billing) -> None:
     # Replica n runs from n ms on to n ms before the end: Σ (3,600,000 - 2n) for n < 1000 is
     # 3,600,000,000 - 999,000 = 3,599,001,000 ms. At 10^-6 cent the cluster-hour, 10^10 clusters:
     # 3,599,001,000 x 10^10 x 1000 / 3,600,000 = 9,997,225,000,000,000 nanocents.
@@ -214,7 +214,7 @@ def test_replicas_that_overlap_in_part_add_up_to_the_millisecond(billing: Billin
     assert billing.verified()
 
 
-def test_the_product_of_the_greatest_slice_is_far_below_64_bits() -> None:
+def test_the_largest_slice_stays_far_below_64_bits() -> None:
     assert MAX_QUANTITY * HOUR_MS == 36_000_000_000_000_000 < 2**63 // 256
     # An event's interval is cut into hours before anything is multiplied; uncut it would fit too.
     assert MAX_QUANTITY * MAX_INTERVAL_MS == 26_784_000_000_000_000_000 > 2**63
@@ -222,7 +222,7 @@ def test_the_product_of_the_greatest_slice_is_far_below_64_bits() -> None:
     assert 10**38 // (MAX_QUANTITY * HOUR_MS) > 2 * 10**21
 
 
-def test_duckdb_refuses_a_product_that_would_wrap_and_sums_in_128_bits() -> None:
+def test_duckdb_rejects_an_overflowing_product_and_sums_in_128_bits() -> None:
     # Not that one is reached; but were a quantity to get past every check, it is no wrong number.
     with duckdb.connect() as connection:
         with pytest.raises(duckdb.OutOfRangeException):

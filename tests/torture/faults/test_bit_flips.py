@@ -225,7 +225,7 @@ def problems_after(home: Home, one: Flip, truth: dict[str, Any]) -> list[str]:
     return [f"{one}: {wrong}" for wrong in problems]
 
 
-def test_a_flipped_bit_is_found_and_never_a_wrong_number(whole: Home, *, long: bool) -> None:
+def test_a_flipped_bit_is_found_and_never_yields_a_wrong_number(whole: Home, *, long: bool) -> None:
     truth, refused = ask(whole, HOURS)
     assert refused == []
     assert verify(whole, HOURS) == []
@@ -241,9 +241,7 @@ def test_a_flipped_bit_is_found_and_never_a_wrong_number(whole: Home, *, long: b
     assert "\n".join(problems) == ""
 
 
-def test_the_commands_say_what_a_flipped_bit_damaged(
-    whole: Home, tmp_path: Path, *, long: bool
-) -> None:
+def test_the_commands_name_the_damaged_file(whole: Home, tmp_path: Path, *, long: bool) -> None:
     show = ("show", "--customer", "acme", "--json", "--now", NOW)
     told = {hour: hourtally(*show, hour.name, "--home", whole.root).stdout for hour in HOURS}
     for one in drawn(whole, 120 if long else 4, seed=7):

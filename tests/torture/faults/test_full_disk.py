@@ -29,7 +29,7 @@ def let_no_file_grow_past(most_bytes: int) -> None:
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_file_that_may_not_grow_stops_a_job_and_breaks_nothing(
+def test_a_file_size_limit_fails_a_job_and_breaks_nothing(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
     trial = Trial(tmp_path, name)
@@ -70,7 +70,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_full_disk_stops_a_job_and_breaks_nothing(
+def test_a_full_disk_fails_a_job_and_breaks_nothing(
     small_disk: Path, name: str, *, long: bool
 ) -> None:
     trial = Trial(small_disk, name)

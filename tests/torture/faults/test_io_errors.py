@@ -30,7 +30,7 @@ ERRORS: Final[dict[str, Sequence[str]]] = {
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_any_call_that_fails_is_told_and_a_rerun_completes_the_job(
+def test_a_failed_system_call_is_reported_and_a_rerun_completes_the_job(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
     require_strace()

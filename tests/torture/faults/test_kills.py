@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_killed_before_any_call_a_job_is_completed_by_the_same_command(
+def test_a_job_killed_before_any_call_is_completed_by_the_same_command(
     tmp_path: Path, name: str, *, long: bool
 ) -> None:
     require_strace()

@@ -87,7 +87,7 @@ def problems(disk: Disk, tree: Tree) -> Iterator[str]:
         yield f"{path} is lost although its job succeeded"
 
 
-def test_no_loss_of_power_breaks_what_counts(steps: Sequence[Step], *, long: bool) -> None:
+def test_a_power_loss_at_any_step_breaks_nothing(steps: Sequence[Step], *, long: bool) -> None:
     seen = set()
     for number, disk, tree in states(steps, at_random=100 if long else 2):
         seen.add(hash(frozenset(tree.items())))
@@ -103,7 +103,7 @@ def fsynced_place(step: Fsync) -> str:
 
 
 @pytest.mark.slow
-def test_every_place_has_to_be_fsynced_and_the_lack_of_it_is_found(steps: Sequence[Step]) -> None:
+def test_every_fsync_is_needed(steps: Sequence[Step]) -> None:
     """A test of the test above: it fails if any place is no longer fsynced."""
     places = {fsynced_place(step) for step in steps if isinstance(step, Fsync)}
     # Nothing here counts: what is lost is redone.
@@ -141,7 +141,7 @@ def only_build(home: Home) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("next_job", [job, only_build])
-def test_what_a_killed_job_did_is_not_taken_for_kept(
+def test_the_work_of_a_killed_job_is_not_assumed_durable(
     steps: Sequence[Step], tmp_path: Path, next_job: Callable[[Home], None], *, long: bool
 ) -> None:
     """A job is killed after some step, the next one continues, then power is lost."""
@@ -169,7 +169,7 @@ def test_what_a_killed_job_did_is_not_taken_for_kept(
 
 
 @pytest.mark.slow
-def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
+def test_work_whose_fsync_failed_is_redone(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
 ) -> None:
     """An fsync fails, the job reports it, the next one completes the work; then power is lost."""
@@ -198,7 +198,7 @@ def test_what_an_fsync_failed_for_is_done_anew_and_not_taken_for_kept(
 
 
 @pytest.mark.slow
-def test_the_next_run_repairs_what_a_loss_of_power_left(
+def test_the_next_run_repairs_the_home_after_a_power_loss(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
 ) -> None:
     home = fresh_home(tmp_path / "undisturbed")

@@ -57,7 +57,7 @@ def packed(form: str, piece: bytes, times: int) -> bytes:
 
 @pytest.mark.parametrize("form", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("ending", [b"", b"\n" + PLAIN.line])
-def test_a_line_of_a_gib_is_refused_in_bounded_memory(
+def test_a_line_of_a_gib_is_quarantined_in_bounded_memory(
     tmp_path: Path, long: bool, form: str, ending: bytes
 ) -> None:
     # 100,000 bytes short of the GiB to which a compressed file may expand.
@@ -97,7 +97,7 @@ def test_a_line_of_a_gib_is_refused_in_bounded_memory(
     assert (record["lines"], record["accepted"]) == (2 + bool(ending), 1)
 
 
-def test_a_line_of_16_mib_is_kept_whole_and_one_more_byte_is_told_by_its_digest(
+def test_a_line_of_16_mib_is_kept_whole_and_a_longer_one_is_cut(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "e.ndjson"
@@ -118,7 +118,7 @@ def test_a_line_of_16_mib_is_kept_whole_and_one_more_byte_is_told_by_its_digest(
         pytest.param((b"x" * 9_999 + b"\n") * 100, id="lines", marks=pytest.mark.long),
     ],
 )
-def test_a_bomb_is_given_up_at_the_cap_and_nothing_of_it_counts(
+def test_a_decompression_bomb_is_rejected_at_the_cap(
     tmp_path: Path, long: bool, form: str, piece: bytes
 ) -> None:
     path = tmp_path / f"bomb.ndjson.{form}"
@@ -145,7 +145,7 @@ def test_a_file_that_expands_to_the_cap_is_read(tmp_path: Path) -> None:
     assert ingested(path).status == 1
 
 
-def test_a_zstd_window_of_2_gib_is_refused_and_not_allocated(tmp_path: Path) -> None:
+def test_a_zstd_window_of_2_gib_is_rejected_without_allocation(tmp_path: Path) -> None:
     # RFC 8878, section 3.1.1: a frame without content size, whose window is 2^(10 + 21) bytes,
     # with one empty raw block, the last.
     path = tmp_path / "e.ndjson.zst"
@@ -170,7 +170,7 @@ def test_all_members_and_frames_are_read(tmp_path: Path, form: str) -> None:
     "damage",
     ["cut", "cut in the second", "junk", "zeros", "checksum", "other form"],
 )
-def test_a_compressed_file_that_does_not_end_well_counts_for_nothing(
+def test_a_compressed_file_with_a_bad_end_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, damage: str
 ) -> None:
     one = gzip.compress(PLAIN.line) if form == "gz" else packed("zst", PLAIN.line, 1)
@@ -191,9 +191,7 @@ def test_a_compressed_file_that_does_not_end_well_counts_for_nothing(
     assert_nothing_counts(path)
 
 
-def test_a_line_of_two_bytes_takes_no_more_memory_than_any_other(
-    tmp_path: Path, long: bool
-) -> None:
+def test_two_byte_lines_take_no_more_memory_than_others(tmp_path: Path, long: bool) -> None:
     path = tmp_path / "e.ndjson"
     lines = 8 * MIB if long else 150_000
     path.write_bytes(b"x\n" * lines)
@@ -222,7 +220,7 @@ def test_a_line_of_two_bytes_takes_no_more_memory_than_any_other(
     ],
 )
 @pytest.mark.parametrize("before", [b"", PLAIN.line + b"\n"], ids=["at the start", "later"])
-def test_what_is_no_file_of_lines_is_quarantined_line_by_line_and_never_unpacked(
+def test_other_file_formats_are_quarantined_line_by_line_and_never_unpacked(
     tmp_path: Path, content: bytes, rule: str, before: bytes
 ) -> None:
     path = tmp_path / "e.ndjson"

@@ -59,7 +59,7 @@ def test_the_validator_and_duckdb_s_reader_give_the_same_verdict() -> None:
     assert [read_by_shape([line])[0] for line in lines] == expected
 
 
-def test_a_value_alone_on_a_line_is_no_event_or_no_json() -> None:
+def test_a_value_alone_on_a_line_is_never_an_event() -> None:
     # Alone it may be nested two levels deeper than inside an event's data.
     values = [(v, rule) for v, rule in VALUES if v.strip() and v.count(b"[") + v.count(b"{") != 511]
     # And a duplicate key is now one of the event's own.
@@ -73,7 +73,7 @@ def test_a_value_alone_on_a_line_is_no_event_or_no_json() -> None:
     ("opening", "closing", "deepest"),
     [(b"[", b"]", 512), (b'{"a":', b"}", 512), (b'[{"[":', b"}]", 256)],
 )
-def test_512_deep_is_json_and_deeper_is_none(opening: bytes, closing: bytes, deepest: int) -> None:
+def test_json_may_be_512_levels_deep(opening: bytes, closing: bytes, deepest: int) -> None:
     for depth, rule in ((deepest, "not_cloudevent"), (deepest + 1, "not_json")):
         assert rule_of(opening * depth + b"0" + closing * depth) == rule
 
@@ -98,7 +98,7 @@ _MOST = 1_000_000
     ],
     ids=range(10),
 )
-def test_no_line_takes_the_square_of_its_length(line: bytes) -> None:
+def test_no_line_takes_quadratic_time(line: bytes) -> None:
     """A MiB of it is validated at once; trying each quote again would take hours."""
     assert len(line) <= 1 << 20
     assert (rule_of(line), read_by_shape([line])) == ("not_json", ["not_json"])
@@ -130,6 +130,6 @@ def test_a_quantity_is_an_integer_spelled_as_one(spelled: str, rule: str | None)
         ((b"", b"\x1a"), "not_json"),
     ],
 )
-def test_what_stands_around_an_event_counts(around: tuple[bytes, bytes], rule: str | None) -> None:
+def test_text_around_an_event_matters(around: tuple[bytes, bytes], rule: str | None) -> None:
     line = around[0] + PLAIN.line + around[1]
     assert (rule_of(line.removesuffix(b"\r")), read_by_shape([line])) == (rule, [rule])

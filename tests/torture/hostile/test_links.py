@@ -45,7 +45,7 @@ def run(home: Path) -> int:
     return call(["run", "--home", str(home), "--now", NOW])
 
 
-def test_the_batch_is_one_of_the_sample() -> None:
+def test_the_batch_id_is_that_of_the_sample_file() -> None:
     file = ROOT / "data" / "sample" / "inbox" / "one-bad-line.ndjson"
     assert hashlib.sha256(file.read_bytes()).hexdigest()[:16] == BATCH
 
@@ -57,7 +57,7 @@ def test_the_batch_is_one_of_the_sample() -> None:
         *(f"events/hour={FIRST}", f"hours/{FIRST}", f".staging/{BATCH}"),
     ],
 )
-def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
+def test_nothing_is_written_through_a_link_in_the_home(
     home: Path, outside: Path, capsys: pytest.CaptureFixture[str], planted: str
 ) -> None:
     link = home / planted
@@ -75,7 +75,7 @@ def test_a_link_in_the_home_is_not_followed_to_where_something_is_written(
     assert (home / "hours" / FIRST / "000001.json").is_file()
 
 
-def test_staging_of_a_batch_that_exists_is_not_removed_through_a_link(
+def test_staging_is_not_removed_through_a_link(
     home: Path, outside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(home) in {0, 3}
@@ -90,7 +90,7 @@ def test_staging_of_a_batch_that_exists_is_not_removed_through_a_link(
 
 
 @pytest.mark.parametrize("name", [f"batches/{BATCH}.json", f"hours/{FIRST}/000001.json"])
-def test_a_link_in_place_of_a_record_is_neither_written_through_nor_believed(
+def test_a_link_in_place_of_a_record_is_damage(
     home: Path, outside: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     link = home / name
@@ -102,7 +102,7 @@ def test_a_link_in_place_of_a_record_is_neither_written_through_nor_believed(
     assert (outside / "mine").read_bytes() == b"mine"
 
 
-def test_a_home_may_be_named_by_a_link(home: Path, tmp_path: Path) -> None:
+def test_the_home_may_be_a_link(home: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(home)
 
     assert run(tmp_path / "link") == 3
@@ -111,7 +111,7 @@ def test_a_home_may_be_named_by_a_link(home: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/no/such/file", "/etc", "/dev/zero"])
 @pytest.mark.parametrize("command", ["run", "ingest"])
-def test_a_link_in_an_inbox_or_folder_is_refused_and_the_other_files_go_on(
+def test_a_link_among_event_files_is_rejected_and_the_others_are_ingested(
     home: Path, capsys: pytest.CaptureFixture[str], target: str, command: str
 ) -> None:
     inbox = home / "inbox"
@@ -126,7 +126,7 @@ def test_a_link_in_an_inbox_or_folder_is_refused_and_the_other_files_go_on(
     assert len(list((home / "batches").iterdir())) == len(list(inbox.iterdir())) - 1
 
 
-def test_a_link_that_the_caller_names_is_followed(home: Path, tmp_path: Path) -> None:
+def test_a_link_named_on_the_command_line_is_followed(home: Path, tmp_path: Path) -> None:
     (tmp_path / "events.txt").write_bytes(PLAIN.line)
     link = tmp_path / "link.ndjson"
     link.symlink_to(tmp_path / "events.txt")
@@ -136,7 +136,7 @@ def test_a_link_that_the_caller_names_is_followed(home: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", ["run", "ingest"])
-def test_a_pipe_is_refused_and_not_waited_for(
+def test_a_pipe_is_rejected_without_waiting(
     home: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     pipe = home / "inbox" / "pipe.ndjson"

@@ -53,7 +53,7 @@ def assert_harmless(said: str) -> None:
     ],
     ids=lambda arguments: arguments[0][:10] + str(len(arguments)),
 )
-def test_a_message_has_no_character_that_a_terminal_would_obey(
+def test_messages_contain_no_control_characters(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -69,7 +69,7 @@ def test_a_message_has_no_character_that_a_terminal_would_obey(
     assert_harmless(err)
 
 
-def test_a_file_of_an_evil_name_is_told_visibly_and_recorded_exactly(
+def test_an_evil_file_name_is_printed_escaped_and_recorded_exactly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / f"{EVIL}.ndjson"
@@ -83,7 +83,7 @@ def test_a_file_of_an_evil_name_is_told_visibly_and_recorded_exactly(
     assert json.loads(kept.read_bytes())["file"] == str(path)
 
 
-def test_progress_shows_the_name_of_a_file_visibly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_prints_file_names_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress_bar.progress_bar("ingesting", "bytes") as advance:
@@ -118,7 +118,7 @@ IDS = [
 ]
 
 
-def test_an_id_is_one_of_its_own_in_documents_lists_and_exported_files(
+def test_similar_ids_stay_distinct_in_documents_lists_and_exported_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
@@ -158,7 +158,7 @@ def test_an_id_is_one_of_its_own_in_documents_lists_and_exported_files(
 
 
 @pytest.mark.parametrize("id_", ["", "x" * 257, "a\0b", "\n", "\x7f", "\x85", "\x1b[31m"])
-def test_what_is_no_id_is_quarantined_and_refused_as_an_argument(
+def test_an_invalid_id_is_quarantined_and_rejected_as_an_argument(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], id_: str
 ) -> None:
     path = tmp_path / "e.ndjson"

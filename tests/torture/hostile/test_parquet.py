@@ -55,7 +55,7 @@ def one_text(rows: int, size: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, pa.array(["x" * size]))
 
 
-def test_a_dictionary_that_stands_for_100_gib_is_refused_before_it_is_unpacked(
+def test_a_dictionary_that_expands_to_100_gib_is_rejected_before_decoding(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "bomb.parquet"
@@ -81,7 +81,7 @@ def test_long_texts_are_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     assert parts == [2_683, 2_683, 2_634]
 
 
-def test_a_row_too_large_to_be_held_refuses_the_file(
+def test_a_row_too_large_for_memory_rejects_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "e.parquet"
@@ -92,7 +92,9 @@ def test_a_row_too_large_to_be_held_refuses_the_file(
 
 
 @pytest.mark.parametrize("names", [("customer_id", "Customer_ID"), ("Customer_ID", "customer_id")])
-def test_columns_that_differ_in_case_only_are_two(tmp_path: Path, names: tuple[str, str]) -> None:
+def test_columns_that_differ_only_in_case_are_distinct(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
     # DuckDB takes them for one, so it is not asked; and ids of customers are case-sensitive too.
     table = cluster()
     other = table.append_column("Customer_ID", pa.array(["x" * 1_000]))
@@ -100,7 +102,7 @@ def test_columns_that_differ_in_case_only_are_two(tmp_path: Path, names: tuple[s
     assert event(tmp_path, ordered)["customer_id"] == "c"
 
 
-def test_where_duckdb_cannot_tell_the_sizes_of_the_chunks_do(
+def test_chunk_sizes_are_used_where_duckdb_reports_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "e.parquet"
@@ -151,7 +153,7 @@ class _Keys(pe.KmsClient):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("plaintext_footer", [False, True])
-def test_an_encrypted_footer_or_column_refuses_the_file(
+def test_an_encrypted_footer_or_column_rejects_the_file(
     tmp_path: Path, plaintext_footer: bool
 ) -> None:
     config = pe.EncryptionConfiguration(
@@ -166,7 +168,7 @@ def test_an_encrypted_footer_or_column_refuses_the_file(
         list(read_parquet(path, NOW_MS))
 
 
-def test_a_footer_with_any_byte_changed_is_refused_or_read_as_a_whole(
+def test_a_file_with_a_changed_footer_byte_is_rejected_or_read_whole(
     tmp_path: Path, long: bool
 ) -> None:
     path = tmp_path / "e.parquet"
@@ -211,7 +213,7 @@ print(read)
 """
 
 
-def test_any_bytes_are_a_parquet_file_or_none(tmp_path: Path, long: bool) -> None:
+def test_arbitrary_bytes_are_read_or_rejected(tmp_path: Path, long: bool) -> None:
     """In a process of its own, which a fault in a native reader would end."""
     seed = tmp_path / "seed.parquet"
     pq.write_table(clusters(20, region=pa.repeat("eu", 20)), seed, write_page_checksum=True)
@@ -244,15 +246,13 @@ NESTED = {
 
 @pytest.mark.parametrize("values", NESTED.values(), ids=NESTED)
 @pytest.mark.parametrize("name", ["other", "start.x", "customer_id.x", 'a"; DROP TABLE x; --'])
-def test_a_column_that_is_not_known_may_be_of_any_type(
-    tmp_path: Path, values: pa.Array, name: str
-) -> None:
+def test_an_unknown_column_may_have_any_type(tmp_path: Path, values: pa.Array, name: str) -> None:
     assert event(tmp_path, cluster(**{name: values})) == event(tmp_path, cluster())
 
 
 @pytest.mark.parametrize("values", NESTED.values(), ids=NESTED)
 @pytest.mark.parametrize("name", ["customer_id", "region", "start", "vcpu_millicores"])
-def test_a_known_column_of_such_a_type_refuses_the_file(
+def test_a_known_column_of_a_nested_type_rejects_the_file(
     tmp_path: Path, values: pa.Array, name: str
 ) -> None:
     path = tmp_path / "e.parquet"
