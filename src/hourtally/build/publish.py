@@ -16,7 +16,7 @@ from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.settings import Settings
 from hourtally.store import durable
-from hourtally.store.batches import check_slices
+from hourtally.store.batches import Batches, check_slices
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 from hourtally.store.manifests import (
@@ -93,8 +93,9 @@ def build_together(
         left = list(hours)
         while left:
             revisions = []
+            batches = Batches(home)
             for hour in left:
-                revision = _next_revision(context, hour)
+                revision = _next_revision(context, hour, batches)
                 if revision is None:
                     on_done(hour, None)
                 else:
@@ -102,14 +103,14 @@ def build_together(
             left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
-def _next_revision(context: BuildContext, hour: Hour) -> PendingRevision | None:
+def _next_revision(
+    context: BuildContext, hour: Hour, batches: Batches
+) -> PendingRevision | None:
     """The revision to build of an hour whose lock is held; None if the hour is current."""
     home = context.home
     parent = current_manifest(home, hour)
-    stored = home.batches_with_slices(hour)
-    batches = [batch for batch in stored if home.batch_record(batch).exists()]
     inputs = build_inputs(context.card, hour, batches)
-    reasons = stale_reasons(parent, inputs) or ((FORCED,) if context.force else ())
+    reasons = stale_reasons(parent, inputs, batches) or ((FORCED,) if context.force else ())
     if not reasons:
         return None
     remove_unfinished(home, hour)
@@ -127,16 +128,16 @@ def _publish(
     """Build and commit; return the hours whose revision number another build took meanwhile."""
     started_ns = time.perf_counter_ns()
     home, card, settings = context.home, context.card, context.settings
-    if any(one.inputs["batches"] for one in revisions):
-        # The record of an ingest that was just killed may not be on disk yet.
+    if home.batches.is_dir():
+        # The record of an ingest or a withdrawal that was just killed may not be on disk yet.
         durable.fsync_folder(home.batches)
     lost_race = []
     uncommitted = deque(revisions)
     try:
         for one in revisions:
             one.folder.mkdir()
-        batches_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
-        check_slices(home, batches_by_hour, settings.threads)
+        inputs_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
+        check_slices(home, inputs_by_hour, settings.threads)
         load_polars()
         stop.check()
         # Imported here, as it loads the engines (0.3 s), which commands without builds do not need.

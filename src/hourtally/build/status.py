@@ -7,7 +7,6 @@ from typing import Final
 
 from hourtally.build.staleness import (
     DAMAGED_MANIFEST,
-    batches_by_hour,
     build_inputs,
     known_hours,
     stale_reasons,
@@ -16,6 +15,7 @@ from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
 from hourtally.store import durable
+from hourtally.store.batches import Batches, is_withdrawn
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
@@ -48,14 +48,15 @@ class HourStatus:
 
 
 @dataclass(frozen=True)
-class Batches:
+class BatchSummary:
     """All committed batches: how many, their quarantined lines, and the one ingested last.
 
-    with_quarantine: those with quarantined lines, newest first: batch, event file, lines by rule.
-    damaged: how many records are damaged.
+    withdrawn: how many more were taken back. with_quarantine: those with quarantined lines, newest
+    first: name of the record, event file, lines by rule. damaged: how many records are damaged.
     """
 
     count: int
+    withdrawn: int
     quarantined: int
     damaged: int
     with_quarantine: tuple[tuple[str, str, dict[str, int]], ...]
@@ -79,15 +80,15 @@ def hour_statuses(
     stop = within.end or (known[-1].following if known else None)
     if start is None or stop is None:
         return []
-    hours = list(hours_between(start, stop))
+    batches = Batches(home)
     return [
         _status(home, card, hour, batches, closed=hour.is_closed(now_ms, settle_ms))
-        for hour, batches in batches_by_hour(home, hours)
+        for hour in hours_between(start, stop)
     ]
 
 
 def _status(
-    home: Home, card: RateCard, hour: Hour, batches: list[str], *, closed: bool
+    home: Home, card: RateCard, hour: Hour, batches: Batches, *, closed: bool
 ) -> HourStatus:
     try:
         manifest = current_manifest(home, hour)
@@ -96,8 +97,9 @@ def _status(
     if manifest is None:
         if not closed:
             return HourStatus(hour, OPEN)
-        return HourStatus(hour, MISSING, (NOT_BUILT_YET if batches else NO_EVENTS,))
-    reasons = stale_reasons(manifest, build_inputs(card, hour, batches))
+        has_events = bool(batches.inputs(hour))
+        return HourStatus(hour, MISSING, (NOT_BUILT_YET if has_events else NO_EVENTS,))
+    reasons = stale_reasons(manifest, build_inputs(card, hour, batches), batches)
     record = manifest.record
     return HourStatus(
         hour=hour,
@@ -118,24 +120,32 @@ def closed_hours_after(hours: list[HourStatus], now_ms: int, settle_ms: int) -> 
     return max(0, last_closed - hours[-1].hour.following.timestamp) // HOUR_SECONDS if hours else 0
 
 
-def summarize_batches(home: Home) -> Batches:
-    """Summarize the ingest records; damaged ones are counted and left to `verify`."""
-    records, damaged = [], 0
-    for path in durable.list_folder(home.batches):
-        if path.suffix == ".json":
-            try:
-                records.append(durable.read_sealed_json(path))
-            except Damaged:
-                damaged += 1
-    records.sort(key=lambda record: str(record["ingested_at"]), reverse=True)
-    last = records[0] if records else {}
-    return Batches(
+def summarize_batches(home: Home) -> BatchSummary:
+    """Summarize the deciding records; damaged ones are counted and left to `verify`.
+
+    Lines of withdrawn or superseded records count nowhere.
+    """
+    records, withdrawn, damaged = [], 0, 0
+    for name in Batches(home).names():
+        try:
+            record = durable.read_sealed_json(home.batch_record(name))
+        except Damaged:
+            damaged += 1
+            continue
+        if is_withdrawn(record):
+            withdrawn += 1
+        else:
+            records.append((name, record))
+    records.sort(key=lambda one: str(one[1]["ingested_at"]), reverse=True)
+    last = records[0][1] if records else {}
+    return BatchSummary(
         count=len(records),
-        quarantined=sum(record["quarantined"] for record in records),
+        withdrawn=withdrawn,
+        quarantined=sum(record["quarantined"] for _, record in records),
         damaged=damaged,
         with_quarantine=tuple(
-            (str(record["batch"]), str(record["file"]), dict(record["rules"]))
-            for record in records
+            (name, str(record["file"]), dict(record["rules"]))
+            for name, record in records
             if record["quarantined"]
         ),
         last_file=str(last.get("file", "")),

@@ -13,6 +13,7 @@ from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMERS
 from hourtally.store import durable
+from hourtally.store.batches import parse_record_name
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, read_manifest, revisions_of
 from hourtally.verify.findings import Findings
@@ -108,17 +109,17 @@ class StoredInputs:
         self._records: dict[str, dict[str, Any] | None] = {}
         self._rates: set[str] = set()
 
-    def check_slices(self, hour: Hour, batch: str) -> bool:
-        """Check the slices of a batch in an hour by the batch record; whether they are intact."""
-        if batch not in self._records:
-            self._records[batch] = self._read_record(batch)
-        record = self._records[batch]
+    def check_slices(self, hour: Hour, name: str) -> bool:
+        """Check the slices of a record in an hour by that record; whether they are intact."""
+        if name not in self._records:
+            self._records[name] = self._read_record(name)
+        record = self._records[name]
         if record is None:
             return False
-        path = self._home.slices(hour, batch)
+        path = self._home.slices(hour, name)
         entry = _field(_field(record, "hours"), hour.name)
         if entry is None:
-            self._findings.add(self._home.batch_record(batch), f"no entry for hour {hour}")
+            self._findings.add(self._home.batch_record(name), f"no entry for hour {hour}")
             return False
         if not _check_file(path, entry, self._findings):
             return False
@@ -148,9 +149,9 @@ class StoredInputs:
             if path.suffix == ".json" and path.stem not in self._records:
                 self._records[path.stem] = self._read_record(path.stem)
 
-    def _read_record(self, batch: str) -> dict[str, Any] | None:
+    def _read_record(self, name: str) -> dict[str, Any] | None:
         """A batch record, after checking that its counts add up; None if it is unreadable."""
-        path = self._home.batch_record(batch)
+        path = self._home.batch_record(name)
         try:
             record = durable.read_sealed_json(path)
         except FileNotFoundError:
@@ -161,12 +162,15 @@ class StoredInputs:
             return None
         counts = ("accepted", "duplicates", "quarantined")
         lines = sum(record.get(count, 0) for count in counts)
-        self._findings.compare(path, "batch", path.stem, record.get("batch"))
+        batch, number = parse_record_name(name)
+        self._findings.compare(path, "batch", batch, record.get("batch"))
+        # Records of the version before have no number.
+        self._findings.compare(path, "number", number, record.get("number", 1))
         self._findings.compare(path, "lines", lines, record.get("lines"))
         quarantined = record.get("quarantined")
         by_rule = sum(record.get("rules", {}).values())
         self._findings.compare(path, "sum of quarantined lines by rule", quarantined, by_rule)
-        quarantine = self._home.quarantine(batch)
+        quarantine = self._home.quarantine(name)
         if entry := record.get("quarantine"):
             _check_file(quarantine, entry, self._findings)
         else:

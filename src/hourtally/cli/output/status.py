@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hourtally.build.status import STATES, Batches, HourStatus
+from hourtally.build.status import STATES, BatchSummary, HourStatus
 from hourtally.cli.output.text_table import (
     console,
     counted,
@@ -22,7 +22,7 @@ from hourtally.cli.output.text_table import (
 _MOST_LISTED: Final = 10
 
 
-def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> None:
+def print_status(hours: Sequence[HourStatus], silent: int, batches: BatchSummary) -> None:
     """Every hour, a count per state, and what was last published, ingested and set aside.
 
     Args:
@@ -61,9 +61,10 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: Batches) -> 
     if batches.count:
         print_text(out, f"Last ingested: {batches.last_file} at {batches.last_ingested_at}.")
     conflicts = sum(one.conflicts for one in hours)
+    withdrawn = f" and {batches.withdrawn} withdrawn" if batches.withdrawn else ""
     print_text(
         out,
-        f"Batches: {batches.count}; quarantined lines: {batches.quarantined}; conflicting events "
+        f"Batches: {batches.count}{withdrawn}; quarantined lines: {batches.quarantined}; conflicting events "
         f"in these hours: {conflicts}.",
     )
     for line in _set_aside(hours, batches):
@@ -77,7 +78,7 @@ def _cents(hours: Sequence[HourStatus]) -> str:
     return ", ".join(("cents", *sorted({one.currency for one in hours if one.currency})))
 
 
-def _set_aside(hours: Sequence[HourStatus], batches: Batches) -> Iterator[str]:
+def _set_aside(hours: Sequence[HourStatus], batches: BatchSummary) -> Iterator[str]:
     """Where to find quarantined lines and conflicts, newest first."""
     for batch, file, rules in batches.with_quarantine[:_MOST_LISTED]:
         broken = ", ".join(f"{lines} {rule}" for rule, lines in sorted(rules.items()))
