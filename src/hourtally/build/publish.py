@@ -103,9 +103,7 @@ def build_together(
             left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
-def _next_revision(
-    context: BuildContext, hour: Hour, batches: Batches
-) -> PendingRevision | None:
+def _next_revision(context: BuildContext, hour: Hour, batches: Batches) -> PendingRevision | None:
     """The revision to build of an hour whose lock is held; None if the hour is current."""
     home = context.home
     parent = current_manifest(home, hour)

@@ -64,8 +64,8 @@ def print_status(hours: Sequence[HourStatus], silent: int, batches: BatchSummary
     withdrawn = f" and {batches.withdrawn} withdrawn" if batches.withdrawn else ""
     print_text(
         out,
-        f"Batches: {batches.count}{withdrawn}; quarantined lines: {batches.quarantined}; conflicting events "
-        f"in these hours: {conflicts}.",
+        f"Batches: {batches.count}{withdrawn}; quarantined lines: {batches.quarantined}; "
+        f"conflicting events in these hours: {conflicts}.",
     )
     for line in _set_aside(hours, batches):
         print_text(out, line)
