@@ -102,13 +102,14 @@ def test_a_missing_argument_is_named_with_the_help_to_read(
     assert lines[1:] == [f"  See hourtally {helped}--help."]
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-11-22", "2026-11-22T24", "2026-11-22T13:30"])
+@pytest.mark.parametrize("text", ["yesterday", "2026-11", "2026-11-22T24", "2026-11-22T13:30"])
 def test_an_invalid_hour_is_rejected_with_the_valid_forms(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(["show", text, "--customer", "acme"]) == 2
     assert capsys.readouterr().err == (
-        f"hourtally: {text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds\n"
+        f"hourtally: {text!r} is not an hour: use 2026-11-22T13, 2026-11-22, 2026-11-22T13:00:00Z "
+        "or Unix seconds\n"
     )
 
 

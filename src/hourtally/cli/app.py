@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
-from hourtally.cli.commands import build, rates, read, serve
+from hourtally.cli.commands import build, operate, rates, read, serve
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -64,7 +64,7 @@ for _group, _commands in (
             build.run,
             build.schedule,
             build.backfill,
-            read.status,
+            operate.status,
         ),
     ),
     (_READ, (read.show, read.explain, read.diff, read.verify, read.export)),

@@ -119,8 +119,8 @@ def backfill(
     """Build the stale closed hours of a range.
 
     Args:
-        from_: First hour, as 2026-11-22T13 (UTC) or Unix seconds.
-        to: End of the range, exclusive.
+        from_: First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds (in UTC).
+        to: End of the range, exclusive; the same forms.
         force: Build all closed hours of the range, current or not.
         workers: How many groups of hours are built at a time.
         home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.

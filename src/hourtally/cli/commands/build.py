@@ -107,7 +107,7 @@ def backfill(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds.
     to
         End of the range, exclusive.
     force

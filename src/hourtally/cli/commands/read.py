@@ -1,4 +1,4 @@
-"""Commands that read published hours: show, list, explain, diff, status, verify, export."""
+"""Commands that read published hours: show, list, explain, diff, verify, export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hourtally.cli.options import (
 )
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
-from hourtally.model.hours import Hour, HourRange
+from hourtally.model.hours import Hour
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
 
@@ -42,7 +42,7 @@ def show(
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     team
         Show this team only, with its projects.
     project
@@ -96,7 +96,8 @@ def export(
     directory
         Folder to export to, created if needed.
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     customer
@@ -127,7 +128,7 @@ def explain(
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     resource
         Id of a resource or BYOC cluster.
     settle
@@ -167,7 +168,7 @@ def diff(
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     first
         Revision to compare with; default: the one before the newest.
     second
@@ -202,45 +203,6 @@ def diff(
     return 0
 
 
-def status(
-    *,
-    from_: FromOption = None,
-    to: str | None = None,
-    rates: Path | None = None,
-    settle: float = 10,
-    home_option: HomeOption | None = None,
-    now_option: NowOption | None = None,
-) -> int:
-    """Show the state of each hour: open, missing, current or stale, and why.
-
-    Example: hourtally status --from 2026-11-22T00 --to 2026-11-23T00
-
-    Parameters
-    ----------
-    from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first with events.
-    to
-        End of the range, exclusive; default: after the last hour with events.
-    rates
-        Rate card; default: rates.toml in the home folder.
-    settle
-        Minutes after its end at which an hour closes.
-    """
-    from hourtally.build.status import closed_hours_after, hour_statuses, summarize_batches
-    from hourtally.cli.output.status import print_status
-    from hourtally.ratecard import load_rate_card
-
-    first, end = hour_range(from_, to)
-    home = (home_option or HomeOption()).existing()
-    card = load_rate_card(rates or home.rates)
-    now_ms = (now_option or NowOption()).read_ms()
-    settle_ms = minutes_ms(settle)
-    hours = hour_statuses(home, card, now_ms, settle_ms, HourRange(first, end))
-    silent = 0 if end else closed_hours_after(hours, now_ms, settle_ms)
-    print_status(hours, silent, summarize_batches(home))
-    return 0
-
-
 def verify(
     *,
     from_: FromOption = None,
@@ -257,7 +219,8 @@ def verify(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     rates
@@ -285,7 +248,8 @@ def list_totals(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     granularity
