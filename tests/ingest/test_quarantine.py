@@ -103,6 +103,7 @@ def test_every_rule_of_the_contract_has_a_line_that_breaks_it() -> None:
         "interval_too_long",
         "quantity_out_of_range",
         "unknown_resource_type",
+        "unknown_gpu_capacity",
         "gpu_without_model",
         "in_future",
     }
@@ -285,6 +286,7 @@ def test_a_row_of_parquet_breaks_the_rules_that_its_line_breaks(tmp_path: Path) 
         "interval_too_long",
         "quantity_out_of_range",
         "unknown_resource_type",
+        "unknown_gpu_capacity",
         "gpu_without_model",
         "in_future",
     }

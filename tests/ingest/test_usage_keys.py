@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,8 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from hourtally.events.validation import check_line
-from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.ingest.usage_keys import usage_keys
 from hourtally.model.components import QUANTITIES
@@ -26,9 +23,9 @@ from hourtally.model.hours import Hour
 from hourtally.model.schemas import USAGE, USAGE_KEY, USAGE_TEXTS
 from hourtally.stages.deduplication import decide
 from tests.support.command_line import documents, hourtally
-from tests.support.events.event_files import as_cloud_event
 from tests.support.events.random_events import HOUR as MIDDLE
-from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.events.random_events import Json, event_sets
+from tests.support.events.validated import validated_frame
 from tests.support.homes.damaged_home import golden_home, rewrite_slices
 from tests.support.homes.damaged_home import slices_of as slices_file_of
 from tests.support.homes.golden_hour import HOUR
@@ -127,8 +124,7 @@ def test_usage_by_keys_is_usage_by_texts_of_each_hour_by_itself(
         again = data.draw(st.lists(st.sampled_from(files[0]), max_size=3))
         for event in events:
             event["data"] |= data.draw(st.sampled_from(({}, {}, {"teamName": "a\0b"})))
-        lines = (json.dumps(as_cloud_event(event)).encode() for event in (*events, *again))
-        cut.append(slices_of(events_frame(check_line(line, NOW_MS) for line in lines)))
+        cut.append(slices_of(validated_frame([*events, *again])))
 
     hours: list[HourFiles] = []
     expected, numbered = [], 0

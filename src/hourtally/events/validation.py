@@ -13,12 +13,14 @@ from typing import Any, Final
 from hourtally.events.event_types import (
     EVENT_TYPES,
     RESOURCE_EVENT_TYPE,
+    VOID_EVENT_TYPE,
     Event,
     EventType,
+    Void,
     identity_hash,
 )
 from hourtally.events.strict_json import JsonObject, RuleViolation, parse_line, quoted
-from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.components import GPU_CAPACITIES, RESOURCE_TYPES, SPOT
 from hourtally.model.hours import (
     DAY_MS,
     HOUR_MS,
@@ -37,10 +39,11 @@ MAX_QUANTITY: Final = 10**10
 MAX_INTERVAL_MS: Final = 31 * DAY_MS
 MAX_AHEAD_MS: Final = HOUR_MS
 
+# In the order in which they are tried.
 RULES: Final = (
-    "not_json",
-    "not_utf8",
     "line_too_long",
+    "not_utf8",
+    "not_json",
     "not_cloudevent",
     "unknown_type",
     "missing_field",
@@ -51,6 +54,7 @@ RULES: Final = (
     "interval_too_long",
     "quantity_out_of_range",
     "unknown_resource_type",
+    "unknown_gpu_capacity",
     "gpu_without_model",
     "in_future",
 )
@@ -65,8 +69,8 @@ class ColumnInstant(int):
     """An instant from a typed column: milliseconds for start and end, microseconds for time."""
 
 
-def check_line(line: bytes, now_ms: int) -> Event:
-    """The event of one NDJSON line, without its line break.
+def check_line(line: bytes, now_ms: int) -> Event | Void:
+    """The event or void of one NDJSON line, without its line break.
 
     Raises:
         RuleViolation: the first rule that the line breaks, in the documented order.
@@ -74,8 +78,8 @@ def check_line(line: bytes, now_ms: int) -> Event:
     return check_event(parse_line(line), now_ms)
 
 
-def check_event(event: JsonObject, now_ms: int) -> Event:
-    """The event of a parsed line.
+def check_event(event: JsonObject, now_ms: int) -> Event | Void:
+    """The event or void of a parsed line.
 
     Raises:
         RuleViolation: the first rule that the event breaks, in the documented order.
@@ -140,8 +144,8 @@ def check_data(
     event_id: str,
     time: object,
     now_ms: int,
-) -> Event:
-    """The event with these data fields; a null field counts as absent.
+) -> Event | Void:
+    """The event or void with these data fields; a null field counts as absent.
 
     `start`, `end` and `time` are RFC 3339 texts, or `ColumnInstant`s from typed columns.
 
@@ -167,6 +171,9 @@ def check_data(
             f"now is {format_instant(now_ms)}"
         )
         raise RuleViolation("in_future", message)
+    if event_type is VOID_EVENT_TYPE:
+        voided = (data["voidedSource"], data["voidedId"])
+        return Void(source, event_id, *voided, start_ms, end_ms, data.get("reason"))
     ids = {column: data[field] for field, column in event_type.ids.items()}
     names = {column: data.get(field) for field, column in event_type.names.items()}
     is_paas = event_type is RESOURCE_EVENT_TYPE
@@ -188,6 +195,7 @@ def check_data(
         storage_mib=quantities.get("storage_mib", 0),
         gpu_milli=quantities.get("gpu_milli", 0),
         gpu_model=data.get("gpuModel") if is_paas else None,
+        gpu_capacity=SPOT if is_paas and data.get("gpuCapacity") == SPOT else None,
         vcpu_millicores=quantities.get("vcpu_millicores", 0),
         gpu_memory_mib=quantities.get("gpu_memory_mib", 0),
         cluster_count=quantities.get("cluster_count", 0),
@@ -199,22 +207,13 @@ def check_data(
 
 
 def _check_presence(data: dict[str, Any], event_type: EventType) -> None:
-    required = [
-        *event_type.ids,
-        *(["resourceType"] if event_type is RESOURCE_EVENT_TYPE else []),
-        "start",
-        "end",
-    ]
-    for field in required:
+    for field in event_type.required:
         if data.get(field) is None:
             raise RuleViolation("missing_field", f"{field} is missing")
 
 
 def _check_types(data: dict[str, Any], event_type: EventType, time: object) -> None:
-    texts = [*event_type.ids, *event_type.names, *event_type.selectors]
-    if event_type is RESOURCE_EVENT_TYPE:
-        texts.append("resourceType")
-    for field in texts:
+    for field in event_type.texts:
         value = data.get(field)
         if value is not None and not isinstance(value, str):
             raise RuleViolation("bad_type", f"{field} must be a string, but is {quoted(value)}")
@@ -245,6 +244,11 @@ def _check_texts(data: dict[str, Any], event_type: EventType) -> None:
             raise RuleViolation("bad_identifier", message)
         if _CONTROL_CHARACTER.search(value):
             message = f"{field} contains a control character: {quoted(value)}"
+            raise RuleViolation("bad_identifier", message)
+    for field in event_type.identities:
+        size = len(data[field].encode())
+        if not 1 <= size <= MAX_ATTRIBUTE_BYTES:
+            message = f"{field} has {size} bytes; it must have 1 to {MAX_ATTRIBUTE_BYTES}"
             raise RuleViolation("bad_identifier", message)
     limits = dict.fromkeys(event_type.names, MAX_NAME_BYTES)
     limits |= dict.fromkeys(event_type.selectors, MAX_SELECTOR_BYTES)
@@ -283,5 +287,9 @@ def _check_resource(data: dict[str, Any], event_type: EventType) -> None:
             f"but is {quoted(data['resourceType'])}"
         )
         raise RuleViolation("unknown_resource_type", message)
+    capacity = data.get("gpuCapacity")
+    if capacity is not None and capacity not in GPU_CAPACITIES:
+        message = f"gpuCapacity must be {' or '.join(GPU_CAPACITIES)}, but is {quoted(capacity)}"
+        raise RuleViolation("unknown_gpu_capacity", message)
     if (data.get("gpuMilli") or 0) > 0 and not data.get("gpuModel"):
         raise RuleViolation("gpu_without_model", "gpuMilli is above 0, but gpuModel is missing")

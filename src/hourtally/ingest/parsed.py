@@ -1,4 +1,4 @@
-"""What a block of a file holds: accepted events and quarantined lines."""
+"""What a block of a file holds: accepted events and voids, and quarantined lines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from hourtally.events.event_types import Event
-from hourtally.model.schemas import EVENTS
+from hourtally.events.event_types import Event, Void
+from hourtally.model.schemas import EVENTS, VOIDS
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class QuarantinedLine:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """The contents of a block. events: `schemas.EVENTS`. lines: how many are not blank.
+    """The contents of a block.
 
-    `lines` is the number of events and quarantined lines. bytes_read: of the file so far.
+    events: `schemas.EVENTS`, in any order. voids: `schemas.VOIDS`, in the order of the file.
+    lines: how many are not blank: the number of events, voids and quarantined lines. bytes_read:
+    of the file so far.
     """
 
     events: pl.DataFrame
+    voids: pl.DataFrame
     quarantined: list[QuarantinedLine]
     lines: int
     bytes_read: int
@@ -61,3 +64,8 @@ class ParsedBlock:
 def events_frame(events: Iterable[Event]) -> pl.DataFrame:
     """Events as a frame of `schemas.EVENTS`."""
     return pl.DataFrame(list(events), schema=EVENTS, orient="row")
+
+
+def voids_frame(voids: Iterable[Void]) -> pl.DataFrame:
+    """Voids as a frame of `schemas.VOIDS`."""
+    return pl.DataFrame(list(voids), schema=VOIDS, orient="row")

@@ -23,6 +23,7 @@ from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.ingest.slices_writer import SlicesWriter, to_table
 from hourtally.ingest.slicing import chunks_to_slice, slices_of
+from hourtally.ingest.voids import DistinctVoids
 from hourtally.model.hours import Hour
 from hourtally.runtime.concurrency import ordered_map
 from hourtally.runtime.malloc import give_back_blocks
@@ -40,7 +41,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class _Counts:
-    """Counts of a file. events: accepted and duplicates. rules: quarantined lines by rule."""
+    """Counts of a file.
+
+    events: events and voids, duplicates among them. rules: quarantined lines by rule.
+    """
 
     lines: int = 0
     events: int = 0
@@ -77,11 +81,13 @@ def stage_events(
     size = path.stat().st_size
     counts = _Counts()
     runs = SortedRuns(staging)
+    voids = DistinctVoids()
     file = path_text(path)
     with (staging / "quarantine.ndjson").open("xb") as quarantine:
         for block in _parsed_blocks(path, now_ms, threads):
             counts.lines += block.lines
-            counts.events += len(block.events)
+            counts.events += len(block.events) + len(block.voids)
+            voids.add(block.voids)
             for line in block.quarantined:
                 counts.rules[line.rule] += 1
                 quarantine.write(line.to_json(file))
@@ -89,6 +95,7 @@ def stage_events(
                 runs.add(slices_of(events))
             if progress:
                 progress(block.bytes_read, size)
+    voids.collect()
     hours: dict[str, Any] = {}
 
     def write(hour: Hour, partitions: Iterator[Partition]) -> tuple[str, dict[str, Any], int]:
@@ -97,7 +104,7 @@ def stage_events(
     for name, entry, duplicates in ordered_map(threads, write, runs.by_hour()):
         hours[name] = entry
         counts.duplicates += duplicates
-    counts.duplicates += runs.duplicates
+    counts.duplicates += runs.duplicates + voids.duplicates
     counts.check(path)
     return {
         "lines": counts.lines,

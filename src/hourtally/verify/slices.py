@@ -63,7 +63,7 @@ class Slices:
     ) -> None:
         self._connection = connection
         literals = ", ".join(_path_literal(path) for path in paths)
-        source = f"read_parquet([{literals}], hive_partitioning = false)"
+        source = f"read_parquet([{literals}], hive_partitioning = false, union_by_name = true)"
         if not paths:
             source = "no_slices"
             connection.register(source, pl.DataFrame(schema=SLICES).to_arrow())

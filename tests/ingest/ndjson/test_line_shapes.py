@@ -6,14 +6,14 @@ import json
 import random
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.events.event_types import EVENT_TYPES, Event, EventType
+from hourtally.events.event_types import EVENT_TYPES, Event, EventType, Void
 from hourtally.events.strict_json import JsonObject, RuleViolation, parse_line
 from hourtally.events.validation import check_event, check_line
 from hourtally.ingest.ndjson import parser as parser_module
@@ -109,20 +109,35 @@ CHANGES = [
 ENGINE = threading.local()
 
 
-def validated(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
-    """Events, and the rule of each quarantined line, by the strict validator."""
-    events, rules = [], {}
+class Validated(NamedTuple):
+    """Events and voids, and the rule of each quarantined line, by the strict validator."""
+
+    events: list[Event]
+    voids: list[Void]
+    rules: dict[int, str]
+
+
+def validated(lines: list[bytes]) -> Validated:
+    events: list[Event] = []
+    voids: list[Void] = []
+    rules = {}
     for number, line in enumerate(lines, 1):
         try:
-            events.append(check_line(line, NOW_MS))
+            accepted = check_line(line, NOW_MS)
         except RuleViolation as violation:
             rules[number] = violation.rule
-    return events, rules
+            continue
+        if isinstance(accepted, Void):
+            voids.append(accepted)
+        else:
+            events.append(accepted)
+    return Validated(events, voids, rules)
 
 
 def assert_parsed_as_validated(parser: LineParser, lines: list[bytes]) -> None:
     parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
-    events, rules = validated(lines)
+    events, voids, rules = validated(lines)
+    assert parsed.voids.rows() == voids
     assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
     assert {line.number: line.rule for line in parsed.quarantined} == rules
     assert parsed.lines == len(lines)
@@ -245,7 +260,7 @@ def test_lines_of_two_types_pass_the_round_trip_wherever_their_type_is(
 ) -> None:
     validated_events: list[object] = []
 
-    def counted(event: JsonObject, now_ms: int) -> Event:
+    def counted(event: JsonObject, now_ms: int) -> Event | Void:
         validated_events.append(event)
         return check_event(event, now_ms)
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hourtally.events.event_types import Event
+from hourtally.events.event_types import Event, Void
 from hourtally.events.strict_json import MAX_LINE_BYTES
 from hourtally.events.validation import check_event
 from hourtally.ingest.ndjson import blocks as blocks_module
@@ -38,7 +38,7 @@ def test_of_many_lines_of_one_shape_only_the_first_is_validated(
 ) -> None:
     validated: list[int] = []
 
-    def counted(*arguments: object) -> Event:
+    def counted(*arguments: object) -> Event | Void:
         validated.append(1)
         return check_event(*arguments)  # type: ignore[arg-type]
 
@@ -50,7 +50,7 @@ def test_of_many_lines_of_one_shape_only_the_first_is_validated(
 def test_lines_of_two_shapes_are_both_read_by_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     validated: list[int] = []
 
-    def counted(*arguments: object) -> Event:
+    def counted(*arguments: object) -> Event | Void:
         validated.append(1)
         return check_event(*arguments)  # type: ignore[arg-type]
 

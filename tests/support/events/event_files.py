@@ -145,9 +145,13 @@ _TEXT_COLUMNS = {
     "resource_name": "resourceName",
     "resource_type": "resourceType",
     "gpu_model": "gpuModel",
+    "gpu_capacity": "gpuCapacity",
     "cluster_id": "clusterId",
     "cluster_name": "clusterName",
     "region": "region",
+    "voided_source": "voidedSource",
+    "voided_id": "voidedId",
+    "reason": "reason",
 }
 _INTEGER_COLUMNS = {
     "cpu_millicores": "cpuMillicores",

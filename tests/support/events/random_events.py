@@ -21,10 +21,11 @@ CUSTOMERS = ("acme", "Acme", 'q"u\\o/te', "客\U0001f600")
 TEAMS = ("t1", "T1", "\uff5e", "\U0001f600")
 PROJECTS = ("p1", "p 2", "é")
 RESOURCES = ("r1", "r10", "r2")
-TYPES = ("service", "job", "addon", "volume", "opentofu-job", "llm-model-deployment")
+TYPES = ("service", "job", "addon", "volume", "opentofu-job", "llm-model-deployment", "harness")
 CLUSTERS = ("k1", "k2")
 REGIONS = (None, None, "eu", "us", "")
 GPU_MODELS = ("a100", "h100", "é")
+GPU_CAPACITIES = (None, None, "on-demand", "spot")
 NAMES = (
     None,
     None,
@@ -107,6 +108,7 @@ def resource_data(draw: st.DrawFn) -> Json:
         "storageMiB": draw(quantities),
         "gpuMilli": gpu,
         "gpuModel": draw(st.sampled_from(models)),
+        "gpuCapacity": draw(st.sampled_from(GPU_CAPACITIES)),
     }
 
 

@@ -34,6 +34,7 @@ CONTENT: dict[str, dict[str, int | None]] = {
         "storageMiB": 0,
         "gpuMilli": 0,
         "gpuModel": None,
+        "gpuCapacity": None,
     },
     CLUSTER: {
         "customerId": None,
@@ -85,6 +86,8 @@ def read_event(line: dict[str, Any] | bytes) -> Event:
     for name, default in CONTENT[envelope["type"]].items():
         value = data.get(name)
         fields[name] = default if value is None else value
+    if fields.get("gpuCapacity") == "on-demand":
+        fields["gpuCapacity"] = None
     for name in ("start", "end"):
         fields[name] = int(instant(fields[name]) * 1_000)
     time = envelope.get("time")

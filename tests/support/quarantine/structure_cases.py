@@ -32,6 +32,14 @@ CLUSTER_DATA: Final = {
 }
 
 
+VOID_DATA: Final = {
+    "voidedSource": "meter/eu",
+    "voidedId": "1",
+    "start": "2026-11-22T13:00:00Z",
+    "end": "2026-11-22T14:00:00Z",
+}
+
+
 class Case(NamedTuple):
     """A line, and the rule that it breaks; None: it is accepted."""
 
@@ -64,6 +72,11 @@ def resource(name: str, rule: str | None = None, /, **data: Any) -> Case:
 def cluster(name: str, rule: str | None = None, /, **data: Any) -> Case:
     """A BYOC event with some data fields otherwise than usual."""
     return Case(name, _line("cluster", name, CLUSTER_DATA, {}, data), rule)
+
+
+def void(name: str, rule: str | None = None, /, **data: Any) -> Case:
+    """A void with some data fields otherwise than usual."""
+    return Case(name, _line("void", name, VOID_DATA, {}, data), rule)
 
 
 def event(name: str, rule: str | None = None, /, **attributes: Any) -> Case:

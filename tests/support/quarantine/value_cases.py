@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.support.quarantine.structure_cases import (
+    ABSENT,
     BAD_TYPE,
     LINE_TOO_LONG,
     MISSING_FIELD,
@@ -18,6 +19,7 @@ from tests.support.quarantine.structure_cases import (
     event,
     resource,
     spelled,
+    void,
 )
 
 _IDS = ("customerId", "teamId", "projectId", "resourceId")
@@ -197,12 +199,65 @@ UNKNOWN_RESOURCE_TYPE: Final = [
             "opentofu-job",
             "llm-model-deployment",
             "external-addon",
+            "harness",
         )
     ),
     *(
         resource(f"resourceType {type_!r}", "unknown_resource_type", resourceType=type_)
         for type_ in ("vm", "Service", "service ", "", "opentofu_job", "cluster")
     ),
+]
+
+UNKNOWN_GPU_CAPACITY: Final = [
+    *(
+        resource(f"gpuCapacity {capacity}", None, gpuCapacity=capacity)
+        for capacity in (None, "on-demand", "spot")
+    ),
+    *(
+        resource(f"gpuCapacity {capacity!r}", "unknown_gpu_capacity", gpuCapacity=capacity)
+        for capacity in ("", "Spot", "spot ", "on_demand", "reserved")
+    ),
+    resource(
+        "an unknown capacity of an unknown type",
+        "unknown_resource_type",
+        resourceType="vm",
+        gpuCapacity="x",
+    ),
+    resource(
+        "an unknown capacity and no model", "unknown_gpu_capacity", gpuCapacity="x", gpuMilli=1
+    ),
+    resource("gpuCapacity a number", "bad_type", gpuCapacity=1),
+    cluster("gpuCapacity in a BYOC event", None, gpuCapacity="x"),
+]
+
+VOIDS: Final = [
+    void("the usual void"),
+    void("a reason of 1024 bytes", None, reason="é" * 512),
+    void("a reason of 1025 bytes", "bad_identifier", reason="é" * 512 + "r"),
+    void("a reason that is null", None, reason=None),
+    void("a reason that is a number", "bad_type", reason=5),
+    *(
+        void(f"{field} {how}", rule, **{field: value})
+        for field in ("voidedSource", "voidedId")
+        for how, rule, value in (
+            ("absent", "missing_field", ABSENT),
+            ("null", "missing_field", None),
+            ("a number", "bad_type", 1),
+            ("empty", "bad_identifier", ""),
+            ("of 512 bytes", None, "é" * 256),
+            ("of 513 bytes", "bad_identifier", "é" * 256 + "i"),
+            ("with control characters", None, "a\nb\0"),
+        )
+    ),
+    *(
+        void(f"{field} {how}, of a void", "missing_field", **{field: value})
+        for field in ("start", "end")
+        for how, value in (("absent", ABSENT), ("null", None))
+    ),
+    void("start without an offset, of a void", "bad_timestamp", start="2026-11-22T13:00:00"),
+    void("0 ms long, of a void", "ends_before_start", end="2026-11-22T13:00:00Z"),
+    void("31 days and 1 ms, of a void", "interval_too_long", end="2026-12-23T13:00:00.001Z"),
+    void("a void that names a customer", None, customerId="acme"),
 ]
 
 GPU_WITHOUT_MODEL: Final = [
@@ -261,7 +316,9 @@ GROUPS: Final[list[list[Case]]] = [
     INTERVAL_TOO_LONG,
     QUANTITY_OUT_OF_RANGE,
     UNKNOWN_RESOURCE_TYPE,
+    UNKNOWN_GPU_CAPACITY,
     GPU_WITHOUT_MODEL,
+    VOIDS,
     IN_FUTURE,
     IGNORED,
 ]

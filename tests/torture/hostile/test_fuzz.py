@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import RateCardError
+from hourtally.events.event_types import Event
 from hourtally.events.strict_json import RuleViolation
 from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY, RULES, check_line
 from hourtally.ingest.ndjson.parser import LineParser
@@ -113,7 +114,8 @@ def validate(line: bytes) -> str | None:
     assert 0 < event.end_ms - event.start_ms <= MAX_INTERVAL_MS
     quantities = [value for name, value in event._asdict().items() if name in _QUANTITIES]
     assert all(0 <= value <= MAX_QUANTITY for value in quantities)
-    assert all(0 < len(text.encode()) <= 256 for text in (event.customer_id, event.resource_id))
+    if isinstance(event, Event):
+        assert all(0 < len(text.encode()) <= 256 for text in (event.customer_id, event.resource_id))
     return None
 
 

@@ -11,6 +11,7 @@ from hourtally.events.validation import check_line
 from hourtally.ingest.ndjson.blocks import Block
 from hourtally.ingest.ndjson.parser import LineParser
 from tests.ingest.ndjson.test_line_shapes import ENGINE
+from tests.support.events.validated import validated_event
 from tests.support.quarantine.structure_cases import NOW_MS, PLAIN
 from tests.torture.hostile.json_texts import (
     ACCEPTED,
@@ -109,7 +110,7 @@ def test_a_quantity_is_an_integer_spelled_as_one(spelled: str, rule: str | None)
     line = PLAIN.line.replace(b'"memoryMiB":1024', b'"memoryMiB":' + spelled.encode())
     assert (rule_of(line), read_by_shape([line])) == (rule, [rule])
     if rule is None:
-        value = check_line(line, NOW_MS).memory_mib
+        value = validated_event(line).memory_mib
         assert value == (0 if spelled == "null" else int(spelled))
 
 

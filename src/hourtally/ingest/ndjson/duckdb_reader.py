@@ -31,7 +31,7 @@ from hourtally.events.validation import (
 )
 from hourtally.ingest.ndjson.line_shapes import INSTANT, TIME, LineShape
 from hourtally.ingest.ndjson.round_trip import RoundTrip
-from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.components import ON_DEMAND, RESOURCE_TYPES, SPOT
 from hourtally.model.schemas import EVENTS
 from hourtally.runtime.sql_text import literal
 
@@ -117,6 +117,7 @@ def _rules(event_type: EventType, now_ms: int) -> list[pl.Expr]:
     ]
     if event_type is RESOURCE_EVENT_TYPE:
         rules.append(pl.col("resource_type").is_in(RESOURCE_TYPES))
+        rules.append(pl.col("gpu_capacity").is_null() | (pl.col("gpu_capacity") == SPOT))
         rules.append((pl.col("gpu_milli") == 0) | (pl.col("gpu_model") != ""))
     return rules
 
@@ -140,11 +141,10 @@ def _valid_events(read: pl.DataFrame, event_type: EventType, rules: list[pl.Expr
 @cache
 def _query(event_type: EventType, round_trip: RoundTrip | None) -> str:
     """The SQL that reads one event type: `sql/read_lines.sql` with its fields filled in."""
-    fields = {**event_type.ids, **event_type.names, **event_type.selectors}
-    if event_type is RESOURCE_EVENT_TYPE:
-        fields["resourceType"] = "resource_type"
-    texts = [*fields, "start", "end"]
-    columns = {column: f'"{field}"' for field, column in fields.items()}
+    texts = [*event_type.texts, "start", "end"]
+    columns = {column: f'"{field}"' for field, column in event_type.texts.items()}
+    if "gpuCapacity" in event_type.choices:
+        columns["gpu_capacity"] = f"nullif(\"gpuCapacity\", '{ON_DEMAND}')"
     columns |= {
         column: f'coalesce("{field}", {event_type.defaults.get(field, 0)})'
         for field, column in event_type.quantities.items()

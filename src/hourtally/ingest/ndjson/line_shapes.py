@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from hourtally.events.event_types import EVENT_TYPES, RESOURCE_EVENT_TYPE, EventType
+from hourtally.events.event_types import EVENT_TYPES, VOID_EVENT_TYPE, EventType
 from hourtally.events.strict_json import JsonObject
 from hourtally.ingest.ndjson.round_trip import RoundTrip, find_round_trip
-from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.components import GPU_CAPACITIES, RESOURCE_TYPES
 
 _SPACE = r"[ \t]*"
 # An id: no control characters and no escapes.
@@ -46,7 +46,6 @@ _IGNORED = (
     rf"|\[{_SPACE}(?:{_SCALAR}(?:{_SPACE},{_SPACE}{_SCALAR})*{_SPACE})?\])"
 )
 _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-_REQUIRED_DATA: Final = frozenset({"start", "end", "resourceType"})
 _MAX_KEYS = 64
 
 
@@ -65,14 +64,16 @@ class LineShape:
 
 
 def find_shape(event: JsonObject, line: str) -> LineShape | None:
-    """The shape of an accepted line; None for an unusual one."""
+    """The shape of an accepted line; None for an unusual one, and for a void."""
     event_type = EVENT_TYPES[event["type"]]
+    if event_type is VOID_EVENT_TYPE:
+        return None
     data: dict[str, Any] = event["data"]
     keys = [*event, *data]
     if len(keys) > _MAX_KEYS or not all(_SIMPLE_KEY.fullmatch(key) for key in keys):
         return None
     patterns = _data_patterns(event_type)
-    required_data = _REQUIRED_DATA | event_type.ids.keys()
+    required_data = frozenset(event_type.required)
     inner = _object_pattern({key: patterns.get(key, _IGNORED) for key in data}, required_data)
     outer = {
         "specversion": r'"1\.0"',
@@ -95,8 +96,10 @@ def _data_patterns(event_type: EventType) -> dict[str, str]:
     patterns |= dict.fromkeys([*event_type.names, *event_type.selectors], optional_text)
     patterns |= dict.fromkeys(event_type.quantities, rf"(?:{_QUANTITY}|null)")
     patterns |= {"start": f'"{INSTANT}"', "end": f'"{INSTANT}"'}
-    if event_type is RESOURCE_EVENT_TYPE:
+    if event_type.choices:
+        capacities = "|".join(GPU_CAPACITIES)
         patterns["resourceType"] = '"(?:' + "|".join(RESOURCE_TYPES) + ')"'
+        patterns["gpuCapacity"] = f'(?:"(?:{capacities})"|null)'
     return patterns
 
 

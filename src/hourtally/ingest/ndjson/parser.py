@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from hourtally.events.event_types import Event
+from hourtally.events.event_types import Event, Void
 from hourtally.events.strict_json import RuleViolation, parse_line, too_long_message
 from hourtally.events.validation import check_event
 from hourtally.ingest.ndjson.blocks import Block, OversizedLine
@@ -20,12 +20,14 @@ from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader
 from hourtally.ingest.ndjson.line_index import split_lines
 from hourtally.ingest.ndjson.line_shapes import LineShape, find_shape, matches_shape
 from hourtally.ingest.ndjson.round_trip import RoundTrip
-from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame
+from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame, voids_frame
+from hourtally.model.components import VOID_EVENT
 
 _MAX_SHAPES: Final = 16
 # Lines of a block from which no shape can be learned, before the rest is validated one by one.
 _MAX_FAILED_LESSONS: Final = 8
 _BLANK = b" \t\r"
+_VOID_TYPE: Final = f'"{VOID_EVENT}"'
 
 
 @dataclass
@@ -57,6 +59,9 @@ class LineParser:
             for shape in [shape for shape in self._shapes if shape not in tried]:
                 tried.add(shape)
                 pending = self._read_shape(pending, shape, frames)
+            if failed_lessons == 0:
+                # Voids have no shape: they are few, and always validated.
+                pending = pending.filter(~pending["line"].str.contains(_VOID_TYPE, literal=True))
             if failed_lessons == _MAX_FAILED_LESSONS or not len(pending):
                 break
             if not self._learn(pending["line"][min(failed_lessons, len(pending) - 1)]):
@@ -133,12 +138,13 @@ class LineParser:
         """Send every line that is not in `frames` through the strict validator."""
         taken = sum(len(frame) for frame in frames)
         if rows is not None and taken == rows:
-            return ParsedBlock(_concat(frames), [], rows, block.bytes_read)
+            return ParsedBlock(_concat(frames), voids_frame([]), [], rows, block.bytes_read)
         done: set[int] = set()
         for frame in frames:
             done.update(frame["row"])
         raw_lines = block.text.removesuffix(b"\n").split(b"\n")
         events: list[tuple[int, Event]] = []
+        voids: list[Void] = []
         quarantined: list[QuarantinedLine] = []
         for row, raw in enumerate(raw_lines):
             if row in done or not raw.strip(_BLANK):
@@ -146,16 +152,22 @@ class LineParser:
             try:
                 # A CR belongs to the line break: DuckDB's reader does not count its byte either.
                 line = parse_line(raw.removesuffix(b"\r"))
-                events.append((row, check_event(line, self.now_ms)))
+                accepted = check_event(line, self.now_ms)
             except RuleViolation as violation:
                 number = block.first_line + row
                 quarantined.append(QuarantinedLine(number, violation.rule, violation.message, raw))
+                continue
+            if isinstance(accepted, Void):
+                voids.append(accepted)
+            else:
+                events.append((row, accepted))
         if events:
             validated = events_frame(event for _, event in events)
             validated_rows = pl.Series("row", [row for row, _ in events], dtype=pl.UInt32)
             frames.append(validated.insert_column(0, validated_rows))
-        lines = taken + len(events) + len(quarantined)
-        return ParsedBlock(_concat(frames), quarantined, lines, block.bytes_read)
+        lines = taken + len(events) + len(voids) + len(quarantined)
+        found = voids_frame(voids)
+        return ParsedBlock(_concat(frames), found, quarantined, lines, block.bytes_read)
 
 
 def _quarantine_oversized(line: OversizedLine) -> ParsedBlock:
@@ -167,7 +179,7 @@ def _quarantine_oversized(line: OversizedLine) -> ParsedBlock:
         line.length,
         line.sha256,
     )
-    return ParsedBlock(events_frame([]), [quarantined], 1, 0)
+    return ParsedBlock(events_frame([]), voids_frame([]), [quarantined], 1, 0)
 
 
 def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.ndjson.blocks import MAX_EXPANSION, MIN_EXPANDED_BYTES
-from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
+from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT, VOID_EVENT
 from hourtally.runtime.sql_text import quoted_path
 
 # Text in one batch of rows.
@@ -35,8 +35,12 @@ TEXTS: Final = {
     "resource_type": "resourceType",
     "region": "region",
     "gpu_model": "gpuModel",
+    "gpu_capacity": "gpuCapacity",
     "cluster_id": "clusterId",
     "cluster_name": "clusterName",
+    "voided_source": "voidedSource",
+    "voided_id": "voidedId",
+    "reason": "reason",
 }
 QUANTITIES: Final = {
     "cpu_millicores": "cpuMillicores",
@@ -48,10 +52,11 @@ QUANTITIES: Final = {
     "cluster_count": "clusterCount",
 }
 INSTANTS: Final = ("event_time", "start", "end")
-REQUIRED: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
+REQUIRED: Final = ("event_id", "event_source", "event_type", "start", "end")
 REQUIRED_BY_TYPE: Final = {
-    RESOURCE_EVENT: ("team_id", "project_id", "resource_id", "resource_type"),
-    CLUSTER_EVENT: ("cluster_id",),
+    RESOURCE_EVENT: ("customer_id", "team_id", "project_id", "resource_id", "resource_type"),
+    CLUSTER_EVENT: ("customer_id", "cluster_id"),
+    VOID_EVENT: ("voided_source", "voided_id"),
 }
 
 
@@ -81,7 +86,7 @@ def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
         else:
             right = pa.types.is_timestamp(dtype) and dtype.tz is not None
             expected = "a timestamp with a time zone (UTC)"
-        if not right and not (pa.types.is_null(dtype) and name not in REQUIRED):
+        if not right and not (pa.types.is_null(dtype) and name not in (*REQUIRED, "customer_id")):
             raise FileRejected(path, f"column {name} is {dtype}, not {expected}")
     return known
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.errors import FileRejected
-from hourtally.events.event_types import EVENT_TYPES, RESOURCE_EVENT_TYPE, Event
+from hourtally.events.event_types import EVENT_TYPES, RESOURCE_EVENT_TYPE, Event, Void
 from hourtally.events.strict_json import RuleViolation
 from hourtally.events.validation import (
     MAX_AHEAD_MS,
@@ -36,8 +36,14 @@ from hourtally.ingest.parquet.columns import (
     batch_rows,
     checked_columns,
 )
-from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame
-from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT, RESOURCE_TYPES
+from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame, voids_frame
+from hourtally.model.components import (
+    CLUSTER_EVENT,
+    GPU_CAPACITIES,
+    ON_DEMAND,
+    RESOURCE_EVENT,
+    RESOURCE_TYPES,
+)
 from hourtally.model.schemas import EVENTS
 
 _BATCH_ROWS: Final = 100_000
@@ -117,16 +123,21 @@ def _parse(
             for name in ("team_id", "project_id", "team_name", "project_name", "resource_type")
         ),
         pl.when(cluster).then(None).otherwise("gpu_model").alias("gpu_model"),
+        pl.when(cluster | (pl.col("gpu_capacity") == ON_DEMAND))
+        .then(None)
+        .otherwise("gpu_capacity")
+        .alias("gpu_capacity"),
         pl.col("start_ms", "end_ms", "event_time_us").cast(pl.Int64),
         *(_quantity(name, cluster) for name in QUANTITIES),
         identities,
     ).select(EVENTS.keys())
     validated: list[Event] = []
+    voids: list[Void] = []
     quarantined: list[QuarantinedLine] = []
     numbers = (~is_valid).arg_true()
     for number, row in zip(numbers, rows.filter(~is_valid).iter_rows(named=True), strict=True):
         try:
-            validated.append(_check_row(row, now_ms))
+            accepted = _check_row(row, now_ms)
         except RuleViolation as violation:
             raw = json.dumps(
                 {name: value for name, value in row.items() if value is not None},
@@ -134,7 +145,13 @@ def _parse(
             ).encode()
             line = QuarantinedLine(first_row + number, violation.rule, violation.message, raw)
             quarantined.append(line)
-    return ParsedBlock(pl.concat([events, events_frame(validated)]), quarantined, len(rows), 0)
+            continue
+        if isinstance(accepted, Void):
+            voids.append(accepted)
+        else:
+            validated.append(accepted)
+    events = pl.concat([events, events_frame(validated)])
+    return ParsedBlock(events, voids_frame(voids), quarantined, len(rows), 0)
 
 
 def _complete(rows: pl.DataFrame) -> pl.DataFrame:
@@ -206,6 +223,7 @@ def _is_valid(now_ms: int) -> pl.Expr:
         )
         & is_within("gpu_model", MAX_SELECTOR_BYTES)
         & pl.col("resource_type").is_in(RESOURCE_TYPES)
+        & (pl.col("gpu_capacity").is_null() | pl.col("gpu_capacity").is_in(GPU_CAPACITIES))
         & gpu
     )
     cluster = (
@@ -227,8 +245,8 @@ def _quantity(name: str, cluster: pl.Expr) -> pl.Expr:
     return own.cast(pl.Int64).alias(name)
 
 
-def _check_row(row: dict[str, Any], now_ms: int) -> Event:
-    """The event of one row, by the strict validator.
+def _check_row(row: dict[str, Any], now_ms: int) -> Event | Void:
+    """The event or void of one row, by the strict validator.
 
     Raises:
         RuleViolation: the first rule that the row breaks.
