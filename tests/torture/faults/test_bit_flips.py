@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from hourtally.build.batch_summary import summarize_batches
 from hourtally.build.builder import Builder
 from hourtally.build.staleness import FORCED, StaleHour
-from hourtally.build.status import hour_statuses, summarize_batches
+from hourtally.build.status import hour_spans
 from hourtally.errors import HourtallyError
 from hourtally.model.hours import Hour
 from hourtally.published.diff import changes_between
@@ -142,7 +143,7 @@ def readings(home: Home, hours: Sequence[Hour]) -> Iterator[tuple[str, Callable[
     for customer in CUSTOMERS:
         yield f"list {customer}", partial(list_totals, home, customer, "hour")
     yield "status", partial(_status, home)
-    yield "batches", partial(summarize_batches, home)
+    yield "batches", partial(summarize_batches, home, NOW_MS)
 
 
 def _explain(home: Home, hour: Hour, customer: str, resource: str) -> Any:
@@ -150,7 +151,7 @@ def _explain(home: Home, hour: Hour, customer: str, resource: str) -> Any:
 
 
 def _status(home: Home) -> Any:
-    return hour_statuses(home, card_of(home), NOW_MS, SETTLE_MS)
+    return list(hour_spans(home, card_of(home), NOW_MS, SETTLE_MS))
 
 
 def _newest(home: Home, hour: Hour) -> Any:

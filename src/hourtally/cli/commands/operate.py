@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hourtally.cli.options import HomeOption, NowOption, hour_range, minutes_ms
+from hourtally.errors import InvalidArgument
 from hourtally.model.hours import HourRange
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
@@ -17,14 +18,18 @@ def status(
     *,
     from_: FromOption = None,
     to: str | None = None,
+    hours: Annotated[bool, Parameter(negative="")] = False,
+    state: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    csv: Annotated[bool, Parameter(negative="")] = False,
     rates: Path | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
 ) -> int:
-    """Show the state of each hour: open, missing, current or stale, and why.
+    """Show the states of hours by day: open, missing, empty, stale (and why), held or current.
 
-    Example: hourtally status --from 2026-11-22T00 --to 2026-11-23T00
+    Example: hourtally status --from 2026-11-22 --to 2026-11-23 --hours
 
     Parameters
     ----------
@@ -32,22 +37,64 @@ def status(
         First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
         the first with events.
     to
-        End of the range, exclusive; default: after the last hour with events.
+        End of the range, exclusive; default: after the last hour that has events or is closed.
+    hours
+        Print a line per hour, not per day.
+    state
+        Show hours in these states only, such as missing,stale.
+    json
+        Print one JSON document.
+    csv
+        Print the lines as CSV.
     rates
         Rate card; default: rates.toml in the home folder.
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.build.status import closed_hours_after, hour_statuses, summarize_batches
-    from hourtally.cli.output.status import print_status
+    from hourtally.build.batch_summary import summarize_batches
+    from hourtally.build.status import hour_spans
+    from hourtally.build.status_report import status_report
     from hourtally.ratecard import load_rate_card
 
+    if json and csv:
+        message = "give --json or --csv, not both"
+        raise InvalidArgument(message)
+    states = _states(state)
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
     card = load_rate_card(rates or home.rates)
     now_ms = (now_option or NowOption()).read_ms()
-    settle_ms = minutes_ms(settle)
-    hours = hour_statuses(home, card, now_ms, settle_ms, HourRange(first, end))
-    silent = 0 if end else closed_hours_after(hours, now_ms, settle_ms)
-    print_status(hours, silent, summarize_batches(home))
+    spans = hour_spans(home, card, now_ms, minutes_ms(settle), HourRange(first, end))
+    report = status_report(spans, by_hour=hours, states=states)
+    if csv:
+        from hourtally.cli.output.status_data import print_status_csv
+
+        print_status_csv(report)
+        return 0
+    batches = summarize_batches(home, now_ms)
+    if json:
+        from hourtally.cli.output.json_text import print_json
+        from hourtally.cli.output.status_data import status_document
+
+        print_json(status_document(report, batches, now_ms))
+        return 0
+    from hourtally.cli.output.status import print_status
+
+    print_status(report, batches)
     return 0
+
+
+def _states(text: str | None) -> tuple[str, ...]:
+    """The states of --state.
+
+    Raises:
+        InvalidArgument: one of them is none.
+    """
+    from hourtally.build.status import STATES
+
+    states = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    unknown = [state for state in states if state not in STATES]
+    if unknown or (text is not None and not states):
+        message = f"--state {text!r}: the states are {', '.join(STATES)}"
+        raise InvalidArgument(message)
+    return states
