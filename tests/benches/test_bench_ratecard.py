@@ -66,6 +66,7 @@ def test_10_000_questions_to_the_rates_of_an_hour_take_a_tenth_of_a_second() -> 
             resource_type="job",
             region="eu",
             gpu_model=None,
+            gpu_capacity=None,
             instant_ms=hour.start_ms,
         )
         for number in range(RATES)

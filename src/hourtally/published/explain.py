@@ -262,5 +262,6 @@ def _select(
         resource_type=row["resource_type"],
         region=row["region"],
         gpu_model=row["gpu_model"],
+        gpu_capacity=row["gpu_capacity"],
         instant_ms=instant_ms,
     )

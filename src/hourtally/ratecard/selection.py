@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import compress
 
+from hourtally.model.components import ON_DEMAND
 from hourtally.ratecard.card import Rate
 
 # Which selectors a rate has, in the order of `card.SELECTORS`. Of two masks the greater tuple is
@@ -42,14 +43,15 @@ class RatesInForce:
         resource_type: str | None,
         region: str | None,
         gpu_model: str | None,
+        gpu_capacity: str | None,
         instant_ms: int,
     ) -> Rate | None:
         """The rate of usage at an instant; None if no rate matches.
 
         An attribute that the usage lacks is None (a cluster has neither resource_type nor
-        gpu_model): no rate that selects on it matches.
+        gpu_model): no rate that selects on it matches. Only a gpu_capacity of None is on-demand.
         """
-        usage = (customer, gpu_model, resource_type, region)
+        usage = (customer, gpu_model, gpu_capacity or ON_DEMAND, resource_type, region)
         for mask in self._masks:
             windows = self._windows.get((meter, mask, tuple(compress(usage, mask))))
             if windows:

@@ -67,7 +67,8 @@ def _read(path: Path, digest: str) -> bytes | None:
 
 def _rate(line: bytes, hour: Hour) -> Rate:
     rate_id, meter, price, per, per_hours, selectors, from_ms, until_ms = json.loads(line)
-    customer, gpu_model, resource_type, region = selectors
+    # Rates without a capacity, and all of the version before, have four.
+    customer, gpu_model, resource_type, region, *capacity = selectors
     return Rate(
         id=rate_id,
         meter=meter,
@@ -80,4 +81,5 @@ def _rate(line: bytes, hour: Hour) -> Rate:
         resource_type=resource_type,
         region=region,
         gpu_model=gpu_model,
+        gpu_capacity=capacity[0] if capacity else None,
     )

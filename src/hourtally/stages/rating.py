@@ -34,7 +34,14 @@ from hourtally.stages.display_names import latest_names
 from hourtally.stages.rollup import parent_numbers
 
 # What determines the rate, besides the instant.
-_SELECTED_BY: Final = ("rate_customer", "resource_type", "region", "gpu_model", "period")
+_SELECTED_BY: Final = (
+    "rate_customer",
+    "resource_type",
+    "region",
+    "gpu_model",
+    "gpu_capacity",
+    "period",
+)
 _GAP_EXAMPLES: Final = 3
 _KINDS: Final = (
     (RESOURCE_EVENT, tuple(PAAS_COMPONENTS.values()), PAAS_PRICES),
@@ -105,13 +112,14 @@ def _factors(
 ) -> list[Fraction | None]:
     """Nanocents for a unit and millisecond in each case; None without a rate."""
     factors: list[Fraction | None] = []
-    for customer, resource_type, region, gpu_model, period in cases.iter_rows():
+    for customer, resource_type, region, gpu_model, gpu_capacity, period in cases.iter_rows():
         chosen = index.select(
             meter=meter,
             customer=customer,
             resource_type=resource_type,
             region=region,
             gpu_model=gpu_model,
+            gpu_capacity=gpu_capacity,
             instant_ms=periods[period][0],
         )
         factors.append(None if chosen is None else chosen.nanocents_per_unit_ms)

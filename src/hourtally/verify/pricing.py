@@ -61,7 +61,7 @@ class Pricing:
         """Nanocents per unit and millisecond, for each meter; None without a rate."""
         customer = row.customer_id if row.customer_id in self._customers else None
         key = (
-            *(meters, customer, row.resource_type, row.region, row.gpu_model),
+            *(meters, customer, row.resource_type, row.region, row.gpu_model, row.gpu_capacity),
             row.period_start_ms,
         )
         prices = self._cache.get(key)
@@ -78,6 +78,7 @@ class Pricing:
                 rate.active_from_ms > row.period_start_ms
                 or _has_ended(rate, row.period_start_ms)
                 or rate.gpu_model not in {None, row.gpu_model}
+                or rate.gpu_capacity not in {None, row.gpu_capacity or "on-demand"}
                 or rate.resource_type not in {None, row.resource_type}
                 or rate.region not in {None, row.region}
             ):
@@ -86,6 +87,7 @@ class Pricing:
             specificity = (
                 rate.customer is not None,
                 rate.gpu_model is not None,
+                rate.gpu_capacity is not None,
                 rate.resource_type is not None,
                 rate.region is not None,
             )

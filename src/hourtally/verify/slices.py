@@ -20,7 +20,7 @@ from hourtally.model.schemas import SLICES
 _ROWS_PER_FETCH: Final = 10_000
 _COUNTED_COLUMNS: Final = (
     "event_type, customer_id, team_id, project_id, resource_id, team_name, project_name, "
-    "resource_name, resource_type, region, gpu_model, slice_start_ms, slice_end_ms, "
+    "resource_name, resource_type, region, gpu_model, gpu_capacity, slice_start_ms, slice_end_ms, "
     "cpu_millicores, memory_mib, storage_mib, gpu_milli, vcpu_millicores, gpu_memory_mib, "
     "cluster_count"
 )
@@ -40,6 +40,7 @@ class Usage(NamedTuple):
     resource_name: str | None
     region: str | None
     gpu_model: str | None
+    gpu_capacity: str | None
     period_start_ms: int
     last_end_ms: int
     cpu_millicores_ms: int

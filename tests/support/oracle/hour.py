@@ -46,7 +46,7 @@ NAMED = {
 }
 
 # The heaviest first: one selector outweighs all that follow it.
-SELECTORS = ("customer", "gpu_model", "resource_type", "region")
+SELECTORS = ("customer", "gpu_model", "gpu_capacity", "resource_type", "region")
 
 
 class Unrated(Exception):
@@ -187,6 +187,7 @@ def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate:
     resource = {
         "customer": event.fields["customerId"],
         "gpu_model": event.fields.get("gpuModel"),
+        "gpu_capacity": event.fields.get("gpuCapacity") or "on-demand",
         "resource_type": event.fields.get("resourceType"),
         "region": event.fields["region"],
     }

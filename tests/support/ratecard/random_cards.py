@@ -25,6 +25,7 @@ PAAS_METERS = tuple(meter for meter in METERS if meter.startswith("paas."))
 SELECTOR_VALUES: dict[str, tuple[str, ...]] = {
     "customer": CUSTOMERS,
     "gpu_model": GPU_MODELS,
+    "gpu_capacity": ("on-demand", "spot"),
     "resource_type": TYPES[:2],
     "region": ("eu", "us"),
 }
@@ -59,6 +60,8 @@ def rate_cards(draw: st.DrawFn) -> str:
     chosen: dict[tuple[Any, ...], tuple[str, Json]] = {(meter,): (meter, {}) for meter in METERS}
     for meter, selectors in draw(selector_sets):
         fitting = selectors if meter in PAAS_METERS else selectors & {"customer", "region"}
+        if meter != "paas.gpu":
+            fitting = fitting - {"gpu_capacity"}
         values = {name: draw(st.sampled_from(SELECTOR_VALUES[name])) for name in sorted(fitting)}
         chosen[meter, *values.items()] = (meter, values)
     lines = ['currency = "USD"', "month_hours = 720"]
