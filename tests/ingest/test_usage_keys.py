@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -26,6 +26,7 @@ from tests.support.command_line import documents, hourtally
 from tests.support.events.random_events import HOUR as MIDDLE
 from tests.support.events.random_events import Json, event_sets
 from tests.support.events.validated import validated_frame
+from tests.support.examples import examples
 from tests.support.homes.damaged_home import golden_home, rewrite_slices
 from tests.support.homes.damaged_home import slices_of as slices_file_of
 from tests.support.homes.golden_hour import HOUR
@@ -104,7 +105,7 @@ def usage_by_texts(
 period_starts = st.sets(st.integers(1, 3_599_999), max_size=2)
 
 
-@settings(max_examples=60)
+@examples(60, fast=20)
 @given(
     st.lists(event_sets(), min_size=1, max_size=3),
     st.lists(period_starts, min_size=1, max_size=4),
