@@ -20,6 +20,7 @@ from hourtally.store.batches import Batches, check_slices
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 from hourtally.store.manifests import (
+    Manifest,
     PendingRevision,
     commit_manifest,
     current_manifest,
@@ -33,20 +34,27 @@ class BuildContext:
     """What every hour of a job is built with.
 
     Attributes:
+        now_ms: the time of publication; None: the clock when a revision is committed.
         settings: threads and memory of one process.
         force: also build hours that are current.
+        reason: why, in the words of whoever forces it; empty if nobody said.
     """
 
     home: Home
     card: RateCard
-    now_ms: int
+    now_ms: int | None
     settings: Settings
     force: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class BuildReceipt:
-    """A published revision. total_nanocents: the sum over all its documents."""
+    """A published revision. total_nanocents: the sum over all its documents.
+
+    changed: whether a restatement differs from the revision before. delta_nanocents: how much
+    more its total is; None for a first revision, or where the currency changed.
+    """
 
     hour: str
     revision: int
@@ -57,6 +65,9 @@ class BuildReceipt:
     duplicates: int
     conflicts: int
     total_nanocents: int
+    currency: str = ""
+    changed: bool = False
+    delta_nanocents: int | None = None
 
 
 OnDone = Callable[[Hour, BuildReceipt | None], None]
@@ -151,7 +162,7 @@ def _publish(
             # If the commit fails, the folder stays until the next build: the manifest may have
             # reached the disk.
             one = uncommitted.popleft()
-            record = _record(one, card, context.now_ms, build_ms) | result
+            record = _record(one, context, build_ms) | result
             if commit_manifest(home, one.hour, one.revision, record):
                 on_done(one.hour, _receipt(one, record))
             else:
@@ -164,8 +175,9 @@ def _publish(
     return lost_race
 
 
-def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
-    """The part of a manifest that does not come from the stages."""
+def _record(one: PendingRevision, context: BuildContext, build_ms: int) -> dict[str, Any]:
+    """The part of a manifest that does not come from the stages, at the moment of its commit."""
+    now_ms = time.time_ns() // 1_000_000 if context.now_ms is None else context.now_ms
     return {
         "hour": one.hour.name,
         "timestamp": one.hour.timestamp,
@@ -174,8 +186,9 @@ def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) ->
         "published_at": format_instant(now_ms),
         "build_ms": build_ms,
         "reasons": list(one.reasons),
+        **({"reason": context.reason} if context.reason else {}),
         "folder": one.folder.name,
-        "currency": card.currency,
+        "currency": context.card.currency,
         "inputs": one.inputs,
     }
 
@@ -191,4 +204,21 @@ def _receipt(one: PendingRevision, record: dict[str, Any]) -> BuildReceipt:
         duplicates=record["duplicates"],
         conflicts=record["conflicts"]["count"],
         total_nanocents=record["totals"]["total"],
+        currency=record["currency"],
+        changed=_is_changed(record["changes"]),
+        delta_nanocents=_delta_nanocents(one.parent, record),
     )
+
+
+def _is_changed(changes: dict[str, Any] | None) -> bool:
+    """Whether a restatement changed anything, or it is not known because its parent is damaged."""
+    if changes is None:
+        return False
+    # The numbers of changed rows, by level; batches and rates may change without them.
+    return "unknown" in changes or any(rows for rows in changes.values() if isinstance(rows, int))
+
+
+def _delta_nanocents(parent: Manifest | None, record: dict[str, Any]) -> int | None:
+    if parent is None or parent.record["currency"] != record["currency"]:
+        return None
+    return int(record["totals"]["total"] - parent.record["totals"]["total"])

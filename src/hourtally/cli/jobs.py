@@ -28,6 +28,7 @@ from hourtally.jobs.steps import (
     export_documents,
     find_stale_hours,
     ingest_files,
+    look_for_empty_hours,
     summarize_idle_hours,
 )
 from hourtally.model.hours import Hour
@@ -85,6 +86,7 @@ def _run(job: Job, stop: Stop) -> JobReport:
     stale = find_stale_hours(job, card)
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
+    report.empty = look_for_empty_hours(job)
     return report
 
 
@@ -121,7 +123,13 @@ def _backfill(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
 def _backfill_recorded(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
     from hourtally.orchestration.flows import run_backfill
 
-    parameters = {"from_": first.name, "to": end.name, "force": job.force, **job.flow_parameters}
+    parameters = {
+        "from_": first.name,
+        "to": end.name,
+        "force": job.force,
+        "reason": job.reason or None,
+        **job.flow_parameters,
+    }
     with progress_bar("building", "hours") as advance:
         return run_backfill(advance, stop, **parameters)
 
@@ -208,7 +216,7 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
 
 def _finish(job: Job, done: JobReport, rest: IdleSummary | None = None) -> int:
     """Print what was done, and update the export folder if no flow did; the exit status."""
-    job_report.print_built(done.built, rest)
+    job_report.print_built(done.built, rest, done.empty)
     if isinstance(done.exported, HourtallyError):
         raise done.exported
     if done.exported is not None and job.export is not None:

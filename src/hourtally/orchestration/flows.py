@@ -23,7 +23,7 @@ from prefect.task_runners import TaskRunner
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.steps import find_stale_hours
+from hourtally.jobs.steps import find_stale_hours, look_for_empty_hours
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
 from hourtally.orchestration.build_queue import BuildQueue
@@ -89,6 +89,7 @@ def hourly(
         with local_workers(job, stale) as runner:
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
+        report.empty = look_for_empty_hours(job)
         export_documents(job, report)
 
     return run_steps(_HOURLY, steps)
@@ -106,6 +107,7 @@ def backfill(
     from_: str,
     to: str,
     force: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
+    reason: str | None = None,
     workers: Count = 1,
     home: str | None = None,
     rates: str | None = None,
@@ -122,6 +124,7 @@ def backfill(
         from_: First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds (in UTC).
         to: End of the range, exclusive; the same forms.
         force: Build all closed hours of the range, current or not.
+        reason: With force: why; it is kept in the manifests of the hours.
         workers: How many groups of hours are built at a time.
         home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
         rates: Rate card; by default rates.toml in the home folder.
@@ -149,6 +152,7 @@ def backfill(
             threads=cores * workers if dask_scheduler else cores,
             memory_mib=memory_mib,
             force=force,
+            reason=reason or "",
         )
         stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
         tasks_on = _dask(dask_scheduler) if dask_scheduler else local_workers(job, stale)

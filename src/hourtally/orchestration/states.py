@@ -9,6 +9,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from hourtally.errors import HourtallyError, UnratedUsage
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import empty_sentence
 
 # Names of states, of which the first that applies is taken; notifications depend on them.
 UNRATED: Final = "Unrated"
@@ -17,6 +18,7 @@ FAILED: Final = "Failed"
 INTERRUPTED: Final = "Interrupted"
 QUARANTINED: Final = "Quarantined"
 CONFLICTS: Final = "Conflicts"
+NO_EVENTS: Final = "NoEvents"
 # A person reads the notification; the artifact lists more.
 _MAX_ERRORS_SHOWN: Final = 10
 
@@ -64,6 +66,7 @@ def final_state(report: JobReport) -> State[Any]:
         "conflicts": conflicts,
         "hours left": built.undone,
         "files left": ingested.undone,
+        "closed hours without events": len(report.empty.hours) if report.empty else 0,
     }
     message = ", ".join(f"{what}: {n}" for what, n in counts.items() if n) or "nothing to do"
     errors = [*(str(e) for _, e in built.failed), *(str(refusal) for refusal in ingested.refused)]
@@ -82,4 +85,7 @@ def final_state(report: JobReport) -> State[Any]:
     if ingested.quarantined or conflicts:
         name = QUARANTINED if ingested.quarantined else CONFLICTS
         return Completed(name=name, message=message, data=report)
+    if report.empty and report.empty.newest_is_empty:
+        message = f"{message}. {empty_sentence(report.empty)}"
+        return Completed(name=NO_EVENTS, message=message, data=report)
     return Completed(message=message, data=report)

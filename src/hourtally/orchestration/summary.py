@@ -11,6 +11,7 @@ from hourtally.build.publish import BuildReceipt
 from hourtally.errors import Damaged, HourtallyError
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.hours import Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import printable_message
@@ -40,6 +41,8 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
     parts = [] if ended_by is None else [f"Ended early: {printable_message(str(ended_by))}"]
     if built.built or built.failed or built.undone or ended_by is None:
         parts.append(_sums(built))
+    sentences = [restated_sentence(built), empty_sentence(report.empty) if report.empty else ""]
+    parts += filter(None, sentences)
     if ingested.files:
         parts.append(_ingested(ingested))
     if 0 < len(built.built) <= _MAX_ROWS:

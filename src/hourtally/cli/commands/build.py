@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,6 +96,7 @@ def backfill(
     from_: Annotated[str, Parameter(name="--from")],
     to: str,
     force: Annotated[bool, Parameter(negative="")] = False,
+    reason: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -112,6 +114,8 @@ def backfill(
         End of the range, exclusive.
     force
         Build all closed hours of the range, current or not.
+    reason
+        With --force: why; it is kept in the manifests of the hours.
     dry_run
         Print what would be built and why, without building it.
     """
@@ -120,7 +124,11 @@ def backfill(
     first, end = hour_range(from_, to)
     assert first is not None
     assert end is not None
-    job = _job(home_option, now_option, build_options, force=force)
+    if reason is not None and not (force and reason.strip()):
+        message = "--reason says why hours are built with --force: give both, or neither"
+        raise InvalidArgument(message)
+    job = _job(home_option, now_option, build_options)
+    job = replace(job, force=force, reason=reason or "")
     return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end)
 
 
@@ -128,14 +136,13 @@ def _job(
     home_option: HomeOption | None,
     now_option: NowOption | None,
     build_options: BuildOptions | None,
-    *,
-    force: bool = False,
 ) -> Any:
     """The job that the options ask for."""
     from hourtally.jobs.job import Job
     from hourtally.settings import usable_cores
 
     options = build_options or BuildOptions()
+    clock = now_option or NowOption()
     home = (home_option or HomeOption()).open()
     if options.workers < 1:
         message = f"--workers must be at least 1, not {options.workers}"
@@ -143,10 +150,10 @@ def _job(
     return Job(
         home=home,
         rates=options.rates or home.rates,
-        now_ms=(now_option or NowOption()).read_ms(),
+        now_ms=clock.read_ms(),
+        is_now_given=clock.now is not None,
         threads=usable_cores(),
         settle_ms=minutes_ms(options.settle),
         workers=options.workers,
         export=options.export,
-        force=force,
     )

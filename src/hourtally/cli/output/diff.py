@@ -46,6 +46,8 @@ def print_changes(
     if before.revision != after.revision:
         for line in _why(changes.causes, files):
             print_text(out, line)
+    if after.record.get("reason"):
+        print_text(out, f"Reason given: {after.record['reason']}")
     old, new = changes.total
     print_text(out, f"total {format_cents(old)} → {format_cents(new)}, {_signed(new - old)}")
     if changes.is_empty:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
+from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
 from hourtally.build.staleness import NEVER_BUILT, IdleSummary, StaleHour
 from hourtally.cli.output.text_table import (
@@ -21,6 +22,7 @@ from hourtally.cli.output.text_table import (
 )
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.money import format_cents
 
 if TYPE_CHECKING:
@@ -61,12 +63,23 @@ def _note(receipt: IngestReceipt) -> str:
     return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
-def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
-    """One row per published revision and a line of sums; `rest` says why if there is none."""
-    if not report.built:
-        if not report.failed and not report.undone:
-            print_nothing_to_do(rest)
-        return
+def print_built(
+    report: BuildReport, rest: IdleSummary | None = None, empty: EmptyHours | None = None
+) -> None:
+    """One row per published revision, a line of sums, and which hours have no events.
+
+    `rest` says why if none was published.
+    """
+    if report.built:
+        _print_revisions(report)
+    elif not report.failed and not report.undone:
+        print_nothing_to_do(rest, empty)
+    sentences = [restated_sentence(report), empty_sentence(empty) if empty else ""]
+    for sentence in filter(None, sentences):
+        print_text(console(), sentence)
+
+
+def _print_revisions(report: BuildReport) -> None:
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
         texts("why", [_why(receipt.reasons) for receipt in report.built]),
@@ -106,12 +119,19 @@ def interrupted(report: JobReport) -> str:
     )
 
 
-def print_nothing_to_do(rest: IdleSummary | None) -> None:
-    """Why nothing is to be built; `rest` counts the closed hours of a range, if one was given."""
-    console().print(_nothing_to_do(rest), soft_wrap=True)
+def print_nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None = None) -> None:
+    """Why nothing is to be built.
+
+    Args:
+        rest: counts the closed hours of a range, if one was given.
+        empty: the hours without events, if somebody looked: they are not current.
+    """
+    console().print(_nothing_to_do(rest, empty), soft_wrap=True)
 
 
-def _nothing_to_do(rest: IdleSummary | None) -> str:
+def _nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None) -> str:
+    if empty is not None and (empty.hours or empty.newest_is_empty):
+        return "No hour is stale: nothing to build."
     if rest is None:
         return "Every closed hour is current: nothing to do."
     if not rest.without_events:

@@ -1,0 +1,47 @@
+"""Sentences about a job that the command line and Prefect both show."""
+
+from __future__ import annotations
+
+from hourtally.build.builder import BuildReport
+from hourtally.build.empty_hours import EmptyHours
+from hourtally.model.money import format_cents
+from hourtally.model.printable import counted
+
+
+def restated_sentence(built: BuildReport) -> str:
+    """What restatements changed, such as `14 hours restated, 3 of them changed, +858.02 cents.`.
+
+    Empty if nothing was restated.
+    """
+    restated = [receipt for receipt in built.built if receipt.revision > 1]
+    if not restated:
+        return ""
+    changed = sum(receipt.changed for receipt in restated)
+    deltas = [one.delta_nanocents for one in restated if one.delta_nanocents is not None]
+    total = sum(deltas)
+    text = (
+        f"{counted(len(restated), 'hour')} restated, {changed} of them changed, "
+        f"{'+' if total > 0 else ''}{format_cents(total)} cents"
+    )
+    others = len(restated) - len(deltas)
+    return (
+        f"{text} without {counted(others, 'hour')} of another currency." if others else f"{text}."
+    )
+
+
+def empty_sentence(empty: EmptyHours) -> str:
+    """Which closed hours have no events: empty if every one has."""
+    if empty.last_with_events is None:
+        return "No events yet."
+    if not empty.hours:
+        return ""
+    verb = "has" if len(empty.hours) == 1 else "have"
+    text = (
+        f"{counted(len(empty.hours), 'closed hour')} {verb} no events, the last {empty.hours[-1]}"
+    )
+    if empty.since_last:
+        return (
+            f"{text}; {counted(empty.since_last, 'closed hour')} since the last one with events, "
+            f"{empty.last_with_events}."
+        )
+    return f"{text}."
