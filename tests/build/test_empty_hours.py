@@ -96,7 +96,7 @@ def test_run_says_it_and_never_that_every_closed_hour_is_current(
 ) -> None:
     run = ("run", "--home", str(home.root), "--now")
     assert call([*run, "2026-11-08T06:10:00Z"]) == 0
-    assert capsys.readouterr().out == "No hour is stale: nothing to build.\nNo events yet.\n"
+    assert capsys.readouterr().out == "No hour is stale: nothing to do.\nNo events yet.\n"
     ingest(home, "2026-11-08T01", "2026-11-08T05")
     assert call([*run, "2026-11-08T06:10:00Z"]) == 0
     assert capsys.readouterr().out.endswith(
@@ -104,6 +104,6 @@ def test_run_says_it_and_never_that_every_closed_hour_is_current(
     )
     assert call([*run, "2026-11-08T06:20:00Z"]) == 0
     assert capsys.readouterr().out == (
-        "No hour is stale: nothing to build.\n"
+        "No hour is stale: nothing to do.\n"
         "3 closed hours have no events, the last 2026-11-08T04.\n"
     )

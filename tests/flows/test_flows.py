@@ -212,7 +212,7 @@ def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: Prefec
             "resourceId": "api",
             "resourceType": "service",
             "start": "2026-11-02T09:00:00Z",
-            "end": "2026-11-02T10:00:00Z",
+            "end": "2026-11-02T12:00:00Z",
             "cpuMillicores": 1000,
         },
     }
@@ -227,19 +227,28 @@ def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: Prefec
     quarantined = state_of(home)
     (home.inbox / "four.ndjson.gz").write_bytes(b"\x1f\x8b")
     refused = state_of(home)
+    (home.inbox / "four.ndjson.gz").unlink()
+    empty = state_of(home, "2026-11-02T13:10:00Z")
 
-    states = [recorded.final_state(one) for one in (done, conflict, quarantined, refused)]
+    ended = (done, conflict, quarantined, refused, empty)
+    states = [recorded.final_state(one) for one in ended]
     assert [(state.type.name, state.name) for state in states] == [
         ("COMPLETED", "Completed"),
         ("COMPLETED", "Conflicts"),
         ("COMPLETED", "Quarantined"),
         ("FAILED", "Refused"),
+        ("COMPLETED", "NoEvents"),
     ]
     assert [str(state.message).splitlines()[0] for state in states] == [
-        "hours built: 1",
-        "hours built: 1, conflicts: 1",
+        "hours built: 3",
+        "hours built: 3, conflicts: 3",
         "lines quarantined: 1",
         "files rejected: 1",
+        "nothing to do",
+    ]
+    assert str(states[-1].message).splitlines()[1:] == [
+        "1 closed hour has no events, the last 2026-11-02T12; 1 closed hour since the last one "
+        "with events, 2026-11-02T11."
     ]
 
 

@@ -169,7 +169,7 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     assert run.id != dead.id
     assert len(manifests(home)) == HOURS
     again = hourtally("run", "--home", tmp_path)
-    assert again.stdout.startswith("Every closed hour is current")
+    assert "nothing to do" in again.stdout
     # Those slots never get runs: the files showed what was missing.
     slots = {run.expected_start_time for run in server.runs("hourly/hourly")}
     away = [slot for slot in slots if slot is not None and cut + SECOND < slot < back - SECOND]

@@ -66,9 +66,10 @@ def final_state(report: JobReport) -> State[Any]:
         "conflicts": conflicts,
         "hours left": built.undone,
         "files left": ingested.undone,
-        "closed hours without events": len(report.empty.hours) if report.empty else 0,
     }
     message = ", ".join(f"{what}: {n}" for what, n in counts.items() if n) or "nothing to do"
+    if report.empty and (sentence := empty_sentence(report.empty)):
+        message = f"{message}\n{sentence}"
     errors = [*(str(e) for _, e in built.failed), *(str(refusal) for refusal in ingested.refused)]
     if isinstance(report.exported, HourtallyError):
         errors.append(str(report.exported))
@@ -86,6 +87,5 @@ def final_state(report: JobReport) -> State[Any]:
         name = QUARANTINED if ingested.quarantined else CONFLICTS
         return Completed(name=name, message=message, data=report)
     if report.empty and report.empty.newest_is_empty:
-        message = f"{message}. {empty_sentence(report.empty)}"
         return Completed(name=NO_EVENTS, message=message, data=report)
     return Completed(message=message, data=report)

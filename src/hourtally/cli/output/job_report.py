@@ -131,7 +131,7 @@ def print_nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None = Non
 
 def _nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None) -> str:
     if empty is not None and (empty.hours or empty.newest_is_empty):
-        return "No hour is stale: nothing to build."
+        return "No hour is stale: nothing to do."
     if rest is None:
         return "Every closed hour is current: nothing to do."
     if not rest.without_events:
