@@ -104,6 +104,5 @@ def test_run_says_it_and_never_that_every_closed_hour_is_current(
     )
     assert call([*run, "2026-11-08T06:20:00Z"]) == 0
     assert capsys.readouterr().out == (
-        "No hour is stale: nothing to do.\n"
-        "3 closed hours have no events, the last 2026-11-08T04.\n"
+        "No hour is stale: nothing to do.\n3 closed hours have no events, the last 2026-11-08T04.\n"
     )
