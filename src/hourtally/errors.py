@@ -3,6 +3,7 @@
     HourtallyError              it could not be done; exit status 1
     ├── InvalidArgument         the call itself is wrong; exit status 2
     ├── FileRejected            an event file cannot be read to its end; other files go on
+    │   └── BatchWithdrawn      its events were taken back; `run` passes it over
     ├── RateCardError           the rate card is wrong; nothing is priced with it
     ├── UnratedUsage            an hour lacks a rate; it keeps its last revision, others go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
@@ -20,7 +21,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 
 class HourtallyError(Exception):
@@ -45,9 +46,30 @@ class FileRejected(HourtallyError):
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[FileRejected], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[FileRejected], tuple[Any, ...]]:
         """Worker processes hand their errors back pickled."""
         return type(self), (self.path, self.reason)
+
+
+class BatchWithdrawn(FileRejected):
+    """An event file's batch is withdrawn.
+
+    Attributes: batch, withdrawn_at (RFC 3339), why (as the one who withdrew it said).
+    """
+
+    def __init__(self, path: Path, batch: str, withdrawn_at: str, why: str) -> None:
+        reason = (
+            f"its batch {batch} was withdrawn at {withdrawn_at} ({why}); "
+            "`hourtally ingest --again` ends the withdrawal"
+        )
+        super().__init__(path, reason)
+        self.batch = batch
+        self.withdrawn_at = withdrawn_at
+        self.why = why
+
+    def __reduce__(self) -> tuple[type[BatchWithdrawn], tuple[Any, ...]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.path, self.batch, self.withdrawn_at, self.why)
 
 
 class RateCardError(HourtallyError):

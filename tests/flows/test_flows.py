@@ -366,7 +366,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
     ingested = IngestReport(
         files=[
             IngestReceipt(file="a", accepted=7, hours=1, skipped=False, **counts),
-            IngestReceipt(file="b", accepted=7, hours=1, skipped=True, **counts),
+            IngestReceipt(file="b", accepted=7, hours=1, skipped=True, known=True, **counts),
         ],
         refused=[FileRejected(Path("c.ndjson.gz"), "it ends too early")],
     )

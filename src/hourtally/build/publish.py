@@ -100,7 +100,8 @@ def build_together(
     with durable.storage_faults(home.hour(hours[0]), f"building {what}"), ExitStack() as locks:
         for hour in hours:
             reject_symlinks(home, home.hour(hour), home.rates_snapshots)
-            locks.enter_context(locked_folder(home.hour(hour), stop.check))
+            what = f"hour {hour}, which another process is building"
+            locks.enter_context(locked_folder(home.hour(hour), stop.check, what=what))
         left = list(hours)
         while left:
             revisions = []

@@ -39,6 +39,7 @@ _SERVE = Group.create_ordered("Serve over HTTP")
 # cyclopts would print [ARGS] instead of their names.
 _USAGES = {
     "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
+    "withdraw": "Usage: hourtally withdraw [OPTIONS] FILE|BATCH",
     "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
 }
 
@@ -61,6 +62,7 @@ for _group, _commands in (
         (
             build.demo,
             build.ingest,
+            build.withdraw,
             build.run,
             build.schedule,
             build.backfill,

@@ -9,16 +9,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
+from hourtally.cli.output.ingest_report import ingest_json, print_ingest
+from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
-from hourtally.errors import FileRejected, HourNotPublished, HourtallyError, InvalidArgument
-from hourtally.ingest.discovery import EVENT_SUFFIXES, event_files
+from hourtally.errors import HourNotPublished, HourtallyError, InvalidArgument
 from hourtally.ingest.files import IngestReport, ingest_paths, new_files
 from hourtally.jobs.job import Job
 from hourtally.jobs.prefect_environment import quiet_environment
@@ -47,23 +47,16 @@ INTERRUPTED = 130
 _DEMO_CUSTOMER = "acme"
 
 
-def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
+def ingest(home: Home, paths: Sequence[Path], now_ms: int, *, again: bool, json: bool) -> int:
     """Ingest files and folders; the exit status."""
     settings = Settings(threads=usable_cores())
     with progress_bar("ingesting", "bytes") as advance:
-        report = ingest_paths(home, paths, now_ms, settings, advance)
-    job_report.print_ingest(report)
-    _warn_of_empty_folders(paths)
+        report = ingest_paths(home, paths, now_ms, settings, advance, again=again)
+    if json:
+        print_json(ingest_json(report))
+    else:
+        print_ingest(report)
     return _status_of(report, BuildReport())
-
-
-def _warn_of_empty_folders(paths: Sequence[Path]) -> None:
-    for path in paths:
-        # A path that cannot be read has been rejected, and reported, already.
-        with suppress(FileRejected):
-            if not event_files(path):
-                reason = f"no event files in this folder: their names end in {EVENT_SUFFIXES}"
-                _say(f"hourtally: {path}: {reason}")
 
 
 def run(job: Job) -> int:
@@ -82,7 +75,7 @@ def _run(job: Job, stop: Stop) -> JobReport:
     with progress_bar("ingesting", "bytes") as advance:
         files = new_files(job.home, report.ingested)
         ingest_files(job, files, report.ingested, advance, stop)
-    job_report.print_ingest(report.ingested)
+    print_ingest(report.ingested)
     stale = find_stale_hours(job, card)
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
@@ -95,7 +88,7 @@ def _run_recorded(job: Job, stop: Stop) -> JobReport:
 
     with progress_bar("building", "hours") as advance:
         report = run_hourly(advance, stop, **job.flow_parameters)
-    job_report.print_ingest(report.ingested)
+    print_ingest(report.ingested)
     return report
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from hourtally.ingest.discovery import PARQUET_SUFFIX, path_text
+from hourtally.ingest.discovery import is_parquet, path_text
 from hourtally.ingest.external_sort.dimensions import merge
 from hourtally.ingest.external_sort.partitions import Partition
 from hourtally.ingest.external_sort.runs import SortedRuns
@@ -142,7 +142,7 @@ def _merge_partition(partition: Partition) -> tuple[pa.Table, int]:
 
 
 def _parsed_blocks(path: Path, now_ms: int, threads: int) -> Iterator[ParsedBlock]:
-    if path.suffix == PARQUET_SUFFIX:
+    if is_parquet(path):
         yield from read_parquet(path, now_ms)
         return
     parser = LineParser(now_ms)

@@ -52,14 +52,15 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
             f"Interrupted: {built.undone} hours and {ingested.undone} files are left for the "
             "next run."
         )
-    quarantined = [one for one in ingested.files if one.quarantined and not one.skipped]
+    quarantined = [one for one in ingested.files if one.quarantined and not one.known]
     parts += _listed(
         "Lines in quarantine:",
         (
-            f"{one.file}: {one.quarantined}, see quarantine/{one.batch}.ndjson"
+            f"{one.file}: {one.quarantined}, see quarantine/{one.record}.ndjson"
             for one in quarantined
         ),
     )
+    parts += [printable_message(remark) for remark in ingested.remarks()]
     problems = [*ingested.refused, *(error for _, error in built.failed)]
     if isinstance(report.exported, Exception):
         problems.append(report.exported)
@@ -84,7 +85,7 @@ def _ingested(report: IngestReport) -> str:
     duplicates = sum(receipt.duplicates for receipt in new)
     return (
         f"New files: {len(new)}. Events accepted: {accepted}, duplicate lines: {duplicates}, "
-        f"lines in quarantine: {report.quarantined}."
+        f"lines in quarantine: {sum(receipt.quarantined for receipt in new)}."
     )
 
 

@@ -85,7 +85,7 @@ def ingest(job: Job, files: Sequence[Path], report: IngestReport) -> IngestRepor
 
 
 def _ingest_files(job: Job, files: Sequence[Path], report: IngestReport) -> None:
-    finished = len(report.files) + len(report.refused)
+    finished = report.finished
     steps.ingest_files(job, files[finished:], report, stop=current_caller().stop)
     for receipt in report.files:
         get_run_logger().info("%s", receipt)

@@ -1,4 +1,4 @@
-"""Commands that write hours: demo, ingest, run, backfill."""
+"""Commands that write into a home: demo, ingest, withdraw, run, schedule, backfill."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from cyclopts import Parameter
 
 from hourtally.cli.options import BuildOptions, HomeOption, NowOption, hour_range, minutes_ms
 from hourtally.errors import InvalidArgument
+
+Flag = Annotated[bool, Parameter(negative="")]
 
 
 def demo(*, home: Path | None = None) -> int:
@@ -28,27 +30,75 @@ def demo(*, home: Path | None = None) -> int:
 
 
 def ingest(
-    *files: Path, home_option: HomeOption | None = None, now_option: NowOption | None = None
+    *files: Path,
+    again: Flag = False,
+    json: Flag = False,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Ingest event files, or all event files in a folder.
+    """Ingest event files, or all event files in folders and their subfolders.
 
-    Files ingested before are skipped. Exit status 3: some lines were quarantined.
+    Files ingested before are skipped. Exit status 3: some lines are in quarantine.
 
     Example: hourtally ingest events/2026-11-22.ndjson.gz
 
     Parameters
     ----------
     files
-        Event files (.ndjson, .jsonl, also with .gz or .zst, or .parquet), or folders of them.
+        Event files (.ndjson, .jsonl, .json, also with .gz or .zst, or .parquet), or folders.
+    again
+        Judge files anew that were ingested or withdrawn before.
+    json
+        Print one JSON document instead of a table.
     """
     from hourtally.cli import jobs
 
     if not files:
         message = "name at least one event file or folder"
         raise InvalidArgument(message)
-    return jobs.ingest(
-        (home_option or HomeOption()).open(), files, (now_option or NowOption()).read_ms()
-    )
+    home = (home_option or HomeOption()).open()
+    return jobs.ingest(home, files, (now_option or NowOption()).read_ms(), again=again, json=json)
+
+
+def withdraw(
+    target: str,
+    /,
+    *,
+    reason: str,
+    json: Flag = False,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+) -> int:
+    """Take back an ingested file: none of its events count any more.
+
+    Nothing is deleted. `run` builds the file's hours without it; `ingest --again` ends the
+    withdrawal.
+
+    Example: hourtally withdraw events/2026-11-22.ndjson.gz --reason "wrong cluster"
+
+    Parameters
+    ----------
+    target
+        The event file as it was ingested, or its batch: 16 hex digits.
+    reason
+        Why; it is kept in the batch's record.
+    json
+        Print one JSON document instead of a sentence.
+    """
+    from hourtally.cli.output.ingest_report import print_withdrawal, withdrawal_json
+    from hourtally.cli.output.json_text import print_json
+    from hourtally.ingest.withdrawal import withdraw as withdraw_batch
+
+    if not reason.strip():
+        message = "--reason is empty: say why the batch is withdrawn"
+        raise InvalidArgument(message)
+    home = (home_option or HomeOption()).existing()
+    receipt = withdraw_batch(home, target, reason, (now_option or NowOption()).read_ms())
+    if json:
+        print_json(withdrawal_json(receipt))
+    else:
+        print_withdrawal(receipt)
+    return 0
 
 
 def run(
@@ -95,9 +145,9 @@ def backfill(
     *,
     from_: Annotated[str, Parameter(name="--from")],
     to: str,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
     reason: str | None = None,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,

@@ -54,6 +54,7 @@ def status(
     from hourtally.build.batch_summary import summarize_batches
     from hourtally.build.status import hour_spans
     from hourtally.build.status_report import status_report
+    from hourtally.ingest.inbox import search_inbox
     from hourtally.ratecard import load_rate_card
 
     if json and csv:
@@ -71,16 +72,17 @@ def status(
 
         print_status_csv(report)
         return 0
-    batches = summarize_batches(home, now_ms)
+    batches, inbox = summarize_batches(home, now_ms), search_inbox(home)
     if json:
+        from hourtally.cli.output.ingest_report import inbox_json
         from hourtally.cli.output.json_text import print_json
         from hourtally.cli.output.status_data import status_document
 
-        print_json(status_document(report, batches, now_ms))
+        print_json(status_document(report, batches, now_ms) | {"inbox": inbox_json(inbox)})
         return 0
     from hourtally.cli.output.status import print_status
 
-    print_status(report, batches)
+    print_status(report, batches, inbox)
     return 0
 
 

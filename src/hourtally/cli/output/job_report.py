@@ -20,13 +20,11 @@ from hourtally.cli.output.text_table import (
     print_text,
     texts,
 )
-from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.money import format_cents
 
 if TYPE_CHECKING:
-    from hourtally.ingest.batch import IngestReceipt
     from hourtally.published.export import ExportReport
     from hourtally.verify import Findings
 
@@ -37,30 +35,6 @@ AFTER_DIFFERENCES = (
 )
 # How a manifest's reason is shown beside the hour that was, or would be, built.
 _REASON_LABELS = {NEVER_BUILT: "first build"}
-
-
-def print_ingest(report: IngestReport) -> None:
-    """One row per file: its batch and what became of its lines."""
-    if not report.files:
-        return
-    columns = [
-        texts("batch", [receipt.batch for receipt in report.files]),
-        counts("lines", [receipt.lines for receipt in report.files]),
-        counts("accepted", [receipt.accepted for receipt in report.files]),
-        counts("duplicates", [receipt.duplicates for receipt in report.files]),
-        counts("quarantined", [receipt.quarantined for receipt in report.files]),
-    ]
-    notes = [_note(receipt) for receipt in report.files]
-    if any(notes):
-        columns.append(texts("note", notes))
-    out = console()
-    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, out.width))
-
-
-def _note(receipt: IngestReceipt) -> str:
-    if receipt.skipped:
-        return "already ingested, skipped"
-    return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
 
 
 def print_built(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hourtally.build.batch_summary import BatchSummary
 from hourtally.build.status import HELD, STALE, STATES, DayStatus, HourStatus, Span
+from hourtally.cli.output.ingest_report import inbox_lines
 from hourtally.cli.output.text_table import (
     console,
     counted,
@@ -22,17 +23,19 @@ from hourtally.model.money import format_cents
 
 if TYPE_CHECKING:
     from hourtally.build.status_report import StatusReport, StatusTotals
+    from hourtally.ingest.inbox import Inbox
 
 # Batches with quarantined lines, and hours with conflicts.
 _MOST_LISTED: Final = 10
 
 
-def print_status(report: StatusReport, batches: BatchSummary) -> None:
+def print_status(report: StatusReport, batches: BatchSummary, inbox: Inbox) -> None:
     """The rows, a count per state, and what was last published, ingested and set aside.
 
     Args:
         report: of the range that was asked for.
         batches: all of the home.
+        inbox: what it holds.
     """
     out = console()
     totals = report.totals
@@ -53,7 +56,7 @@ def print_status(report: StatusReport, batches: BatchSummary) -> None:
         print_text(out, "No events and no published hours yet.")
     for line in _last_lines(totals, batches):
         print_text(out, line)
-    for line in _set_aside(totals, batches):
+    for line in (*_set_aside(totals, batches), *inbox_lines(inbox)):
         print_text(out, line)
     if batches.damaged:
         print_text(out, f"Damaged batch records: {batches.damaged}; `hourtally verify` lists them.")
