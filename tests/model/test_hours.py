@@ -8,7 +8,7 @@ from hourtally.model.hours import (
     format_instant,
     hours_between,
     parse_instant_ms,
-    parse_instant_us,
+    parse_instant_ns,
 )
 
 # 2026-11-22T13:00:00Z, as `date -u -d 2026-11-22T13:00 +%s` says.
@@ -59,8 +59,11 @@ def test_what_is_no_instant_of_millisecond_precision_is_refused(text: str) -> No
         parse_instant_ms(text)
 
 
-def test_digits_past_microseconds_are_cut_off() -> None:
-    assert parse_instant_us("1970-01-01T00:00:00.123456999Z") == 123_456
+def test_digits_past_nanoseconds_are_cut_off_or_refused() -> None:
+    text = "1970-01-01T00:00:00.123456789999Z"
+    assert parse_instant_ns(text) == 123_456_789
+    with pytest.raises(ValueError, match="more than 9 digits"):
+        parse_instant_ns(text, most_digits=9)
 
 
 @pytest.mark.parametrize(

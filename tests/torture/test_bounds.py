@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from hourtally.cli.app import call
-from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY
+from hourtally.events.instants import MAX_INTERVAL_MS
+from hourtally.events.validation import MAX_QUANTITY
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.money import MAX_NANOCENTS, MAX_NUMERATOR
 from hourtally.model.schemas import USAGE

@@ -35,6 +35,11 @@ class EventType:
         return (*self.ids, *self.identities, *types, "start", "end")
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """All fields; every other one is ignored."""
+        return frozenset((*self.texts, *self.quantities, "start", "end"))
+
+    @cached_property
     def texts(self) -> dict[str, str]:
         """The fields whose values are texts, but for the instants, each with its column."""
         return {**self.ids, **self.identities, **self.names, **self.selectors, **self.choices}

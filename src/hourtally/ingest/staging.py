@@ -19,6 +19,7 @@ from hourtally.ingest.external_sort.partitions import Partition
 from hourtally.ingest.external_sort.runs import SortedRuns
 from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.parser import LineParser
+from hourtally.ingest.observations import ObservationCounts, count_slices
 from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.ingest.slices_writer import SlicesWriter, to_table
@@ -82,12 +83,14 @@ def stage_events(
     counts = _Counts()
     runs = SortedRuns(staging)
     voids = DistinctVoids()
+    observations = ObservationCounts(now_ms)
     file = path_text(path)
     with (staging / "quarantine.ndjson").open("xb") as quarantine:
-        for block in _parsed_blocks(path, now_ms, threads):
+        for block in _parsed_blocks(path, threads):
             counts.lines += block.lines
             counts.events += len(block.events) + len(block.voids)
             voids.add(block.voids)
+            observations.add_block(block)
             for line in block.quarantined:
                 counts.rules[line.rule] += 1
                 quarantine.write(line.to_json(file))
@@ -99,7 +102,7 @@ def stage_events(
     hours: dict[str, Any] = {}
 
     def write(hour: Hour, partitions: Iterator[Partition]) -> tuple[str, dict[str, Any], int]:
-        return _write_hour(staging, hour, partitions)
+        return _write_hour(staging, hour, partitions, observations)
 
     for name, entry, duplicates in ordered_map(threads, write, runs.by_hour()):
         hours[name] = entry
@@ -115,37 +118,43 @@ def stage_events(
         "quarantine": durable.describe_file(staging / "quarantine.ndjson")
         if counts.rules
         else None,
+        **observations.to_record(),
         "hours": hours,
     }
 
 
 def _write_hour(
-    staging: Path, hour: Hour, partitions: Iterator[Partition]
+    staging: Path, hour: Hour, partitions: Iterator[Partition], observations: ObservationCounts
 ) -> tuple[str, dict[str, Any], int]:
     """Write an hour's slices file; the hour's name, its entry in the record, its duplicates."""
     duplicates = 0
     staged = staging / f"{hour.name}.parquet"
     with SlicesWriter(staged) as writer:
         # The next partitions are merged while one is encoded.
-        work = ((partition,) for partition in partitions)
-        for table, found in ordered_map(_PARTITIONS_AT_ONCE, _merge_partition, work):
+        work = ((partition, observations.ahead_ms) for partition in partitions)
+        for table, found, counts in ordered_map(_PARTITIONS_AT_ONCE, _merge_partition, work):
             duplicates += found
+            observations.add_slices(counts)
             writer.write(table)
     durable.fsync_file(staged)
     return hour.name, {"rows": writer.rows, **durable.describe_file(staged)}, duplicates
 
 
-def _merge_partition(partition: Partition) -> tuple[pa.Table, int]:
-    """A partition of an hour, ready to be written, and how many duplicates were left out."""
+def _merge_partition(partition: Partition, ahead_ms: int) -> tuple[pa.Table, int, tuple[int, int]]:
+    """A partition of an hour, ready to be written.
+
+    Returns:
+        The slices, how many duplicates were left out, and what `count_slices` found.
+    """
     slices, duplicates = merge(partition.read())
-    return to_table(slices), duplicates
+    return to_table(slices), duplicates, count_slices(slices.slices, ahead_ms)
 
 
-def _parsed_blocks(path: Path, now_ms: int, threads: int) -> Iterator[ParsedBlock]:
+def _parsed_blocks(path: Path, threads: int) -> Iterator[ParsedBlock]:
     if is_parquet(path):
-        yield from read_parquet(path, now_ms)
+        yield from read_parquet(path)
         return
-    parser = LineParser(now_ms)
+    parser = LineParser()
 
     def parse(block: Block | OversizedLine) -> ParsedBlock:
         parsed = parser.parse(block)

@@ -37,8 +37,12 @@ _INSTANT = re.compile(
 )
 
 
-def parse_instant_us(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 instant; digits past microseconds are cut off.
+def parse_instant_ns(text: str, most_digits: int | None = None) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 instant; digits past nanoseconds are cut off.
+
+    Args:
+        text: the instant.
+        most_digits: how many digits of a second it may have; None for any number.
 
     Raises:
         ValueError: not of that form, no such date or time of day, or no offset.
@@ -49,8 +53,11 @@ def parse_instant_us(text: str) -> int:
         raise ValueError(message)
     year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    if most_digits is not None and len(fraction or "") > most_digits:
+        message = f"has more than {most_digits} digits after the second"
+        raise ValueError(message)
     local_seconds = _seconds_of(year, month, day, hour, minute, second)
-    microseconds = int((fraction or "0").ljust(6, "0")[:6])
+    nanoseconds = int((fraction or "0").ljust(9, "0")[:9])
     offset_seconds = 0
     if sign:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
@@ -61,7 +68,7 @@ def parse_instant_us(text: str) -> int:
             offset_seconds = -offset_seconds
     whole_seconds = local_seconds - offset_seconds
     check_year(whole_seconds * 1_000)
-    return whole_seconds * 1_000_000 + microseconds
+    return whole_seconds * 1_000_000_000 + nanoseconds
 
 
 def check_year(instant_ms: int) -> None:
@@ -79,13 +86,9 @@ def parse_instant_ms(text: str) -> int:
     """Milliseconds since 1970 of an RFC 3339 instant of millisecond precision at most.
 
     Raises:
-        ValueError: as `parse_instant_us`, or more than three digits of a second.
+        ValueError: as `parse_instant_ns`, or more than three digits of a second.
     """
-    match = _INSTANT.fullmatch(text)
-    if match is not None and len(match[7] or "") > 3:
-        message = "is finer than a millisecond"
-        raise ValueError(message)
-    return parse_instant_us(text) // 1_000
+    return parse_instant_ns(text, most_digits=3) // 1_000_000
 
 
 def format_instant(instant_ms: int) -> str:
@@ -180,7 +183,7 @@ def _timestamp_of(text: str) -> int:
     instant = _INSTANT.fullmatch(text)
     if instant is not None and (instant[7] or "").strip("0"):
         raise ValueError(text)
-    return parse_instant_us(text) // 1_000_000
+    return parse_instant_ns(text) // 1_000_000_000
 
 
 def _seconds_of(

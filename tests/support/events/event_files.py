@@ -83,7 +83,9 @@ def written_line(event: Json, chance: random.Random) -> bytes:
     for name, value in event["data"].items():
         if name in {"start", "end"}:
             offset = chance.choice((0, 0, 60, -480, 345))
-            data[name] = written_instant(value, offset, chance.choice((0, 1, 3)))
+            # Digits below a millisecond are cut off.
+            below_ms = chance.choice(("", "", "", "0", "999", "999999"))
+            data[name] = written_instant(value, offset, chance.choice((0, 1, 3, 9)), below_ms)
         elif value is not None or chance.random() < 0.2:
             data[name] = value
     attributes = {k: v for k, v in event.items() if k not in {"time", "data"}}
@@ -104,12 +106,14 @@ def written_line(event: Json, chance: random.Random) -> bytes:
     return text.encode() + chance.choice((b"", b"", b"\r"))
 
 
-def written_instant(instant_ms: int, offset_minutes: int, digits: int) -> str:
+def written_instant(instant_ms: int, offset_minutes: int, digits: int, below_ms: str = "") -> str:
     """RFC 3339 of an instant at an offset, with at least so many digits of a second."""
     zone = dt.timezone(dt.timedelta(minutes=offset_minutes))
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=instant_ms)
     local = moment.astimezone(zone)
-    fraction = f"{instant_ms % 1_000:03d}".rstrip("0").ljust(digits, "0")
+    fraction = f"{instant_ms % 1_000:03d}{below_ms}"
+    if not below_ms:
+        fraction = fraction.rstrip("0").ljust(digits, "0")
     suffix = "Z" if offset_minutes == 0 else local.isoformat()[-6:]
     return f"{local:%Y-%m-%dT%H:%M:%S}" + (f".{fraction}" if fraction else "") + suffix
 

@@ -11,12 +11,12 @@ from hourtally.events.event_types import Event
 from hourtally.events.validation import check_line
 from hourtally.ingest.parsed import events_frame
 from tests.support.events.event_files import as_cloud_event
-from tests.support.events.random_events import NOW_MS, Json
+from tests.support.events.random_events import Json
 
 
 def validated_event(line: bytes) -> Event:
     """The event of a line that is neither a void nor to be quarantined."""
-    event = check_line(line, NOW_MS)
+    event = check_line(line)
     assert isinstance(event, Event)
     return event
 

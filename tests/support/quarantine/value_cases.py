@@ -9,6 +9,7 @@ from tests.support.quarantine.structure_cases import (
     BAD_TYPE,
     LINE_TOO_LONG,
     MISSING_FIELD,
+    MISSPELT_FIELD,
     NOT_CLOUDEVENT,
     NOT_JSON,
     NOT_UTF8,
@@ -16,6 +17,7 @@ from tests.support.quarantine.structure_cases import (
     UNKNOWN_TYPE,
     Case,
     cluster,
+    encoded,
     event,
     resource,
     spelled,
@@ -83,8 +85,11 @@ BAD_TIMESTAMP: Final = [
             "20261122T130000Z",
             "2026-W47-7T13:00:00Z",
             "2026-326T13:00:00Z",
-            "2026-11-22T13:00:00.1234Z",
-            "2026-11-22T13:00:00.1230Z",
+            "2026-11-22T13:00:00.1234567890Z",
+            "2026-11-22T13:00:00.0000000000Z",
+            "1969-12-31T23:59:59.999999999Z",
+            "1970-01-01T00:59:59.9999+01:00",
+            "0001-01-01T00:00:00Z",
             "2026-11-22T13:00:00,123Z",
             "2026-11-22T13:00:00.Z",
             "2026-11-22T13:00:00Z ",
@@ -138,7 +143,33 @@ BAD_TIMESTAMP: Final = [
             "2026-11-22T13:00:00.0Z",
             "2026-11-22T13:00:00.12Z",
             "2026-11-22T13:00:00.123Z",
+            "2026-11-22T13:00:00.1234Z",
+            "2026-11-22T13:00:00.000000000Z",
+            "2026-11-22T13:00:00.123456789+00:00",
+            "2026-11-22T15:30:00.9999999+02:30",
         )
+    ),
+    event("time the zero time of Go", None, time="0001-01-01T00:00:00Z"),
+    event("time a second later", None, time="0001-01-01T00:00:01Z"),
+    event("time in the year 1600", None, time="1600-01-01T00:00:00Z"),
+    event("time before the year 1", "bad_timestamp", time="0001-01-01T00:00:00+01:00"),
+    resource(
+        "the first instants of all",
+        None,
+        start="1970-01-01T01:00:00+01:00",
+        end="1970-01-01T00:00:00.001Z",
+    ),
+    resource(
+        "the last instants of all",
+        None,
+        start="9999-12-31T22:00:00Z",
+        end="9999-12-31T23:59:59.999999999Z",
+    ),
+    resource(
+        "an end after the year 9999",
+        "bad_timestamp",
+        start="9999-12-31T23:00:00Z",
+        end="9999-12-31T23:59:59-01:00",
     ),
     resource(
         "a 29th of February",
@@ -146,10 +177,24 @@ BAD_TIMESTAMP: Final = [
         start="2024-02-29T23:00:00Z",
         end="2024-03-01T00:00:00Z",
     ),
-    resource("before 1970", None, start="1969-12-31T23:59:59.999Z", end="1970-01-01T00:00:00Z"),
+    resource(
+        "before 1970", "bad_timestamp", start="1969-12-31T23:59:59.999Z", end="1970-01-01T00:00:00Z"
+    ),
 ]
 
 ENDS_BEFORE_START: Final = [
+    resource(
+        "shorter than a millisecond",
+        "ends_before_start",
+        start="2026-11-22T13:00:00.0001Z",
+        end="2026-11-22T13:00:00.0009999Z",
+    ),
+    resource(
+        "a nanosecond over a millisecond's border",
+        None,
+        start="2026-11-22T13:00:00.000999999Z",
+        end="2026-11-22T13:00:00.001Z",
+    ),
     resource("1 ms long", None, end="2026-11-22T13:00:00.001Z"),
     resource("0 ms long", "ends_before_start", end="2026-11-22T13:00:00Z"),
     resource("1 ms the wrong way", "ends_before_start", end="2026-11-22T12:59:59.999Z"),
@@ -270,22 +315,17 @@ GPU_WITHOUT_MODEL: Final = [
     resource("no GPU, a model", None, gpuModel="a100"),
 ]
 
-IN_FUTURE: Final = [
-    resource(
-        "start an hour after now", None, start="2026-11-22T16:00:00Z", end="2026-12-01T00:00:00Z"
-    ),
-    resource(
-        "start an hour and 1 ms after now",
-        "in_future",
-        start="2026-11-22T16:00:00.001Z",
-        end="2026-12-01T00:00:00Z",
-    ),
-    cluster(
-        "start of a cluster an hour and 1 ms after now",
-        "in_future",
-        start="2026-11-22T16:00:00.001Z",
-        end="2026-11-22T17:00:00Z",
-    ),
+FAR_AHEAD: Final = [
+    resource("in the year 2999", None, start="2999-01-01T00:00:00Z", end="2999-01-01T01:00:00Z"),
+]
+
+ENCODED: Final = [
+    encoded("a PaaS event in base64", None, PLAIN),
+    encoded("a BYOC event in base64", None, cluster("BYOC")),
+    encoded("a void in base64", None, void("void")),
+    encoded("a misspelt field in base64", "misspelt_field", resource("x", team_name="Web")),
+    encoded("a missing field in base64", "missing_field", resource("x", teamId=None)),
+    encoded("a wrong type in base64", "bad_type", resource("x", memoryMiB="1")),
 ]
 
 # What a reader may not stumble over.
@@ -308,6 +348,7 @@ GROUPS: Final[list[list[Case]]] = [
     LINE_TOO_LONG,
     NOT_CLOUDEVENT,
     UNKNOWN_TYPE,
+    MISSPELT_FIELD,
     MISSING_FIELD,
     BAD_TYPE,
     BAD_IDENTIFIER,
@@ -319,7 +360,8 @@ GROUPS: Final[list[list[Case]]] = [
     UNKNOWN_GPU_CAPACITY,
     GPU_WITHOUT_MODEL,
     VOIDS,
-    IN_FUTURE,
+    FAR_AHEAD,
+    ENCODED,
     IGNORED,
 ]
 CASES: Final = [case for group in GROUPS for case in group]

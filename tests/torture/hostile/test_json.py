@@ -12,7 +12,7 @@ from hourtally.ingest.ndjson.blocks import Block
 from hourtally.ingest.ndjson.parser import LineParser
 from tests.ingest.ndjson.test_line_shapes import ENGINE
 from tests.support.events.validated import validated_event
-from tests.support.quarantine.structure_cases import NOW_MS, PLAIN
+from tests.support.quarantine.structure_cases import PLAIN
 from tests.torture.hostile.json_texts import (
     ACCEPTED,
     DECIDED_ACCEPTED,
@@ -36,7 +36,7 @@ def with_field(value: bytes) -> bytes:
 
 def rule_of(line: bytes) -> str | None:
     try:
-        check_line(line, NOW_MS)
+        check_line(line)
     except RuleViolation as violation:
         return violation.rule
     return None
@@ -45,7 +45,7 @@ def rule_of(line: bytes) -> str | None:
 def read_by_shape(lines: Sequence[bytes]) -> list[str | None]:
     """The rules of lines after one of their shape, so that DuckDB's reader tries them."""
     known = with_field(b"1")
-    parsed = LineParser(NOW_MS, _local=ENGINE).parse(Block(1, b"\n".join([known, *lines]), 0))
+    parsed = LineParser(_local=ENGINE).parse(Block(1, b"\n".join([known, *lines]), 0))
     rules = {line.number: line.rule for line in parsed.quarantined}
     assert len(parsed.events) == 1 + len(lines) - len(rules)
     return [rules.get(number) for number in range(2, 2 + len(lines))]

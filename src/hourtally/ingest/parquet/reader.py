@@ -13,20 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.errors import FileRejected
+from hourtally.events.envelope import (
+    MAX_ATTRIBUTE_BYTES,
+    Envelope,
+    check_attribute_bytes,
+    find_event_type,
+)
 from hourtally.events.event_types import EVENT_TYPES, RESOURCE_EVENT_TYPE, Event, Void
+from hourtally.events.instants import END_OF_TIME_MS, MAX_INTERVAL_MS, ColumnInstant
 from hourtally.events.strict_json import RuleViolation
 from hourtally.events.validation import (
-    MAX_AHEAD_MS,
-    MAX_ATTRIBUTE_BYTES,
     MAX_ID_BYTES,
-    MAX_INTERVAL_MS,
     MAX_NAME_BYTES,
     MAX_QUANTITY,
     MAX_SELECTOR_BYTES,
-    ColumnInstant,
-    check_attribute_bytes,
     check_data,
-    find_event_type,
 )
 from hourtally.ingest.parquet.columns import (
     INSTANTS,
@@ -50,7 +51,7 @@ _BATCH_ROWS: Final = 100_000
 _UNITS_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
-def read_parquet(path: Path, now_ms: int) -> Iterator[ParsedBlock]:
+def read_parquet(path: Path) -> Iterator[ParsedBlock]:
     """The events of a Parquet file, at most 100,000 rows at a time. A row's number is its line.
 
     Raises:
@@ -67,7 +68,7 @@ def read_parquet(path: Path, now_ms: int) -> Iterator[ParsedBlock]:
             first_row = 1
             for batch in file.iter_batches(rows, columns=columns):
                 batch.validate(full=True)
-                yield _parse(connection, path, _in_utc(pa.table(batch)), first_row, now_ms)
+                yield _parse(connection, path, _in_utc(pa.table(batch)), first_row)
                 first_row += batch.num_rows
             # pyarrow takes a damaged page header for the end of the rows.
             if first_row - 1 != file.metadata.num_rows:
@@ -102,7 +103,6 @@ def _parse(
     path: Path,
     table: pa.Table,
     first_row: int,
-    now_ms: int,
 ) -> ParsedBlock:
     rows = pl.DataFrame(table)
     for event_type, names in REQUIRED_BY_TYPE.items():
@@ -111,7 +111,7 @@ def _parse(
             reason = f"missing column {', '.join(lacking)}, which {event_type} events need"
             raise FileRejected(path, reason)
     rows = _complete(rows)
-    is_valid = rows.select(_is_valid(now_ms).fill_null(value=False)).to_series()
+    is_valid = rows.select(_is_valid().fill_null(value=False)).to_series()
     valid = rows.filter(is_valid)
     identities = _identities(connection, valid)
     cluster = pl.col("event_type") == CLUSTER_EVENT
@@ -137,7 +137,7 @@ def _parse(
     numbers = (~is_valid).arg_true()
     for number, row in zip(numbers, rows.filter(~is_valid).iter_rows(named=True), strict=True):
         try:
-            accepted = _check_row(row, now_ms)
+            accepted = _check_row(row)
         except RuleViolation as violation:
             raw = json.dumps(
                 {name: value for name, value in row.items() if value is not None},
@@ -151,7 +151,7 @@ def _parse(
         else:
             validated.append(accepted)
     events = pl.concat([events, events_frame(validated)])
-    return ParsedBlock(events, voids_frame(voids), quarantined, len(rows), 0)
+    return ParsedBlock(events, len(rows), 0, quarantined, voids_frame(voids))
 
 
 def _complete(rows: pl.DataFrame) -> pl.DataFrame:
@@ -165,29 +165,24 @@ def _complete(rows: pl.DataFrame) -> pl.DataFrame:
         columns.append(value.cast(pl.Int128).alias(name))
     for name, unit in (("start", "ms"), ("end", "ms"), ("event_time", "us")):
         if name not in rows.columns:
-            columns.append(pl.lit(None, dtype=pl.Int64).alias(f"{name}_{unit}"))
+            columns.append(pl.lit(None, dtype=pl.Int128).alias(f"{name}_ns"))
+            columns.append(pl.lit(None, dtype=pl.Int128).alias(f"{name}_{unit}"))
             continue
         dtype = rows.schema[name]
         per_second = _UNITS_PER_SECOND[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1_000
-        # 128 bits: any number of milliseconds fits as microseconds too.
+        # 128 bits: any number of seconds fits as nanoseconds too.
         count = pl.col(name).cast(pl.Int64).cast(pl.Int128)
-        wanted = _UNITS_PER_SECOND[unit]
-        if per_second <= wanted:
-            columns.append((count * (wanted // per_second)).alias(f"{name}_{unit}"))
-        else:
-            columns.append((count // (per_second // wanted)).alias(f"{name}_{unit}"))
-            if unit == "ms":
-                is_finer = (count % (per_second // wanted)) != 0
-                columns.append(is_finer.alias(f"{name}_finer"))
-    complete = rows.select(columns)
-    return complete.with_columns(
-        pl.lit(value=False).alias(name)
-        for name in ("start_finer", "end_finer")
-        if name not in complete.columns
-    )
+        count_ns = count * (_UNITS_PER_SECOND["ns"] // per_second)
+        columns.append(count_ns.alias(f"{name}_ns"))
+        columns.append(
+            (count_ns // (_UNITS_PER_SECOND["ns"] // _UNITS_PER_SECOND[unit])).alias(
+                f"{name}_{unit}"
+            )
+        )
+    return rows.select(columns)
 
 
-def _is_valid(now_ms: int) -> pl.Expr:
+def _is_valid() -> pl.Expr:
     """Rows that surely keep every rule; the others are validated one by one."""
 
     def is_valid_id(name: str) -> pl.Expr:
@@ -205,9 +200,8 @@ def _is_valid(now_ms: int) -> pl.Expr:
     times = (
         (pl.col("start_ms") < pl.col("end_ms"))
         & (pl.col("end_ms") - pl.col("start_ms") <= MAX_INTERVAL_MS)
-        & pl.col("start_ms").is_between(0, now_ms + MAX_AHEAD_MS)
-        & ~pl.col("start_finer")
-        & ~pl.col("end_finer")
+        & (pl.col("start_ms") >= 0)
+        & (pl.col("end_ms") < END_OF_TIME_MS)
     )
     # A `time` outside the calendar and events from before 1970 are left to the validator.
     times &= pl.col("event_time_us").is_null() | pl.col("event_time_us").is_between(0, 2**57)
@@ -245,7 +239,7 @@ def _quantity(name: str, cluster: pl.Expr) -> pl.Expr:
     return own.cast(pl.Int64).alias(name)
 
 
-def _check_row(row: dict[str, Any], now_ms: int) -> Event | Void:
+def _check_row(row: dict[str, Any]) -> Event | Void:
     """The event or void of one row, by the strict validator.
 
     Raises:
@@ -258,17 +252,10 @@ def _check_row(row: dict[str, Any], now_ms: int) -> Event | Void:
     check_attribute_bytes("source", row["event_source"])
     event_type = find_event_type(row["event_type"])
     data = {field: row[column] for column, field in (TEXTS | QUANTITIES).items()}
-    for name in ("start", "end"):
-        instant = row[f"{name}_ms"]
-        data[name] = None if instant is None else ColumnInstant(instant)
-        if row[f"{name}_finer"]:
-            raise RuleViolation("bad_timestamp", f"{name} is finer than a millisecond")
-    time = row["event_time_us"]
-    return check_data(
-        data,
-        event_type,
-        row["event_source"],
-        row["event_id"],
-        None if time is None else ColumnInstant(time),
-        now_ms,
-    )
+    instants = {
+        name: None if row[f"{name}_ns"] is None else ColumnInstant(row[f"{name}_ns"])
+        for name in INSTANTS
+    }
+    data |= {name: instants[name] for name in ("start", "end")}
+    time = instants["event_time"]
+    return check_data(Envelope(row["event_source"], row["event_id"], event_type, time, data))
