@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hourtally.errors import BatchWithdrawn, Damaged, FileRejected
 from hourtally.ingest.discovery import path_text
 from hourtally.ingest.event_file import EventFile, open_event_file
+from hourtally.ingest.observations import Observations
 from hourtally.model.hours import format_instant
 from hourtally.store import durable
 from hourtally.store.batches import INGESTED, record_name
@@ -41,6 +42,7 @@ class IngestReceipt:
         known: `skipped`, and an earlier run had taken it from the inbox.
         rules: quarantined lines by rule.
         hour_names: of the hours that it touches, in order.
+        observations: what counts nothing, or not yet.
     """
 
     file: str
@@ -56,6 +58,7 @@ class IngestReceipt:
     known: bool = False
     rules: Mapping[str, int] = field(default_factory=dict)
     hour_names: tuple[str, ...] = ()
+    observations: Observations = field(default_factory=Observations)
 
     @property
     def record(self) -> str:
@@ -212,6 +215,7 @@ def _receipt(work: _Ingest, record: dict[str, Any]) -> IngestReceipt:
             number=record.get("number", 1),
             rules=record["rules"],
             hour_names=tuple(sorted(record["hours"])),
+            observations=Observations.of_record(record),
         )
     except KeyError as error:
         path = Path(f"batches/{record.get('batch')}.json")

@@ -13,6 +13,7 @@ from hourtally.errors import BatchWithdrawn, Damaged, FileRejected, without_trac
 from hourtally.ingest.batch import IngestReceipt, ingest_file
 from hourtally.ingest.discovery import Tally, named_files, path_text
 from hourtally.ingest.inbox import note_ingested, search_inbox, see
+from hourtally.ingest.observations import observed
 from hourtally.ingest.remarks import remarks
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
@@ -50,8 +51,10 @@ class IngestReport:
         return sum(receipt.quarantined for receipt in self.files if not receipt.known)
 
     def remarks(self) -> Iterator[str]:
-        """What there is to say of files that were not taken now, a sentence each."""
-        return remarks(self.passed_over, self.earlier_quarantined, self.withdrawn)
+        """What there is to say beside the counts, a sentence each."""
+        taken = (receipt.observations for receipt in self.files if not receipt.skipped)
+        yield from observed(taken)
+        yield from remarks(self.passed_over, self.earlier_quarantined, self.withdrawn)
 
     def add(self, part: IngestReport) -> None:
         """Add the report of a part of the files."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hourtally.ingest.parsed import ParsedBlock
 
 MOST_UNKNOWN_FIELDS: Final = 100
+_MOST_NAMED: Final = 5
 _MAX_NAME_CHARACTERS: Final = 128
 
 
@@ -50,8 +51,8 @@ class Observations:
         """Those of several files."""
         several = list(files)
         unknown: Counter[str] = Counter()
-        for observations in several:
-            unknown.update(remarks.unknown_fields)
+        for one in several:
+            unknown.update(one.unknown_fields)
         starts = [one.latest_start for one in several if one.latest_start is not None]
         return cls(
             sum(one.without_quantity for one in several),
@@ -115,3 +116,33 @@ def count_slices(slices: pl.DataFrame, ahead_ms: int) -> tuple[int, int]:
         (is_first & (pl.col("start_ms") > ahead_ms)).sum().alias("ahead"),
     )
     return int(found["nothing"][0]), int(found["ahead"][0])
+
+
+def observed(files: Iterable[Observations]) -> Iterator[str]:
+    """A sentence for each thing worth saying of these files."""
+    found = Observations.together(files)
+    if found.without_quantity:
+        are = "has" if found.without_quantity == 1 else "have"
+        yield f"{_counted(found.without_quantity)} {are} no quantity above zero."
+    if found.unknown_fields:
+        yield f"Unknown fields were ignored: {_named(found.unknown_fields)}."
+    if found.starts_ahead:
+        starts = "starts" if found.starts_ahead == 1 else "start"
+        yield (
+            f"{_counted(found.starts_ahead)} {starts} over an hour from now, the latest "
+            f"at {found.latest_start}. Hours are built once they are closed."
+        )
+
+
+def _counted(events: int) -> str:
+    return "1 event" if events == 1 else f"{events} events"
+
+
+def _named(unknown: Mapping[str, int]) -> str:
+    often = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name!r} ({count})" for name, count in often[:_MOST_NAMED])
+    more = len(often) - _MOST_NAMED
+    if more <= 0:
+        return named
+    at_least = "at least " if len(often) >= MOST_UNKNOWN_FIELDS else ""
+    return f"{named} and {at_least}{more} more"

@@ -64,6 +64,7 @@ def ingest_json(report: IngestReport) -> dict[str, Any]:
                 if receipt.quarantined
                 else None,
                 "hours": list(receipt.hour_names),
+                **asdict(receipt.observations),
             }
             for receipt in report.files
         ],
