@@ -9,6 +9,7 @@
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
     ├── NotFound                no such home, or no such customer, resource or revision in an hour
+    │   └── Pruned              the files of a superseded revision are removed; a newer one is there
     ├── TokensError             the tokens file is wrong; nobody is authorized by it
     ├── Damaged                 a stored file differs from its record; names the file
     └── StorageFault            the system refused a read or a write; names the path
@@ -152,6 +153,10 @@ class HourNotPublished(HourtallyError):
 
 class NotFound(HourtallyError):
     """There is no such home, or no such customer, resource or revision in a published hour."""
+
+
+class Pruned(NotFound):
+    """The files of a superseded revision were removed to save space; its manifest is kept."""
 
 
 class TokensError(HourtallyError):

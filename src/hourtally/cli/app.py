@@ -67,6 +67,7 @@ for _group, _commands in (
             build.schedule,
             build.backfill,
             operate.status,
+            operate.prune,
         ),
     ),
     (_READ, (read.show, read.explain, read.diff, read.verify, read.export)),

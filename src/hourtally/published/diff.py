@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from hourtally.errors import Damaged
+from hourtally.errors import Damaged, Pruned
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import (
     CHARGES,
@@ -121,8 +121,8 @@ def summarize_changes(
             for level, (table, schema, _, _) in LEVELS.items()
         }
         causes = _causes(home, before.hour, before.inputs, inputs)
-    except Damaged as damage:
-        return {"unknown": str(damage)}
+    except (Damaged, Pruned) as error:
+        return {"unknown": str(error)}
     largest = levels["customers"].head(MOST_LISTED_CUSTOMERS)
     return {
         "batches_added": list(causes.batches_added),

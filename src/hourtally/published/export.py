@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hourtally.errors import Damaged
@@ -19,6 +20,7 @@ from hourtally.model.hours import Hour
 from hourtally.published.export_tree import ExportTree, folder_name, open_tree
 from hourtally.published.reader import (
     DOCUMENTS_FILE,
+    read_current,
     read_customers,
     read_document,
     read_documents,
@@ -64,11 +66,7 @@ def export_hours(
     ):
         for number, hour in enumerate(hours, 1):
             try:
-                manifest = current_manifest(home, hour)
-                if manifest is not None and customer is not None:
-                    _export_customer(tree, manifest, customer, report)
-                elif manifest is not None:
-                    _export_hour(tree, home, manifest, report)
+                read_current(partial(_export_newest, tree, home, hour, customer, report))
             except Damaged as damage:
                 damaged.append((hour, damage))
             if progress:
@@ -79,6 +77,16 @@ def export_hours(
         names = ", ".join(hour.name for hour, _ in damaged)
         raise Damaged(first.path, f"{first.reason}. Not exported: {names}") from first
     return report
+
+
+def _export_newest(
+    tree: ExportTree, home: Home, hour: Hour, customer: str | None, report: ExportReport
+) -> None:
+    manifest = current_manifest(home, hour)
+    if manifest is not None and customer is not None:
+        _export_customer(tree, manifest, customer, report)
+    elif manifest is not None:
+        _export_hour(tree, home, manifest, report)
 
 
 def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: ExportReport) -> None:

@@ -14,20 +14,21 @@ import io
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hourtally.errors import Damaged, HourNotPublished
+from hourtally.errors import Damaged, HourNotPublished, Pruned
 from hourtally.model.hours import Hour, format_instant
 from hourtally.published.views import zero_document
 from hourtally.store.durable import list_names, storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.pruning import missing_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
 CUSTOMERS_FILE = "customers.parquet"
 DOCUMENTS_FILE = "documents.ndjson"
 
+Value = TypeVar("Value")
+
 _HOUR_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
+# A second one already takes a restatement and a prune while an hour is read.
+_ATTEMPTS = 10
 # 2 MB each for 20,000 customers.
 _CACHED_REVISIONS = 16
 _REPAIR = "so it is not used; run `hourtally backfill --force` over the hour to build it again"
@@ -101,6 +106,23 @@ def published_manifest(home: Home, hour: Hour, *, now_ms: int, settle_ms: int) -
     raise HourNotPublished(message)
 
 
+def read_current(read: Callable[[], Value]) -> Value:
+    """Read the newest revision of an hour, and look again if it was pruned meanwhile.
+
+    A revision is pruned only when a newer one is published, so each attempt finds a newer one.
+
+    Args:
+        read: finds the newest revision and reads it.
+
+    Raises:
+        Pruned: the newest revision itself is marked as pruned.
+    """
+    for _ in range(_ATTEMPTS):
+        with suppress(Pruned):
+            return read()
+    return read()
+
+
 def find_document(home: Home, hour: Hour, customer: str, *, now_ms: int, settle_ms: int) -> bytes:
     """The canonical bytes of a customer's whole document; the zero document if it had no events.
 
@@ -108,8 +130,12 @@ def find_document(home: Home, hour: Hour, customer: str, *, now_ms: int, settle_
         HourNotPublished: see `published_manifest`.
         Damaged: see `read_document`.
     """
-    manifest = published_manifest(home, hour, now_ms=now_ms, settle_ms=settle_ms)
-    return read_document(manifest, customer)
+
+    def read() -> bytes:
+        manifest = published_manifest(home, hour, now_ms=now_ms, settle_ms=settle_ms)
+        return read_document(manifest, customer)
+
+    return read_current(read)
 
 
 def read_document(manifest: Manifest, customer: str) -> bytes:
@@ -232,8 +258,8 @@ def _open(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _missing(path: Path) -> Damaged:
-    return Damaged(path, f"it is missing, {_REPAIR}")
+def _missing(path: Path) -> Damaged | Pruned:
+    return missing_file(path, f"it is missing, {_REPAIR}")
 
 
 def _read(path: Path, descriptor: int, length: int, offset: int) -> bytes:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ from hourtally.published.reader import (
     CUSTOMERS_FILE,
     published_hours,
     read_checked,
+    read_current,
     recorded_sha256,
 )
 from hourtally.store.layout import Home
@@ -120,21 +122,26 @@ def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
     chunk: list[_Checked] = []
     size = 0
     for hour in hours:
-        manifest = current_manifest(home, hour)
-        if manifest is not None:
-            content = read_checked(
-                manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
-            )
-            record = manifest.record
-            chunk.append(
-                _Checked(hour, str(record["currency"]), record["rows"]["customers"], content)
-            )
-            size += len(content)
+        checked = read_current(partial(_check, home, hour))
+        if checked is not None:
+            chunk.append(checked)
+            size += len(checked.content)
         if size >= _BYTES_A_CHUNK:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _check(home: Home, hour: Hour) -> _Checked | None:
+    manifest = current_manifest(home, hour)
+    if manifest is None:
+        return None
+    content = read_checked(
+        manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
+    )
+    record = manifest.record
+    return _Checked(hour, str(record["currency"]), record["rows"]["customers"], content)
 
 
 def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:

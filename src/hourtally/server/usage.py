@@ -22,7 +22,7 @@ from cachetools import LRUCache
 from hourtally import __version__
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import Hour, format_instant
-from hourtally.published.reader import read_customers, read_document
+from hourtally.published.reader import read_current, read_customers, read_document
 from hourtally.published.views import view, zero_document
 from hourtally.server.requests import Filters, HttpError, ListRequest, ViewRequest, cursor_after
 from hourtally.server.responses import Response, customer_response, etag_of
@@ -77,6 +77,9 @@ class PublishedUsage:
             HttpError: the hour is not published.
             Damaged: a published file is missing or has changed.
         """
+        return read_current(lambda: self._read_view(customer, request))
+
+    def _read_view(self, customer: str, request: ViewRequest) -> Response:
         revision = self._current_revision(request.timestamp)
         if revision is None:
             message = (
@@ -98,6 +101,9 @@ class PublishedUsage:
         Raises:
             Damaged: as `view`.
         """
+        return read_current(lambda: self._read_list(customer, request))
+
+    def _read_list(self, customer: str, request: ListRequest) -> Response:
         page: list[tuple[int, bytes]] = []
         is_last = True
         for revision in self._newest_first(request):

@@ -16,6 +16,7 @@ from hourtally.store import durable
 from hourtally.store.batches import parse_record_name
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, read_manifest, revisions_of
+from hourtally.store.pruning import is_pruned
 from hourtally.verify.findings import Findings
 from hourtally.verify.row_comparison import read_table
 
@@ -58,7 +59,9 @@ def check_manifests(home: Home, hour: Hour, findings: Findings) -> Manifest | No
             findings.compare(path, "parent", parent, manifest.record.get("parent"))
             timestamp = manifest.record.get("timestamp")
             findings.compare(path, "timestamp", hour.timestamp, timestamp)
-            if not manifest.folder.is_dir():
+            if is_pruned(home, hour, revision):
+                findings.pruned += revision < revisions[-1]
+            elif not manifest.folder.is_dir():
                 findings.add(manifest.folder, "missing folder of a revision")
             elif revision < revisions[-1]:
                 check_files(manifest, findings)

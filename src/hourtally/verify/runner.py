@@ -20,6 +20,7 @@ from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, revisions_of
+from hourtally.store.pruning import marks_in
 from hourtally.verify.checksums import (
     StoredInputs,
     check_files,
@@ -51,11 +52,23 @@ def verify_hours(
     inputs = StoredInputs(home, findings)
     with durable.storage_faults(home.root, "verifying"):
         for number, hour in enumerate(hours, 1):
-            _verify_hour(home, card, hour, settings, inputs, findings)
+            findings.merge(_verify_unpruned(home, card, hour, settings, inputs))
             if progress:
                 progress(number, len(hours), hour.name)
         inputs.check_remaining_records()
     return findings
+
+
+def _verify_unpruned(
+    home: Home, card: RateCard, hour: Hour, settings: Settings, inputs: StoredInputs
+) -> Findings:
+    """What is found in an hour; once more if some of it was pruned while it was read."""
+    while True:
+        marks = marks_in(home, hour)
+        findings = Findings()
+        _verify_hour(home, card, hour, settings, inputs, findings)
+        if marks_in(home, hour) == marks:
+            return findings
 
 
 def _verify_hour(

@@ -1,7 +1,8 @@
-"""Commands for the operator of a home: status."""
+"""Commands for the operator of a home: status, prune."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ from cyclopts import Parameter
 
 from hourtally.cli.options import HomeOption, NowOption, hour_range, minutes_ms
 from hourtally.errors import InvalidArgument
-from hourtally.model.hours import HourRange
+from hourtally.model.hours import Hour, HourRange
+from hourtally.model.printable import printable_message
 
+Flag = Annotated[bool, Parameter(negative="")]
 FromOption = Annotated[str | None, Parameter(name="--from")]
 
 
@@ -18,10 +21,10 @@ def status(
     *,
     from_: FromOption = None,
     to: str | None = None,
-    hours: Annotated[bool, Parameter(negative="")] = False,
+    hours: Flag = False,
     state: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    csv: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
+    csv: Flag = False,
     rates: Path | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
@@ -84,6 +87,50 @@ def status(
 
     print_status(report, batches, inbox)
     return 0
+
+
+def prune(
+    *,
+    keep: int,
+    before: str | None = None,
+    dry_run: Flag = False,
+    json: Flag = False,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+) -> int:
+    """Remove the files of superseded revisions, and what killed runs have left behind.
+
+    Manifests stay, and say what was published. Leftovers are removed once they are over a day old.
+
+    Example: hourtally prune --keep 2 --before 2026-11-01 --dry-run
+
+    Parameters
+    ----------
+    keep
+        How many of the newest revisions of each hour to keep, the current one among them.
+    before
+        Prune hours before this one only: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix
+        seconds; default: all hours.
+    dry_run
+        Print what would be removed, without removing it.
+    json
+        Print one JSON document.
+    """
+    from hourtally.build.prune import prune as prune_home
+    from hourtally.cli.output.json_text import print_json
+    from hourtally.cli.output.prune_report import print_prune, prune_document
+
+    bound = None if before is None else Hour.parse(before)
+    home = (home_option or HomeOption()).existing()
+    now_ms = (now_option or NowOption()).read_ms()
+    report = prune_home(home, keep, bound, now_ms, dry_run=dry_run)
+    if json:
+        print_json(prune_document(report, dry_run=dry_run))
+    else:
+        print_prune(report, dry_run=dry_run)
+    for damage in report.skipped:
+        print(printable_message(f"hourtally: {damage}"), file=sys.stderr)
+    return 1 if report.skipped else 0
 
 
 def _states(text: str | None) -> tuple[str, ...]:

@@ -54,17 +54,19 @@ def show(
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.published.reader import published_manifest, read_document
+    from hourtally.published.reader import published_manifest, read_current, read_document
     from hourtally.published.views import view
+    from hourtally.store.manifests import Manifest
 
     asked_hour = Hour.parse(hour)
-    manifest = published_manifest(
-        (home_option or HomeOption()).existing(),
-        asked_hour,
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    document = read_document(manifest, customer)
+    home = (home_option or HomeOption()).existing()
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, bytes]:
+        manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        return manifest, read_document(manifest, customer)
+
+    manifest, document = read_current(read)
     shown = view(document, team=team, project=project, resource_type=type)
     if json:
         sys.stdout.buffer.write(shown + b"\n")
@@ -135,18 +137,20 @@ def explain(
         Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.explanation import print_explanations
+    from hourtally.published.explain import Explanation
     from hourtally.published.explain import explain as explain_charge
-    from hourtally.published.reader import published_manifest
+    from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
+    from hourtally.store.manifests import Manifest
 
-    home = (home_option or HomeOption()).existing()
-    manifest = published_manifest(
-        home,
-        Hour.parse(hour),
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    explanations = explain_charge(home, manifest, customer, resource)
+    home, asked_hour = (home_option or HomeOption()).existing(), Hour.parse(hour)
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, list[Explanation]]:
+        manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        return manifest, explain_charge(home, manifest, customer, resource)
+
+    manifest, explanations = read_current(read)
     print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
     return 0
 
@@ -177,29 +181,31 @@ def diff(
         Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
-    from hourtally.published.diff import changes_between
-    from hourtally.published.reader import published_manifest
+    from hourtally.published.diff import Changes, changes_between
+    from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
-    from hourtally.store.manifests import read_manifest
+    from hourtally.store.manifests import Manifest, read_manifest
 
     if (first is None) != (second is None):
         message = "give two revisions, or none to compare the newest with the one before it"
         raise InvalidArgument(message)
-    home = (home_option or HomeOption()).existing()
-    newest = published_manifest(
-        home,
-        Hour.parse(hour),
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    if first is None or second is None:
-        first, second = newest.record["parent"], newest.revision
-        if first is None:
-            print_never_restated(newest)
-            return 0
-    before, after = (read_manifest(home, newest.hour, number) for number in (first, second))
+    home, asked_hour = (home_option or HomeOption()).existing(), Hour.parse(hour)
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, Manifest, Changes | None]:
+        newest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        numbers = (first or newest.record["parent"], second or newest.revision)
+        if numbers[0] is None:
+            return newest, newest, None
+        before, after = (read_manifest(home, asked_hour, number) for number in numbers)
+        return before, after, changes_between(home, before, after)
+
+    before, after, changes = read() if first and second else read_current(read)
+    if changes is None:
+        print_never_restated(after)
+        return 0
     files = event_file_names(home, {*before.inputs["batches"], *after.inputs["batches"]})
-    print_changes(changes_between(home, before, after), before, after, files)
+    print_changes(changes, before, after, files)
     return 0
 
 

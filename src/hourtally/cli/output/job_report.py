@@ -160,6 +160,11 @@ def print_verified(findings: Findings) -> None:
         out.print(f"{hour}: stale ({reasons}): checksums only")
     if len(findings.checksums_only) > MAX_LISTED:
         out.print(f"… and {len(findings.checksums_only) - MAX_LISTED} more stale hours")
+    if findings.pruned:
+        out.print(
+            f"{counted(findings.pruned, 'superseded revision')} pruned: only manifests are left.",
+            soft_wrap=True,
+        )
     found = findings.differences
     checksums_only = (
         f" ({len(findings.checksums_only)} stale, by checksums only)"
