@@ -29,6 +29,7 @@ from hourtally.orchestration.tasks import build, ingest
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
+from hourtally.stages.voiding import VoidCounts, describe_voids
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from tests.support.prefect_server import PrefectServer, until
@@ -62,6 +63,8 @@ def receipt_of(hour: Hour) -> BuildReceipt:
         slices=4,
         duplicates=5,
         conflicts=6,
+        conflict_losers=7,
+        voids=describe_voids(VoidCounts(count=2, slices_voided=8)),
         total_nanocents=1_500_000_000,
     )
 
@@ -379,17 +382,17 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
 
     # 1,500,000,000 nanocents are 1.5 cents.
     assert lines[:7] == [
-        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents. Duplicate slices left out: "
-        "5, conflicts: 6.",
+        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents; 5 duplicate slices ignored, "
+        "6 identities in conflict (7 slices do not count). 8 slices are voided.",
         "",
         "New files: 1. Events accepted: 7, duplicate lines: 2, lines in quarantine: 1.",
         "",
         "| hour          | revision | why         | customers | total, cents | duplicate slices "
-        "| conflicts |",
+        "| conflicts | slices in conflict | slices voided |",
         "| ------------- | -------- | ----------- | --------- | ------------ | ---------------- "
-        "| --------- |",
+        "| --------- | ------------------ | ------------- |",
         "| 2026-11-02T09 | 1        | never built | 2         | 1.5          | 5                "
-        "| 6         |",
+        "| 6         | 7                  | 8             |",
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
     assert lines[12:14] == ["Failed:", ""]

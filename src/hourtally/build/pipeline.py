@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 from hourtally.build.duckdb_session import connected
 from hourtally.errors import Damaged
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
-from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMERS, HOUR, USAGE_KEY, of_hours
-from hourtally.published.diff import summarize_changes
+from hourtally.published.diff import summarize_changes, void_changes
 from hourtally.ratecard import RateCard, write_rates_snapshot
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
@@ -33,10 +32,12 @@ from hourtally.stages.documents import DocumentBlock, documents
 from hourtally.stages.metering import HourSlices, Metered, SliceCounts, meter
 from hourtally.stages.rating import rate
 from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
+from hourtally.stages.voiding import describe_voids
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
 from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
+from hourtally.store.void_files import read_voids
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
@@ -102,9 +103,8 @@ def write_revisions(
                 "totals": totals,
                 **_not_counted(counts),
                 "changes": one.parent
-                and summarize_changes(
-                    home, one.parent, one.inputs, of_hour.tables, totals["total"]
-                ),
+                and summarize_changes(home, one.parent, one.inputs, of_hour.tables, totals["total"])
+                | void_changes(one.parent.record, _not_counted(counts)),
             }
             for one, of_hour, counts, totals in zip(
                 revisions, files, metered.counts, _totals(rollup.customers, timestamps), strict=True
@@ -118,11 +118,11 @@ def _metered(
     """The usage of the hours; DuckDB may spill into the first one's folder."""
     paths, hours, first_row = [], [], 0
     for one in revisions:
-        batches = one.inputs["batches"]
-        _check_keys(home, one.hour, batches)
-        of_hour = [home.slices(one.hour, batch) for batch in batches]
+        of_hour = one.files.slices
+        _check_keys(home, of_hour)
         slices = scan_slices(of_hour, first_row)
-        hours.append(HourSlices(one.hour, slices, card.periods(one.hour)))
+        voids = read_voids(one.files.voids)
+        hours.append(HourSlices(one.hour, slices, card.periods(one.hour), voids))
         first_row += count_rows(of_hour)
         paths += of_hour
     folder = revisions[0].folder
@@ -159,16 +159,15 @@ class _Files:
         return dict(sorted(future.result() for future in self._written))
 
 
-def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
+def _check_keys(home: Home, slices: Iterable[Path]) -> None:
     """Check that the slices have the usage keys that a build groups by.
 
     Raises:
         Damaged: a version that stored no usage keys wrote the file.
     """
-    for batch in batches:
-        path = home.slices(hour, batch)
+    for path in slices:
         if not set(USAGE_KEY) <= pl.read_parquet_schema(path).keys():
-            record = home.batch_record(batch)
+            record = home.batch_record(path.stem)
             file = durable.read_sealed_json(record).get("file")
             reason = (
                 "it has no usage keys, which this version needs: an earlier version ingested it; "
@@ -249,8 +248,10 @@ def _not_counted(counts: SliceCounts) -> dict[str, Any]:
         "duplicates": counts.duplicates,
         "conflicts": {
             "count": len(counts.conflicts),
+            "slices_not_counted": counts.losers,
             "listed": describe_conflicts(counts.conflicts, MOST_LISTED_CONFLICTS),
         },
+        "voids": describe_voids(counts.voids),
     }
 
 

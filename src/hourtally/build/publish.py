@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hourtally.build.staleness import FORCED, build_inputs, stale_reasons
@@ -16,7 +16,8 @@ from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.settings import Settings
 from hourtally.store import durable
-from hourtally.store.batches import Batches, check_slices
+from hourtally.store.batches import Batches
+from hourtally.store.input_files import check_inputs
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 from hourtally.store.manifests import (
@@ -52,8 +53,10 @@ class BuildContext:
 class BuildReceipt:
     """A published revision. total_nanocents: the sum over all its documents.
 
-    changed: whether a restatement differs from the revision before. delta_nanocents: how much
-    more its total is; None for a first revision, or where the currency changed.
+    conflicts: identities. conflict_losers: slices that do not count because of a conflict. voids:
+    as in the manifest. changed: whether a restatement differs from the revision before.
+    delta_nanocents: how much more its total is; None for a first revision, or where the currency
+    changed.
     """
 
     hour: str
@@ -64,6 +67,8 @@ class BuildReceipt:
     slices: int
     duplicates: int
     conflicts: int
+    conflict_losers: int
+    voids: dict[str, Any]
     total_nanocents: int
     currency: str = ""
     changed: bool = False
@@ -147,13 +152,14 @@ def _publish(
         for one in revisions:
             one.folder.mkdir()
         inputs_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
-        check_slices(home, inputs_by_hour, settings.threads)
+        files = check_inputs(home, inputs_by_hour, settings.threads)
         load_polars()
         stop.check()
         # Imported here, as it loads the engines (0.3 s), which commands without builds do not need.
         from hourtally.build.pipeline import write_revisions
 
-        results = write_revisions(home, card, revisions, settings, stop)
+        checked = [replace(one, files=files[one.hour]) for one in revisions]
+        results = write_revisions(home, card, checked, settings, stop)
         for one in revisions:
             durable.fsync_folder(one.folder)
             durable.fsync_folder(one.folder.parent)
@@ -204,6 +210,8 @@ def _receipt(one: PendingRevision, record: dict[str, Any]) -> BuildReceipt:
         slices=record["rows"]["slices"],
         duplicates=record["duplicates"],
         conflicts=record["conflicts"]["count"],
+        conflict_losers=record["conflicts"]["slices_not_counted"],
+        voids=record["voids"],
         total_nanocents=record["totals"]["total"],
         currency=record["currency"],
         changed=_is_changed(record["changes"]),

@@ -119,7 +119,7 @@ def stale_hours(
             stale.append(StaleHour(hour, (DAMAGED_MANIFEST,)))
             continue
         inputs = build_inputs(card, hour, batches)
-        if manifest is None and not inputs["batches"] and not force:
+        if manifest is None and not force and not batches.has_slices(hour, inputs["batches"]):
             continue
         reasons = stale_reasons(manifest, inputs, batches)
         if reasons or force:

@@ -189,7 +189,8 @@ def _closed_status(home: Home, card: RateCard, hour: Hour, batches: Batches) -> 
     except Damaged:
         return HourStatus(hour, STALE, (DAMAGED_MANIFEST,))
     if manifest is None:
-        if batches.inputs(hour):
+        # An hour with nothing but voids is empty.
+        if batches.has_slices(hour, batches.inputs(hour)):
             return HourStatus(hour, MISSING, (NEVER_BUILT,))
         return HourStatus(hour, EMPTY)
     reasons = stale_reasons(manifest, build_inputs(card, hour, batches), batches)

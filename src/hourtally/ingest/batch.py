@@ -43,6 +43,8 @@ class IngestReceipt:
         rules: quarantined lines by rule.
         hour_names: of the hours that it touches, in order.
         observations: what counts nothing, or not yet.
+        conflicts: identities with several contents in one hour of the file.
+        conflict_losers: slices that do not count because of it.
     """
 
     file: str
@@ -59,6 +61,8 @@ class IngestReceipt:
     rules: Mapping[str, int] = field(default_factory=dict)
     hour_names: tuple[str, ...] = ()
     observations: Observations = field(default_factory=Observations)
+    conflicts: int = 0
+    conflict_losers: int = 0
 
     @property
     def record(self) -> str:
@@ -216,6 +220,9 @@ def _receipt(work: _Ingest, record: dict[str, Any]) -> IngestReceipt:
             rules=record["rules"],
             hour_names=tuple(sorted(record["hours"])),
             observations=Observations.of_record(record),
+            # Records of build version 1 have no conflicts.
+            conflicts=record.get("conflicts", {}).get("identities", 0),
+            conflict_losers=record.get("conflicts", {}).get("slices_not_counted", 0),
         )
     except KeyError as error:
         path = Path(f"batches/{record.get('batch')}.json")

@@ -14,7 +14,7 @@ from hourtally.ingest.batch import IngestReceipt, ingest_file
 from hourtally.ingest.discovery import Tally, named_files, path_text
 from hourtally.ingest.inbox import note_ingested, search_inbox, see
 from hourtally.ingest.observations import observed
-from hourtally.ingest.remarks import remarks
+from hourtally.ingest.remarks import in_conflict, remarks
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
@@ -52,8 +52,12 @@ class IngestReport:
 
     def remarks(self) -> Iterator[str]:
         """What there is to say beside the counts, a sentence each."""
-        taken = (receipt.observations for receipt in self.files if not receipt.skipped)
-        yield from observed(taken)
+        new = [receipt for receipt in self.files if not receipt.skipped]
+        yield from observed(receipt.observations for receipt in new)
+        identities = sum(receipt.conflicts for receipt in new)
+        if identities:
+            losers = sum(receipt.conflict_losers for receipt in new)
+            yield f"Inside the new files: {in_conflict(identities, losers)}."
         yield from remarks(self.passed_over, self.earlier_quarantined, self.withdrawn)
 
     def add(self, part: IngestReport) -> None:

@@ -27,6 +27,14 @@ def remarks(passed_over: Tally, quarantined: Tally, withdrawn: Tally) -> Iterato
         yield f"Withdrawn: {_listed(withdrawn.count, 'inbox file', examples)}."
 
 
+def in_conflict(identities: int, losers: int) -> str:
+    """`1 identity in conflict (11 slices do not count)`."""
+    text = "1 identity in conflict" if identities == 1 else f"{identities} identities in conflict"
+    if not identities:
+        return text
+    return f"{text} ({losers} slice{' does' if losers == 1 else 's do'} not count)"
+
+
 def _listed(count: int, what: str, examples: list[str]) -> str:
     such_as = ", such as" if count > len(examples) else ":"
     return f"{count} {what}{'' if count == 1 else 's'}{such_as} {', '.join(examples)}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from hourtally.ingest.conflicts import Conflicts, conflicts_of
 from hourtally.ingest.discovery import is_parquet, path_text
 from hourtally.ingest.external_sort.dimensions import merge
 from hourtally.ingest.external_sort.partitions import Partition
@@ -24,6 +25,7 @@ from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.ingest.slices_writer import SlicesWriter, to_table
 from hourtally.ingest.slicing import chunks_to_slice, slices_of
+from hourtally.ingest.void_writer import stage_voids
 from hourtally.ingest.voids import DistinctVoids
 from hourtally.model.hours import Hour
 from hourtally.runtime.concurrency import ordered_map
@@ -98,15 +100,19 @@ def stage_events(
                 runs.add(slices_of(events))
             if progress:
                 progress(block.bytes_read, size)
-    voids.collect()
+    distinct_voids = voids.collect()
     hours: dict[str, Any] = {}
+    conflicts = Conflicts()
 
-    def write(hour: Hour, partitions: Iterator[Partition]) -> tuple[str, dict[str, Any], int]:
+    def write(hour: Hour, partitions: Iterator[Partition]) -> _WrittenHour:
         return _write_hour(staging, hour, partitions, observations)
 
-    for name, entry, duplicates in ordered_map(threads, write, runs.by_hour()):
-        hours[name] = entry
-        counts.duplicates += duplicates
+    for written in ordered_map(threads, write, runs.by_hour()):
+        hours[written.name] = written.entry
+        counts.duplicates += written.duplicates
+        conflicts += written.conflicts
+    for name, entry in stage_voids(staging, distinct_voids, threads).items():
+        hours.setdefault(name, {})["voids"] = entry
     counts.duplicates += runs.duplicates + voids.duplicates
     counts.check(path)
     return {
@@ -119,14 +125,26 @@ def stage_events(
         if counts.rules
         else None,
         **observations.to_record(),
-        "hours": hours,
+        "voids": len(distinct_voids),
+        "conflicts": conflicts.to_json(),
+        "hours": dict(sorted(hours.items())),
     }
+
+
+@dataclass(frozen=True)
+class _WrittenHour:
+    """A slices file that was written. entry: in the ingest record. duplicates: left out."""
+
+    name: str
+    entry: dict[str, Any]
+    duplicates: int
+    conflicts: Conflicts
 
 
 def _write_hour(
     staging: Path, hour: Hour, partitions: Iterator[Partition], observations: ObservationCounts
-) -> tuple[str, dict[str, Any], int]:
-    """Write an hour's slices file; the hour's name, its entry in the record, its duplicates."""
+) -> _WrittenHour:
+    """Write an hour's slices file."""
     duplicates = 0
     staged = staging / f"{hour.name}.parquet"
     with SlicesWriter(staged) as writer:
@@ -137,7 +155,8 @@ def _write_hour(
             observations.add_slices(counts)
             writer.write(table)
     durable.fsync_file(staged)
-    return hour.name, {"rows": writer.rows, **durable.describe_file(staged)}, duplicates
+    entry = {"rows": writer.rows, **durable.describe_file(staged)}
+    return _WrittenHour(hour.name, entry, duplicates, conflicts_of(staged, writer.rows))
 
 
 def _merge_partition(partition: Partition, ahead_ms: int) -> tuple[pa.Table, int, tuple[int, int]]:

@@ -88,6 +88,9 @@ VOIDS: Final[Schema] = {
 }
 # What makes two voids of a file duplicates.
 VOID_CONTENT: Final = tuple(name for name in VOIDS if name != "reason")
+# Grain: one void as a voids file holds it, in each hour that it touches. identity: of the event
+# that it cancels, as in `EVENTS`.
+STORED_VOIDS: Final[Schema] = {**VOIDS, "identity": pl.UInt64}
 
 # Grain: one slice, the part of an event inside one hour: [slice_start_ms, slice_end_ms).
 # start_ms and end_ms stay the event's own. Batches of build version 1 lack gpu_capacity in their

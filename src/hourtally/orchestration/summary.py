@@ -10,6 +10,7 @@ from hourtally.build.builder import BuildReport
 from hourtally.build.publish import BuildReceipt
 from hourtally.errors import Damaged, HourtallyError
 from hourtally.ingest.files import IngestReport
+from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.hours import Hour
@@ -29,6 +30,8 @@ _HEADER: Final = (
     "total, cents",
     "duplicate slices",
     "conflicts",
+    "slices in conflict",
+    "slices voided",
 )
 
 
@@ -72,10 +75,11 @@ def _sums(built: BuildReport) -> str:
     if not built.built:
         return "No hour was built." if built.failed or built.undone else "No closed hour was stale."
     sums = _row_of("", built.built)
+    voids = "".join(f" {sentence}" for sentence in void_sentences(built.built))
     return (
         f"Hours built: {len(built.built)}, restated: {sums['restated']}, failed: "
-        f"{len(built.failed)}. Total: {sums['total, cents']} cents. Duplicate slices "
-        f"left out: {sums['duplicate slices']}, conflicts: {sums['conflicts']}."
+        f"{len(built.failed)}. Total: {sums['total, cents']} cents; "
+        f"{left_out(built.built)}.{printable_message(voids)}"
     )
 
 
@@ -127,6 +131,8 @@ def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
         "total, cents": format_cents(sum(receipt.total_nanocents for receipt in receipts)),
         "duplicate slices": sum(receipt.duplicates for receipt in receipts),
         "conflicts": sum(receipt.conflicts for receipt in receipts),
+        "slices in conflict": sum(receipt.conflict_losers for receipt in receipts),
+        "slices voided": sum(receipt.voids["slices_voided"] for receipt in receipts),
     }
 
 
@@ -166,6 +172,8 @@ def _cells(receipt: BuildReceipt) -> tuple[str, ...]:
         format_cents(receipt.total_nanocents),
         str(receipt.duplicates),
         str(receipt.conflicts),
+        str(receipt.conflict_losers),
+        str(receipt.voids["slices_voided"]),
     )
 
 

@@ -80,12 +80,14 @@ class Changes:
 
     levels: the changed rows of each level, the largest change first. Columns: the level's key,
     `name`, `before` and `after` (totals in nanocents, null if there is no row) as 128-bit
-    integers, `delta`, and `what`, a list of what differs. total: before and after.
+    integers, `delta`, and `what`, a list of what differs. total: before and after. voids: as
+    `void_changes`.
     """
 
     causes: Causes
     levels: dict[str, pl.DataFrame]
     total: tuple[int, int]
+    voids: dict[str, dict[str, int]]
 
     @property
     def is_empty(self) -> bool:
@@ -104,7 +106,20 @@ def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
         for level, (table, schema, _, _) in LEVELS.items()
     }
     totals = (int(before.record["totals"]["total"]), int(after.record["totals"]["total"]))
-    return Changes(_causes(home, before.hour, before.inputs, after.inputs), levels, totals)
+    causes = _causes(home, before.hour, before.inputs, after.inputs)
+    return Changes(causes, levels, totals, void_changes(before.record, after.record))
+
+
+def void_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The number of voids and of voided slices in the manifests of two revisions.
+
+    Those of build version 1 know no voids.
+    """
+    then, now = before.get("voids", {}), after.get("voids", {})
+    return {
+        name: {"before": then.get(key, 0), "after": now.get(key, 0)}
+        for name, key in (("voids", "count"), ("slices_voided", "slices_voided"))
+    }
 
 
 def summarize_changes(

@@ -1,4 +1,4 @@
-"""Committed batches: which of their numbered records count, and whether their slices are intact.
+"""Committed batches: which of their numbered records count.
 
 A batch is one event file; its records are numbered (contract, section 2: withdrawal). Each says
 `ingested` or `withdrawn`, and the highest number decides. A record without a number or status,
@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
-from hourtally.runtime.concurrency import ordered_map
 from hourtally.store import durable
 from hourtally.store.layout import RECORD_SUFFIX, Home
 
@@ -94,6 +92,10 @@ class Batches:
         """The inputs of an hour: names of records whose slices and voids count there, sorted."""
         return [name for name in self._home.records_with_slices(hour) if self._counts(name)]
 
+    def has_slices(self, hour: Hour, inputs: Iterable[str]) -> bool:
+        """Whether any of an hour's inputs has slices there; others have voids only."""
+        return any(self._home.slices(hour, name).exists() for name in inputs)
+
     def _counts(self, name: str) -> bool:
         batch, number = parse_record_name(name)
         return number == self.number(batch) and not self.is_withdrawn(batch)
@@ -114,47 +116,6 @@ class Batches:
             else:
                 reasons.add(BATCH_REMOVED)
         return reasons
-
-
-def check_slices(
-    home: Home, inputs_by_hour: Mapping[Hour, Iterable[str]], threads: int = 1
-) -> None:
-    """Compare slices files of some hours with the digests in their ingest records.
-
-    Do this before reading any of them: a flipped bit can make a Parquet reader do anything, a
-    panic included. One thread checks 1.8 GB/s.
-
-    Args:
-        home: the home folder.
-        inputs_by_hour: for each hour its inputs.
-        threads: how many batches to check at a time.
-
-    Raises:
-        Damaged: a file differs from its record, or the record does not list it.
-    """
-    hours_of = defaultdict(list)
-    for hour, names in inputs_by_hour.items():
-        for name in names:
-            hours_of[name].append(hour)
-    work = ((home, name, hours) for name, hours in hours_of.items())
-    for _ in ordered_map(threads, _check, work):
-        pass
-
-
-def _check(home: Home, name: str, hours: Iterable[Hour]) -> None:
-    path_of_record = home.batch_record(name)
-    record = durable.read_sealed_json(path_of_record)
-    for hour in hours:
-        path = home.slices(hour, name)
-        expected = record.get("hours", {}).get(hour.name)
-        if expected is None:
-            raise Damaged(path_of_record, f"it does not list {path}")
-        if expected["sha256"] != durable.sha256_of(path):
-            reason = (
-                f"its SHA-256 does not match its ingest record; remove {path_of_record} "
-                f"and ingest {record.get('file')} again"
-            )
-            raise Damaged(path, reason)
 
 
 def slices_bytes(home: Home, hour: Hour) -> int:

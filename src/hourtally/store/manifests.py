@@ -8,13 +8,14 @@ over.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
 from hourtally.store import durable
+from hourtally.store.input_files import HourFiles
 from hourtally.store.layout import Home
 
 _MANIFEST_NAME: Final = re.compile(r"(\d{6,})\.json", re.ASCII)
@@ -47,7 +48,7 @@ class PendingRevision:
     """A revision that is being built. folder: where its files are written.
 
     parent: the hour's newest revision so far. reasons: why it is built. inputs: everything that it
-    depends on, as its manifest records it.
+    depends on, as its manifest records it. files: of its inputs, once they are checked.
     """
 
     hour: Hour
@@ -56,6 +57,7 @@ class PendingRevision:
     reasons: tuple[str, ...]
     inputs: dict[str, Any]
     folder: Path
+    files: HourFiles = field(default_factory=HourFiles)
 
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:

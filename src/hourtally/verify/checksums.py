@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMERS
 from hourtally.store import durable
 from hourtally.store.batches import parse_record_name
+from hourtally.store.input_files import HourFiles
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, read_manifest, revisions_of
 from hourtally.store.pruning import is_pruned
@@ -112,18 +114,37 @@ class StoredInputs:
         self._records: dict[str, dict[str, Any] | None] = {}
         self._rates: set[str] = set()
 
-    def check_slices(self, hour: Hour, name: str) -> bool:
-        """Check the slices of a record in an hour by that record; whether they are intact."""
+    def check_hour(self, hour: Hour, names: Iterable[str]) -> HourFiles | None:
+        """Check the slices and voids of some records in an hour; None if any is not intact."""
+        checked = [self._check_record(hour, name) for name in names]
+        intact = [files for files in checked if files is not None]
+        if len(intact) < len(checked):
+            return None
+        slices = [path for files in intact for path in files.slices]
+        return HourFiles(slices, [path for files in intact for path in files.voids])
+
+    def _check_record(self, hour: Hour, name: str) -> HourFiles | None:
         if name not in self._records:
             self._records[name] = self._read_record(name)
         record = self._records[name]
         if record is None:
-            return False
-        path = self._home.slices(hour, name)
+            return None
         entry = _field(_field(record, "hours"), hour.name)
         if entry is None:
             self._findings.add(self._home.batch_record(name), f"no entry for hour {hour}")
-            return False
+            return None
+        files, of_voids = HourFiles(), _field(entry, "voids")
+        if of_voids is not None:
+            files.voids.append(self._home.voids(hour, name))
+        # An hour may have voids only.
+        if of_voids is None or _field(entry, "sha256") is not None:
+            files.slices.append(self._home.slices(hour, name))
+        checked = [self._check_table(path, entry) for path in files.slices]
+        checked += [self._check_table(path, of_voids) for path in files.voids]
+        return files if all(checked) else None
+
+    def _check_table(self, path: Path, entry: Any) -> bool:
+        """Check a file of slices or voids by its entry; whether it is intact."""
         if not _check_file(path, entry, self._findings):
             return False
         try:

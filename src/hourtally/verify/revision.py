@@ -77,8 +77,11 @@ class RevisionComparison:
         lines = read_lines(path, self._findings)
         return RowComparison(path, ("customer_id", "line"), 1, lines, self._findings)
 
-    def expect_conflicts(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
-        """Compare the hour's conflicts; what the manifest should record about them."""
+    def expect_conflicts(self, rows: Iterable[tuple[Any, ...]], losers: int) -> dict[str, Any]:
+        """Compare the hour's conflicts; what the manifest should record about them.
+
+        losers: slices that do not count because of a conflict.
+        """
         table = self._table("conflicts", _CONFLICTS, 2)
         listed = []
         count = 0
@@ -93,7 +96,7 @@ class RevisionComparison:
             table.finish()
         if count:
             self.rows["conflicts"] = count
-        return {"count": count, "listed": listed}
+        return {"count": count, "slices_not_counted": losers, "listed": listed}
 
     def expect(self, derived: DerivedHour) -> None:
         """Compare the rows and document of the next customer."""

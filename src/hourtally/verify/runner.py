@@ -89,15 +89,14 @@ def _verify_hour(
     check_index(manifest, intact, findings)
     inputs.check_rates(str(manifest.inputs["rates"]))
     batches = manifest.inputs["batches"]
-    slices_intact = [inputs.check_slices(hour, batch) for batch in batches]
+    stored = inputs.check_hour(hour, batches)
     if reasons := _why_stale(card, manifest):
         findings.checksums_only.append((hour.name, reasons))
-    elif all(slices_intact):
-        paths = [home.slices(hour, batch) for batch in batches]
+    elif stored is not None:
         try:
             # A connection per hour: a damaged file may break it.
             with as_keyboard_interrupt(), _duckdb(home, settings) as connection:
-                slices = Slices(connection, hour, paths)
+                slices = Slices(connection, hour, stored.slices, stored.voids)
                 _recompute(card, manifest, slices, intact, findings)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             message = (
@@ -129,7 +128,7 @@ def _recompute(
         findings.compare(path, what, 0, slices.violations)
         return
     comparison = RevisionComparison(manifest, intact, findings)
-    conflicts = comparison.expect_conflicts(slices.conflicts())
+    conflicts = comparison.expect_conflicts(slices.conflicts(), slices.losers)
     pricing = Pricing(card, hour)
     usage = slices.usage(pricing.rate_periods())
     for customer_id, rows in groupby(usage, attrgetter("customer_id")):
@@ -143,6 +142,7 @@ def _recompute(
         "totals": comparison.totals(),
         "duplicates": slices.duplicates,
         "conflicts": conflicts,
+        "voids": slices.voids,
     }
     recorded = {name: manifest.record.get(name) for name in expected}
     findings.compare_records(path, expected, recorded)

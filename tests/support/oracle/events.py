@@ -1,4 +1,4 @@
-"""The oracle's events: what counts of one, and which of two conflicting ones counts."""
+"""The oracle's events and voids: what counts of one, and which of two conflicting ones counts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ HOUR_MS = 3_600_000
 
 RESOURCE = "metering.resource.v1"
 CLUSTER = "metering.cluster.v1"
+VOID = "metering.void.v1"
 
 # The fields that count, in the order of the contract's table, with what stands for an absent
 # one. None: nothing does.
@@ -78,6 +79,30 @@ class Event:
         return said, self.type.encode(), tuple(_field_rank(v) for v in self.fields.values())
 
 
+@dataclass(frozen=True)
+class Void:
+    """A void: its own identity, the identity it cancels, and from when until when, in ms."""
+
+    identity: tuple[str, str]
+    voided: tuple[str, str]
+    start: int
+    end: int
+
+
+def read_statement(line: dict[str, Any] | bytes) -> Event | Void:
+    """An event or a void from its object or its line."""
+    envelope = json.loads(line) if isinstance(line, bytes) else line
+    if envelope["type"] != VOID:
+        return read_event(envelope)
+    data = envelope["data"]
+    return Void(
+        identity=(envelope["source"], envelope["id"]),
+        voided=(data["voidedSource"], data["voidedId"]),
+        start=int(instant(data["start"]) * 1_000),
+        end=int(instant(data["end"]) * 1_000),
+    )
+
+
 def read_event(line: dict[str, Any] | bytes) -> Event:
     """An event from its object or its line; null stands for absent."""
     envelope = json.loads(line) if isinstance(line, bytes) else line
@@ -110,9 +135,14 @@ def instant(text: str) -> Fraction:
 
 
 def affected_hours(event: dict[str, Any] | bytes) -> list[int]:
-    """The hours an event's interval touches, in Unix seconds."""
-    fields = read_event(event).fields
-    first, last = fields["start"] // HOUR_MS, (fields["end"] - 1) // HOUR_MS
+    """The hours that the interval of an event or void touches, in Unix seconds."""
+    read = read_statement(event)
+    start, end = (
+        (read.start, read.end)
+        if isinstance(read, Void)
+        else (read.fields["start"], read.fields["end"])
+    )
+    first, last = start // HOUR_MS, (end - 1) // HOUR_MS
     return [hour * 3_600 for hour in range(first, last + 1)]
 
 

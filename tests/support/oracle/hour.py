@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.support.oracle.document import Key, Prices, document, totals
-from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, read_event
+from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, Void, read_statement
 
 NANOCENTS_PER_CENT = 10**9
 
@@ -78,9 +78,11 @@ class OracleHour:
     """What one hour comes to.
 
     documents: by customer. conflicts: identities that were said to be different things.
-    duplicates: slices left out because another file has said the same. charges (nanocents),
-    usage (quantity × milliseconds): by component, by the key of a resource or cluster. names:
-    by level and key.
+    duplicates: slices left out because another file has said the same. losers: slices that do not
+    count because of a conflict. charges (nanocents), usage (quantity × milliseconds): by component,
+    by the key of a resource or cluster. names: by level and key. voids: how many different ones
+    touch the hour. voided: how many slices of the files they cancel. unmatched: how many of the
+    voids cancel none. strays: identities with a slice of an interval that is none of their voids'.
     """
 
     documents: dict[str, bytes]
@@ -91,6 +93,11 @@ class OracleHour:
     clusters: dict[Key, Prices]
     usage: dict[Key, dict[str, int]]
     names: dict[Key, str]
+    losers: int
+    voids: int
+    voided: int
+    unmatched: int
+    strays: list[tuple[str, str]]
 
 
 def oracle(
@@ -99,16 +106,28 @@ def oracle(
     """One hour of these files under this rate card.
 
     Args:
-        files: each file's events, as objects or as their lines; no two files of equal bytes.
+        files: each file's events and voids, as objects or lines; no two files of equal bytes.
         rates: the rate card as TOML.
         timestamp: the hour's start in Unix seconds.
     """
     start, end = timestamp * 1_000, timestamp * 1_000 + HOUR_MS
+    read = [[read_statement(line) for line in lines] for lines in files]
+    voids = {
+        one
+        for file in read
+        for one in file
+        if isinstance(one, Void) and one.start < end
+        if one.end > start
+    }
+    voided_identities = {void.voided for void in voids}
     distinct: dict[tuple[Any, ...], Event] = {}
+    voided: list[Event] = []
     duplicates = 0
-    for lines in files:
-        events = _once_each([read_event(line) for line in lines])
+    for file in read:
+        events = _once_each([one for one in file if isinstance(one, Event)])
         events = [e for e in events if e.fields["start"] < end and e.fields["end"] > start]
+        voided += [e for e in events if e.identity in voided_identities]
+        events = [e for e in events if e.identity not in voided_identities]
         duplicates += sum((e.identity, e.content) in distinct for e in events)
         for event in events:
             _keep_earliest(distinct, event)
@@ -133,6 +152,23 @@ def oracle(
         clusters=clusters,
         usage=_usage(slices),
         names=names,
+        losers=len(distinct) - len(by_identity),
+        voids=len(voids),
+        voided=len(voided),
+        unmatched=sum(void.voided not in {e.identity for e in voided} for void in voids),
+        strays=_strays(voids, voided),
+    )
+
+
+def _strays(voids: set[Void], voided: list[Event]) -> list[tuple[str, str]]:
+    """The voided identities of which some event has an interval that no void of it names."""
+    named = {(void.voided, void.start, void.end) for void in voids}
+    return sorted(
+        {
+            e.identity
+            for e in voided
+            if (e.identity, e.fields["start"], e.fields["end"]) not in named
+        }
     )
 
 

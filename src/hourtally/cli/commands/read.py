@@ -117,13 +117,15 @@ def explain(
     *,
     customer: CustomerId,
     resource: str,
+    void: str | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
 ) -> int:
     """Explain a published charge, from events and rates to the rounded price.
 
-    Exit status 1 if the stored slices do not add up to the published charge.
+    Slices that do not count are listed too, and the void that would cancel each event. Exit status
+    1 if the stored slices do not add up to the published charge.
 
     Example: hourtally explain 2026-11-22T13 --customer acme --resource api
 
@@ -133,10 +135,12 @@ def explain(
         Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     resource
         Id of a resource or BYOC cluster.
+    void
+        Print only the void of the event with this id, one line to append to an event file.
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.cli.output.explanation import print_explanations
+    from hourtally.cli.output.explanation import print_explanations, print_ready_voids
     from hourtally.published.explain import Explanation
     from hourtally.published.explain import explain as explain_charge
     from hourtally.published.reader import published_manifest, read_current
@@ -151,6 +155,9 @@ def explain(
         return manifest, explain_charge(home, manifest, customer, resource)
 
     manifest, explanations = read_current(read)
+    if void is not None:
+        print_ready_voids(explanations, void)
+        return 0
     print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
     return 0
 

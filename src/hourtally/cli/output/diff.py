@@ -44,7 +44,7 @@ def print_changes(
     )
     print_text(out, heading, style="bold")
     if before.revision != after.revision:
-        for line in _why(changes.causes, files):
+        for line in (*_why(changes.causes, files), *_voids(changes.voids)):
             print_text(out, line)
     if after.record.get("reason"):
         print_text(out, f"Reason given: {after.record['reason']}")
@@ -83,6 +83,13 @@ def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
         yield f"why: build version {causes.build[0]} → {causes.build[1]}"
     if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
         yield "why: forced rebuild (--force) of the same inputs"
+
+
+def _voids(voids: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """How the numbers of voids and voided slices changed, if they did."""
+    if any(one["before"] != one["after"] for one in voids.values()):
+        voids_, slices = (f"{one['before']} → {one['after']}" for one in voids.values())
+        yield f"why: voids {voids_}, slices voided {slices}"
 
 
 def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:

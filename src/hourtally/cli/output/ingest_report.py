@@ -63,6 +63,10 @@ def ingest_json(report: IngestReport) -> dict[str, Any]:
                 "quarantine": f"quarantine/{receipt.record}.ndjson"
                 if receipt.quarantined
                 else None,
+                "conflicts": {
+                    "identities": receipt.conflicts,
+                    "slices_not_counted": receipt.conflict_losers,
+                },
                 "hours": list(receipt.hour_names),
                 **asdict(receipt.observations),
             }

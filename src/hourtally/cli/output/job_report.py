@@ -20,6 +20,7 @@ from hourtally.cli.output.text_table import (
     print_text,
     texts,
 )
+from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.money import format_cents
@@ -64,13 +65,12 @@ def _print_revisions(report: BuildReport) -> None:
     print_lines(console(), lines_of(["hour", *(one.hour for one in report.built)], columns, None))
     total = format_cents(sum(receipt.total_nanocents for receipt in report.built))
     restated = sum(receipt.revision > 1 for receipt in report.built)
-    conflicts = sum(receipt.conflicts for receipt in report.built)
-    duplicates = sum(receipt.duplicates for receipt in report.built)
     console().print(
         f"{counted(len(report.built), 'hour')} built ({restated} restated), {total} cents in "
-        f"total; {counted(duplicates, 'duplicate slice')} ignored, "
-        f"{counted(conflicts, 'conflict')} resolved."
+        f"total; {left_out(report.built)}."
     )
+    for sentence in void_sentences(report.built):
+        print_text(console(), sentence)
 
 
 def _why(reasons: Sequence[str]) -> str:

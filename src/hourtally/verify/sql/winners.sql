@@ -32,7 +32,7 @@ contents AS (
         slice_end_ms,
         min(event_time_us) AS event_time_us,
         count(*) AS copies
-    FROM stored_slices
+    FROM unvoided_slices
     WHERE hash(event_source, event_id) IN (SELECT identity_hash FROM shared_hashes)
     GROUP BY ALL
 )
