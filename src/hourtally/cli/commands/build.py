@@ -103,6 +103,7 @@ def withdraw(
 
 def run(
     *,
+    json: Flag = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,
@@ -112,10 +113,15 @@ def run(
     If PREFECT_API_URL is set, the run is recorded in that Prefect server.
 
     Example: hourtally run --export /srv/usage
+
+    Parameters
+    ----------
+    json
+        Print one JSON document instead of tables.
     """
     from hourtally.cli import jobs
 
-    return jobs.run(_job(home_option, now_option, build_options))
+    return jobs.run(_job(home_option, now_option, build_options), json=json)
 
 
 def schedule(
@@ -136,9 +142,9 @@ def schedule(
     cron
         Cron expression, in UTC; default: every hour, two minutes after hours close.
     """
-    from hourtally.cli import jobs
+    from hourtally.cli import prefect_jobs
 
-    return jobs.schedule(_job(home_option, None, build_options), cron)
+    return prefect_jobs.schedule(_job(home_option, None, build_options), cron)
 
 
 def backfill(
@@ -148,6 +154,7 @@ def backfill(
     force: Flag = False,
     reason: str | None = None,
     dry_run: Flag = False,
+    json: Flag = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,
@@ -168,6 +175,8 @@ def backfill(
         With --force: why; it is kept in the manifests of the hours.
     dry_run
         Print what would be built and why, without building it.
+    json
+        Print one JSON document instead of a table.
     """
     from hourtally.cli import jobs
 
@@ -179,7 +188,7 @@ def backfill(
         raise InvalidArgument(message)
     job = _job(home_option, now_option, build_options)
     job = replace(job, force=force, reason=reason or "")
-    return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end)
+    return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end, json=json)
 
 
 def _job(
