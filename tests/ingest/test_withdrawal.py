@@ -5,24 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hourtally.build import pipeline
 from hourtally.cli.app import call
 from hourtally.ingest import batch as batch_module
 from hourtally.ingest import staging
+from hourtally.ingest.files import ingest_paths
 from hourtally.ingest.withdrawal import withdraw
 from hourtally.store import durable, records
-from hourtally.store.batches import Batches
+from hourtally.store.batches import Batches, record_name
 from hourtally.store.layout import Home
 from tests.support.command_line import NOW
 from tests.torture.faults.two_hours import (
     FIRST,
     HOURS,
     NOW_MS,
+    SETTINGS,
     add_late_file,
     documents_by_customer,
     fresh_home,
@@ -413,3 +418,134 @@ def test_a_batch_is_known_by_its_last_record_where_one_before_is_gone(
     assert found is not None
     assert (found.number, found.is_withdrawn) == (2, True)
     assert json.loads(home.batch_record(f"{batch}.2").read_bytes())["lines"] == 0
+
+
+def test_many_at_once_withdraw_a_batch_once(home: Home, late: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(lambda n: withdraw(home, str(late), f"{n}", NOW_MS), range(8)))
+
+    assert sorted(receipt.already for receipt in receipts) == [False] + [True] * 7
+    assert {receipt.reason for receipt in receipts} == {
+        record(home, f"{batch_of(late)}.2")["reason"]
+    }
+    assert Batches(home).number(batch_of(late)) == 2
+    assert not home.staging(batch_of(late)).exists()
+
+
+def test_withdrawals_and_ingests_at_once_take_turns(home: Home, late: Path) -> None:
+    def take_turn(number: int) -> None:
+        if number % 2:
+            withdraw(home, str(late), f"{number}", NOW_MS)
+        else:
+            report = ingest_paths(home, [late], NOW_MS, SETTINGS, again=True)
+            assert report.refused == []
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take_turn, range(12)))
+
+    batch = batch_of(late)
+    number = Batches(home).number(batch)
+    statuses = [record(home, record_name(batch, n))["status"] for n in range(1, number + 1)]
+    # Nobody withdraws twice, and --again writes nothing where nothing was withdrawn.
+    assert all(one != other for one, other in pairwise(statuses))
+    assert command("run", home) == 0
+    assert command("verify", home) == 0
+
+
+def test_a_withdrawal_during_a_build_has_the_hour_built_again(
+    home: Home, late: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_revisions = pipeline.write_revisions
+
+    def withdraw_meanwhile(*arguments: Any) -> Any:
+        withdraw(home, str(late), "wrong", NOW_MS)
+        return write_revisions(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "write_revisions", withdraw_meanwhile)
+        span = ("--from", HOURS[0].name, "--to", HOURS[1].following.name)
+        assert command("backfill", home, *span, "--force") == 0
+    assert reasons(home) == [["forced"]] * 2
+
+    assert command("run", home) == 0
+
+    assert reasons(home) == [["batch withdrawn"]] * 2
+    assert published(home) == without(tmp_path, "late.ndjson")
+
+
+def test_diff_says_why_a_batch_is_gone_and_which_record_came_instead(
+    home: Home, late: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = batch_of(late)
+    command("withdraw", home, late, "--reason", "wrong cluster")
+    command("run", home)
+    command("ingest", home, late, "--again")
+    command("run", home)
+    for revisions, line in (
+        (("1", "2"), f"why: batch removed: {batch} {late} (withdrawn at {NOW}: wrong cluster)"),
+        (("2", "3"), f"why: batch added: {batch}.3 {late}"),
+    ):
+        capsys.readouterr()
+        assert command("diff", home, HOURS[0].name, *revisions) == 0
+        assert line in capsys.readouterr().out.splitlines()
+    assert command("explain", home, HOURS[0].name, "--customer", "acme", "--resource", "web") == 0
+    assert f"batch {batch}.3: {late}" in capsys.readouterr().out.splitlines()
+
+
+def test_the_reports_are_printed_as_json_too(
+    home: Home, late: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "in" / "copy.ndjson"
+    copy.parent.mkdir()
+    copy.write_bytes(late.read_bytes())
+    copy.with_name("notes.txt").touch()
+    batch = batch_of(late)
+    capsys.readouterr()
+
+    assert command("ingest", home, copy.parent, tmp_path / "none", "--json") == 1
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["files"] == [
+        document["files"][0]
+        | {
+            "file": str(copy),
+            "batch": batch,
+            "number": 1,
+            "skipped": True,
+            "lines": 4,
+            "accepted": 3,
+            "duplicates": 0,
+            "quarantined": 1,
+            "rules": {"ends_before_start": 1},
+            "quarantine": f"quarantine/{batch}.ndjson",
+            "hours": [hour.name for hour in HOURS],
+        }
+    ]
+    assert document["rejected"] == [
+        {"file": str(tmp_path / "none"), "reason": "there is no such file or folder"}
+    ]
+    passed_over = [{"file": str(copy.with_name("notes.txt")), "why": "not an event file's name"}]
+    assert document["passed_over"] == {"count": 1, "examples": passed_over}
+
+    for already, hours in ((False, [hour.name for hour in HOURS]), (True, [])):
+        assert command("withdraw", home, batch, "--reason", "x", "--json") == 0
+        document = json.loads(capsys.readouterr().out)
+        assert (document["already"], document["hours"]) == (already, hours)
+        assert (document["batch"], document["number"], document["reason"]) == (batch, 2, "x")
+
+
+def test_a_home_whose_path_looks_like_a_pattern_works(tmp_path: Path) -> None:
+    home = fresh_home(tmp_path / "a[bc]*?" / "home")
+    add_late_file(home)
+    late = home.inbox / "late.ndjson"
+
+    assert command("run", home, "--export", home.root / "tree") == 3
+    assert command("withdraw", home, late, "--reason", "x") == 0
+    assert command("run", home) == 0
+    assert command("ingest", home, late, "--again") == 3
+    span = ("--from", HOURS[0].name, "--to", HOURS[1].following.name)
+    assert command("backfill", home, *span, "--workers", "2") == 0
+    assert command("status", home) == 0
+    assert command("diff", home, HOURS[0].name) == 0
+    assert command("explain", home, HOURS[0].name, "--customer", "acme", "--resource", "web") == 0
+    assert command("verify", home) == 0

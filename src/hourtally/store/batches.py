@@ -129,11 +129,24 @@ def slices_bytes(home: Home, hour: Hour) -> int:
 
 
 def event_file_names(home: Home, names: Iterable[str]) -> dict[str, str]:
-    """The event file of each record; missing records are left out."""
+    """The event file of each record, and what became of it since; missing records are left out.
+
+    That is that the batch was ingested again, or withdrawn and why, by the record after it.
+    """
     files = {}
     for name in names:
         try:
             files[name] = str(durable.read_sealed_json(home.batch_record(name))["file"])
         except FileNotFoundError:
             continue
+        batch, number = parse_record_name(name)
+        with contextlib.suppress(FileNotFoundError, Damaged):
+            later = durable.read_sealed_json(home.batch_record(record_name(batch, number + 1)))
+            files[name] += f" ({_what_became(later)})"
     return files
+
+
+def _what_became(later: Mapping[str, Any]) -> str:
+    if is_withdrawn(later):
+        return f"withdrawn at {later.get('withdrawn_at')}: {later.get('reason')}"
+    return f"ingested again at {later.get('ingested_at')}"

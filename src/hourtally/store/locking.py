@@ -33,7 +33,7 @@ def locked_folder(
         while_waiting: called repeatedly while another process holds the lock; may raise.
         what: what a wait of over two seconds is said to be for, by default the folder.
     """
-    message = f"waiting for {what or 'another process'} (it holds the lock of {folder})"
+    message = f"waiting for {what or f'another process that works in {folder}'}"
     while True:
         make_folder(folder)
         try:

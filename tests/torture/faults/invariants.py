@@ -13,7 +13,7 @@ from hourtally.store.durable import to_sealed_json
 from tests.torture.faults.disk_model import Tree
 
 _MANIFEST: Final = re.compile(r"hours/([^/]+)/\d{6}\.json")
-_RECORD: Final = re.compile(r"batches/([0-9a-f]{16})\.json")
+_RECORD: Final = re.compile(r"batches/([0-9a-f]{16}(?:\.\d+)?)\.json")
 _MARKER: Final = re.compile(r"tree/@hourtally/([^/]+)\.json")
 
 
