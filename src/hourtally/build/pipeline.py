@@ -166,12 +166,11 @@ def _check_keys(home: Home, slices: Iterable[Path]) -> None:
         Damaged: a version that stored no usage keys wrote the file.
     """
     for path in slices:
-        if not set(USAGE_KEY) <= pl.read_parquet_schema(path).keys():
-            record = home.batch_record(path.stem)
-            file = durable.read_sealed_json(record).get("file")
+        if not set(pq.read_schema(path).names).issuperset(USAGE_KEY):
+            file = durable.read_sealed_json(home.batch_record(path.stem)).get("file")
             reason = (
                 "it has no usage keys, which this version needs: an earlier version ingested it; "
-                f"remove {record} and ingest {file} again"
+                f"`hourtally ingest --again {file}` writes it anew"
             )
             raise Damaged(path, reason)
 

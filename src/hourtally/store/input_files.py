@@ -74,16 +74,16 @@ def _check(home: Home, name: str, hours: Iterable[Hour]) -> list[tuple[Hour, Hou
             (files.voids, home.voids(hour, name), entry.get("voids")),
         ):
             if expected is not None:
-                _check_file(path, path_of_record, record, expected["sha256"])
+                _check_file(path, record, expected["sha256"])
                 kept.append(path)
         found.append((hour, files))
     return found
 
 
-def _check_file(path: Path, path_of_record: Path, record: dict[str, Any], sha256: str) -> None:
+def _check_file(path: Path, record: dict[str, Any], sha256: str) -> None:
     if sha256 != durable.sha256_of(path):
         reason = (
-            f"its SHA-256 does not match its ingest record; remove {path_of_record} "
-            f"and ingest {record.get('file')} again"
+            "its SHA-256 does not match its ingest record; "
+            f"`hourtally ingest --again {record.get('file')}` writes it anew"
         )
         raise Damaged(path, reason)
