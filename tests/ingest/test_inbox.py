@@ -6,13 +6,18 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hourtally.ingest import files, staging
+from hourtally.ingest.files import ingest_inbox, ingest_paths
 from hourtally.ingest.inbox import Sighting, is_ingested, note_ingested, see
+from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
 
+NOW_MS = 1_795_000_000_000
 BATCH = "0123456789abcdef"
 LONG_AGO = 1_700_000_000
 
@@ -161,3 +166,62 @@ def test_a_later_note_replaces_the_earlier_one(home: Home, file: Path) -> None:
 
     [note] = (home.root / ".inbox").iterdir()
     assert durable.read_sealed_json(note)["file"]["size"] == len("line\nanother\n")
+
+
+@pytest.mark.parametrize("when", ["while it is hashed", "while it is parsed", "while skipped"])
+def test_a_file_written_to_while_it_is_ingested_is_rejected_and_then_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    home = Home(tmp_path / "home")
+    home.inbox.mkdir(parents=True)
+    file = home.inbox / "events.ndjson"
+    file.write_text("one\n")
+    settings = Settings(threads=1)
+    if when == "while skipped":
+        ingest_paths(home, [file], NOW_MS, settings)
+    hashed, staged = durable.sha256_of, staging.stage_events
+    written: list[Path] = []
+
+    def write_once() -> None:
+        if not written:
+            written.append(file)
+            append(file)
+
+    def hash_then_write(path: Path) -> str:
+        digest = hashed(path)
+        if path == file and when != "while it is parsed":
+            write_once()
+        return digest
+
+    def parse_then_write(path: Path, *arguments: Any) -> Any:
+        found = staged(path, *arguments)
+        write_once()
+        return found
+
+    monkeypatch.setattr(durable, "sha256_of", hash_then_write)
+    monkeypatch.setattr(staging, "stage_events", parse_then_write)
+
+    [refusal] = ingest_inbox(home, NOW_MS, settings).refused
+    assert "it changed while it was being read" in str(refusal)
+    report = ingest_inbox(home, NOW_MS, settings)
+    assert [(one.lines, one.skipped) for one in report.files] == [(2, False)]
+
+
+def test_a_file_replaced_after_it_was_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    home.inbox.mkdir(parents=True)
+    file = home.inbox / "events.ndjson"
+    file.write_text("one\n")
+    note = note_ingested
+
+    def note_later(home: Home, path: Path, seen: Sighting, record: str) -> None:
+        append(path)
+        note(home, path, replace(seen, settled=True), record)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "note_ingested", note_later)
+        assert [one.lines for one in ingest_inbox(home, NOW_MS, Settings(threads=1)).files] == [1]
+
+    assert [one.lines for one in ingest_inbox(home, NOW_MS, Settings(threads=1)).files] == [2]
