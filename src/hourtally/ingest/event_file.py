@@ -10,6 +10,7 @@ from typing import Final
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.discovery import EVENT_SUFFIXES, is_event_file, unreadable
+from hourtally.ingest.magic_bytes import check_first_bytes
 from hourtally.runtime.concurrency import import_in_background
 from hourtally.runtime.interrupts import load_polars
 from hourtally.store import durable
@@ -54,7 +55,8 @@ def open_event_file(path: Path) -> EventFile:
     """Read an event file for its digest.
 
     Raises:
-        FileRejected: it is no event file by its name, no regular file, or cannot be read.
+        FileRejected: it is no event file by its name, no regular file, or cannot be read, or its
+            first bytes contradict its name.
     """
     if not is_event_file(path):
         raise FileRejected(path, f"its name does not end in {EVENT_SUFFIXES}")
@@ -63,6 +65,7 @@ def open_event_file(path: Path) -> EventFile:
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe would wait for its writer; reading a device might never end.
             raise FileRejected(path, "it is not a regular file")
+        check_first_bytes(path)
         # Hashing leaves a core idle.
         with import_in_background("hourtally.ingest.staging"):
             sha256 = durable.sha256_of(path)
