@@ -6,7 +6,7 @@ Names are compared once for each set of keys, not for each line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -61,27 +61,41 @@ def near_misses(keys: tuple[str, ...], event_type: EventType) -> tuple[NearMiss,
     if event_type.known.issuperset(keys):
         return ()
     if len(keys) > _MAX_REMEMBERED_KEYS or sum(map(len, keys)) > _MAX_REMEMBERED_CHARACTERS:
-        return tuple(_find_near_misses(keys, event_type))
+        return _near_misses(keys, event_type)
     return _remembered_near_misses(keys, event_type)
 
 
 @lru_cache(_REMEMBERED)
 def _remembered_near_misses(keys: tuple[str, ...], event_type: EventType) -> tuple[NearMiss, ...]:
-    return tuple(_find_near_misses(keys, event_type))
+    return _near_misses(keys, event_type)
 
 
-def _find_near_misses(keys: Iterable[str], event_type: EventType) -> Iterable[NearMiss]:
-    folded_known = {folded(name): name for name in event_type.known}
-    one_edit = [folded(name) for name in (*event_type.required, *event_type.quantities)]
-    for key in keys:
-        if key in event_type.known:
+def _near_misses(keys: tuple[str, ...], event_type: EventType) -> tuple[NearMiss, ...]:
+    one_edit = (*event_type.required, *event_type.quantities)
+    return tuple(find_near_misses(keys, event_type.known, one_edit))
+
+
+def find_near_misses(
+    names: Iterable[str], known: Collection[str], one_edit: Iterable[str]
+) -> Iterator[NearMiss]:
+    """The near misses among names, in their order.
+
+    Args:
+        names: of fields or columns.
+        known: the right names.
+        one_edit: those of them that a name may also miss by one edit.
+    """
+    folded_known = {folded(name): name for name in known}
+    folded_one_edit = [folded(name) for name in one_edit]
+    for name in names:
+        if name in known:
             continue
-        name = folded(key)
-        if name in folded_known:
-            yield NearMiss(key, folded_known[name], is_respelt=True)
-        for other in one_edit:
-            if is_one_edit(name, other):
-                yield NearMiss(key, folded_known[other], is_respelt=False)
+        key = folded(name)
+        if key in folded_known:
+            yield NearMiss(name, folded_known[key], is_respelt=True)
+        for other in folded_one_edit:
+            if is_one_edit(key, other):
+                yield NearMiss(name, folded_known[other], is_respelt=False)
 
 
 def folded(name: str) -> str:

@@ -58,7 +58,7 @@ def write_files(folder: Path, events: Sequence[Json], arrangement: Arrangement) 
         path = folder / f"events-{number}.{form}"
         group = [events[member] for member in members]
         if form == "parquet":
-            write_parquet(path, group)
+            write_parquet(path, group, chance)
         else:
             lines = [written_line(event, chance) for event in group]
             path.write_bytes(_compressed(form, b"\n".join(lines) + b"\n"))
@@ -168,24 +168,42 @@ _INTEGER_COLUMNS = {
 }
 
 
-def write_parquet(path: Path, events: Sequence[Json]) -> None:
-    """The same events as flat columns; what an event does not have is null."""
+# Quantities as pandas (with a null in the column), DuckDB and Spark write them.
+_QUANTITY_TYPES = (pa.int64(), pa.int64(), pa.float64(), pa.decimal128(20, 0), pa.decimal128(21, 2))
+_INSTANT_TYPES = tuple(pa.timestamp(unit, tz="UTC") for unit in ("ms", "us", "ns"))
+
+
+def write_parquet(path: Path, events: Sequence[Json], chance: random.Random | None = None) -> None:
+    """The same events as flat columns; what an event does not have is null.
+
+    chance: for the types of columns and absent columns, as some tool or other might write them.
+    """
 
     def column(values: list[Any], dtype: pa.DataType) -> pa.Array:
         return pa.array(values, type=dtype)
 
     rows = [event["data"] for event in events]
     times = [e["time"] if e["time"] is None else HOUR_START_MS * 1_000 + e["time"] for e in events]
+    instant_type = chance.choice(_INSTANT_TYPES) if chance else _INSTANT_TYPES[0]
     columns = {
         "event_id": column([e["id"] for e in events], pa.string()),
         "event_source": column([e["source"] for e in events], pa.string()),
         "event_type": column([e["type"] for e in events], pa.string()),
         "event_time": column(times, pa.timestamp("us", tz="UTC")),
-        "start": column([row["start"] for row in rows], pa.timestamp("ms", tz="UTC")),
-        "end": column([row["end"] for row in rows], pa.timestamp("ms", tz="UTC")),
+        "start": column([row["start"] for row in rows], _INSTANT_TYPES[0]).cast(instant_type),
+        "end": column([row["end"] for row in rows], _INSTANT_TYPES[0]).cast(instant_type),
     }
     for name, field in _TEXT_COLUMNS.items():
         columns[name] = column([row.get(field) for row in rows], pa.string())
     for name, field in _INTEGER_COLUMNS.items():
-        columns[name] = column([row.get(field) for row in rows], pa.int64())
-    pq.write_table(pa.table(columns), path)
+        dtype = chance.choice(_QUANTITY_TYPES) if chance else pa.int64()
+        columns[name] = column([row.get(field) for row in rows], pa.int64()).cast(dtype, safe=False)
+    if chance:
+        for name in [name for name in columns if columns[name].null_count == len(events)]:
+            # All null: of any type, or no column at all, but for a quantity.
+            if name in _INTEGER_COLUMNS or chance.random() < 0.5:
+                columns[name] = pa.nulls(len(events), chance.choice((pa.null(), pa.float64())))
+            else:
+                del columns[name]
+    is_int96 = chance is not None and chance.random() < 0.3
+    pq.write_table(pa.table(columns), path, use_deprecated_int96_timestamps=is_int96)
