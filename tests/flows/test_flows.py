@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.stages.voiding import VoidCounts, describe_voids
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
+from tests.support.handwritten_revisions import flip_byte
 from tests.support.prefect_server import PrefectServer, until
 
 SETTINGS = Settings(threads=1)
@@ -291,6 +294,69 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
     assert begun == ["2026-11-02T09"] * 4
     with pytest.raises(StorageFault, match="the disk is full"):
         unwrap(state)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_task_in_which_an_hour_failed_fails_and_its_other_hours_are_built(home: Home) -> None:
+    ingest_inbox(home, NOW_MS, SETTINGS)
+    builder.Builder(home, load_rate_card(home.rates), NOW_MS, SETTINGS).build(STALE)
+    flip_byte(home.manifest(SAMPLE_HOURS[1], 1), 10)
+
+    state = build(job(home, force=True), STALE, BuildReport(), return_state=True)
+
+    assert (state.type.name, state.name) == ("FAILED", "Failed")
+    assert str(state.message).startswith("hours failed: 1\n")
+    report = unwrap(state)
+    assert [receipt.revision for receipt in report.built] == [2, 2]
+    # It travels back from other machines.
+    failed = RunFailed("hours failed: 1", report)
+    assert str(pickle.loads(pickle.dumps(failed)).report) == str(report)
+    flow = state_of(home)
+    assert (flow.type.name, flow.name) == ("FAILED", "Failed")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_task_in_which_a_file_was_rejected_fails(home: Home) -> None:
+    (home.inbox / "bad.ndjson.gz").write_bytes(b"\x1f\x8b")
+    files = sorted(home.inbox.iterdir())
+
+    state = ingest(job(home), files, IngestReport(), return_state=True)
+
+    assert (state.type.name, state.name) == ("FAILED", "Refused")
+    assert len(unwrap(state).files) == len(files) - 1
+
+
+@pytest.mark.usefixtures("recorded")
+def test_log_lines_are_sentences(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    run_hourly(home)
+
+    ours = [record.getMessage() for record in caplog.records if record.module == "tasks"]
+    assert len(ours) == 7 + 3
+    assert ours[-1] == (
+        "Hour 2026-11-02T11: revision 1 published (never built), 3 customers, 9 resources, "
+        "978.283101852 cents, 0 duplicate slices, 0 conflicts."
+    )
+    assert ours[0] == (
+        f"{home.inbox / 'clusters.parquet'} ingested as batch 7f417e316da79fe6: 9 lines, "
+        "9 accepted, 0 duplicates, 0 in quarantine."
+    )
+
+
+def test_an_everyday_refusal_is_logged_as_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    engine = logging.getLogger("prefect.engine")
+    with caplog.at_level(logging.ERROR, "prefect"):
+        engine.propagate = True
+        for error in (Damaged(Path("card"), "it is wrong"), ZeroDivisionError("a defect")):
+            try:
+                raise error
+            except type(error):
+                engine.error("Execution exited with unexpected exception", exc_info=True)
+    refusal, defect = caplog.records
+    assert (refusal.getMessage(), refusal.exc_info) == (
+        "The flow run failed: card: damaged: it is wrong",
+        None,
+    )
+    assert defect.exc_info is not None
 
 
 @pytest.mark.usefixtures("recorded")

@@ -17,7 +17,7 @@ from hourtally.store.layout import Home
 
 
 def schedule(job: Job, cron: str | None) -> int:
-    """Serve the hourly flow's deployment until it is stopped; the exit status.
+    """Serve the deployments of both flows until it is stopped; the exit status.
 
     Raises:
         InvalidArgument: PREFECT_API_URL is not set, or `cron` is not a cron expression.
@@ -30,7 +30,7 @@ def schedule(job: Job, cron: str | None) -> int:
             "`hourtally run` from cron or systemd."
         )
         raise InvalidArgument(message)
-    from hourtally.orchestration.schedule import cron_after, serve_hourly
+    from hourtally.orchestration.schedule import cron_after, serve_flows
 
     if signal.getsignal(signal.SIGINT) is raise_interrupt:
         # With Python's own handler asyncio installs one that ends Prefect's tasks in order.
@@ -38,7 +38,7 @@ def schedule(job: Job, cron: str | None) -> int:
 
     # Each run takes the time at its start.
     parameters = {name: value for name, value in job.flow_parameters.items() if name != "now"}
-    serve_hourly(parameters, cron or cron_after(job.settle_ms / 60_000))
+    serve_flows(parameters, cron or cron_after(job.settle_ms / 60_000))
     return 0
 
 

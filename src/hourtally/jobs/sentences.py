@@ -4,8 +4,34 @@ from __future__ import annotations
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
+from hourtally.build.publish import BuildReceipt
+from hourtally.ingest.batch import IngestReceipt
 from hourtally.model.money import format_cents
-from hourtally.model.printable import counted
+from hourtally.model.printable import counted, printable
+
+
+def ingested_sentence(receipt: IngestReceipt) -> str:
+    """What became of an event file."""
+    what = "was ingested before" if receipt.skipped else "ingested"
+    text = (
+        f"{printable(receipt.file)} {what} as batch {receipt.batch}: "
+        f"{counted(receipt.lines, 'line')}, {receipt.accepted} accepted, "
+        f"{counted(receipt.duplicates, 'duplicate')}, {receipt.quarantined} in quarantine."
+    )
+    if receipt.quarantined:
+        text += f" See quarantine/{receipt.record}.ndjson."
+    return text
+
+
+def built_sentence(receipt: BuildReceipt) -> str:
+    """What was published of an hour."""
+    return (
+        f"Hour {receipt.hour}: revision {receipt.revision} published "
+        f"({', '.join(receipt.reasons)}), {counted(receipt.customers, 'customer')}, "
+        f"{counted(receipt.resources, 'resource')}, {format_cents(receipt.total_nanocents)} cents, "
+        f"{counted(receipt.duplicates, 'duplicate slice')}, "
+        f"{counted(receipt.conflicts, 'conflict')}."
+    )
 
 
 def restated_sentence(built: BuildReport) -> str:

@@ -40,6 +40,7 @@ from hourtally.orchestration.parameters import (
     Minutes,
     resolve_parameters,
 )
+from hourtally.orchestration.run_names import name_backfill_run, name_hourly_run
 from hourtally.orchestration.server import recorded
 from hourtally.orchestration.states import unwrap
 from hourtally.ratecard import load_rate_card
@@ -51,7 +52,7 @@ _HOURLY = "hourtally-hourly"
 _BACKFILL = "hourtally-backfill"
 
 
-@flow(name="hourly", persist_result=False)
+@flow(name=_HOURLY, flow_run_name=name_hourly_run, persist_result=False)
 def hourly(
     home: str | None = None,
     rates: str | None = None,
@@ -102,7 +103,7 @@ def run_hourly(progress: Progress | None, stop: Stop, **parameters: Any) -> JobR
     return report
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name=_BACKFILL, flow_run_name=name_backfill_run, persist_result=False)
 def backfill(
     from_: str,
     to: str,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from prefect import State
 from prefect.states import Cancelled, Completed, Failed
 
+from hourtally.build.builder import BuildReport
 from hourtally.errors import HourtallyError, UnratedUsage
+from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence
 
@@ -24,14 +27,18 @@ _MAX_ERRORS_SHOWN: Final = 10
 
 
 class RunFailed(HourtallyError):
-    """A run completed, but not everything in it succeeded. report: what did.
+    """A flow or task completed, but not everything in it succeeded. report: what did.
 
     It is an exception because Prefect raises what a failed state holds.
     """
 
-    def __init__(self, message: str, report: JobReport) -> None:
+    def __init__(self, message: str, report: JobReport | BuildReport | IngestReport) -> None:
         super().__init__(message)
         self.report = report
+
+    def __reduce__(self) -> tuple[type[RunFailed], tuple[str, Any]]:
+        """Tasks on other machines hand their states back pickled."""
+        return type(self), (str(self), self.report)
 
 
 def failed_state(error: HourtallyError) -> State[Any]:
@@ -52,6 +59,34 @@ def unwrap(state: State[Any]) -> Any:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def build_state(report: BuildReport) -> BuildReport | State[Any]:
+    """How a task that built hours ends: failed if an hour failed, else as its report."""
+    if not report.failed:
+        return report
+    errors = [str(error) for _, error in report.failed]
+    name = FAILED
+    if any(isinstance(error, UnratedUsage) for _, error in report.failed):
+        name = UNRATED
+    message = _with_errors(f"hours failed: {len(errors)}", errors)
+    return Failed(name=name, message=message, data=RunFailed(message, report))
+
+
+def ingest_state(report: IngestReport) -> IngestReport | State[Any]:
+    """How a task that ingested files ends: failed if a file was rejected, else as its report."""
+    if not report.refused:
+        return report
+    errors = [str(refusal) for refusal in report.refused]
+    message = _with_errors(f"files rejected: {len(errors)}", errors)
+    return Failed(name=REFUSED, message=message, data=RunFailed(message, report))
+
+
+def _with_errors(message: str, errors: Sequence[str]) -> str:
+    """A message with the first errors, a line each."""
+    more = len(errors) - _MAX_ERRORS_SHOWN
+    last = [f"and {more} more"] if more > 0 else []
+    return "\n".join([message, *errors[:_MAX_ERRORS_SHOWN], *last])
 
 
 def final_state(report: JobReport) -> State[Any]:
@@ -77,9 +112,7 @@ def final_state(report: JobReport) -> State[Any]:
         name = REFUSED if len(errors) == len(ingested.refused) else FAILED
         if any(isinstance(error, UnratedUsage) for _, error in built.failed):
             name = UNRATED
-        more = len(errors) - _MAX_ERRORS_SHOWN
-        lines = [message, *errors[:_MAX_ERRORS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-        message = "\n".join(lines)
+        message = _with_errors(message, errors)
         return Failed(name=name, message=message, data=RunFailed(message, report))
     if built.undone or ingested.undone:
         return Cancelled(name=INTERRUPTED, message=message, data=RunFailed(message, report))

@@ -130,7 +130,7 @@ def schedule(
     home_option: HomeOption | None = None,
     build_options: BuildOptions | None = None,
 ) -> int:
-    """Serve `run` as an hourly Prefect deployment, until SIGTERM or SIGINT.
+    """Serve `run` as an hourly Prefect deployment, and `backfill`, until SIGTERM or SIGINT.
 
     Needs a Prefect server and PREFECT_API_URL. The first run makes up for all that were missed
     while this was not running.
