@@ -106,3 +106,15 @@ def test_run_says_it_and_never_that_every_closed_hour_is_current(
     assert capsys.readouterr().out == (
         "No hour is stale: nothing to do.\n3 closed hours have no events, the last 2026-11-08T04.\n"
     )
+
+
+def test_an_hour_that_has_nothing_but_voids_is_empty(home: Home) -> None:
+    ingest(home, "2026-11-08T01", "2026-11-08T03")
+    void = home.root / "void.ndjson"
+    void.write_text(
+        '{"specversion":"1.0","id":"v","source":"s","type":"metering.void.v1","data":'
+        '{"voidedSource":"s","voidedId":"x","start":"2026-11-08T02:00:00Z",'
+        '"end":"2026-11-08T02:30:00Z"}}\n'
+    )
+    assert call(["ingest", str(void), "--home", str(home.root)]) == 0
+    assert empty_at(home, "2026-11-08T04:10:00Z").hours == ("2026-11-08T02",)

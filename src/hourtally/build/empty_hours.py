@@ -47,7 +47,7 @@ def find_empty_hours(home: Home, now_ms: int, settle_ms: int) -> EmptyHours:
     for hour in reversed(known):
         if hour < start and last is not None:
             break
-        if is_built(home, hour.name) or batches.inputs(hour):
+        if is_built(home, hour.name) or batches.has_slices(hour, batches.inputs(hour)):
             filled.add(hour)
             last = last or hour
     if last is None:
