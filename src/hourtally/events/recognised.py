@@ -72,7 +72,7 @@ def name_instant(value: Any) -> str | None:
         if count // per_second in _EPOCH_SECONDS:
             return (
                 f"it looks like {unit} since 1970: write RFC 3339, such as 2026-11-22T13:00:00Z "
-                f"(`jq -c '.data.start|=todate'` for seconds)"
+                f"(`jq -c '.data.start |= todate'` for seconds)"
             )
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import gzip
 import itertools
@@ -90,13 +91,19 @@ def written_line(event: Json, chance: random.Random) -> bytes:
             data[name] = value
     attributes = {k: v for k, v in event.items() if k not in {"time", "data"}}
     if event["time"] is not None:
-        attributes["time"] = written_time(event["time"], chance.choice((0, 0, 60, -480)))
-    elif chance.random() < 0.2:
-        attributes["time"] = None
+        time = written_time(event["time"], chance.choice((0, 0, 60, -480)))
+        # Digits below a microsecond are cut off.
+        attributes["time"] = time[:26] + chance.choice(("", "0", "999", "0" * 20)) + time[26:]
+    elif chance.random() < 0.3:
+        # Go's zero time is no time.
+        attributes["time"] = chance.choice((None, "0001-01-01T00:00:00Z"))
     if chance.random() < 0.2:
         attributes["datacontenttype"] = "application/json"
         data["unknown"] = {"ignored": [1.5, "x", None]}
     attributes["data"] = _shuffled(data, chance)
+    if chance.random() < 0.1:
+        encoded = base64.b64encode(json.dumps(attributes.pop("data")).encode())
+        attributes["data_base64"] = encoded.decode()
     spaced = chance.random() < 0.3
     text = json.dumps(
         _shuffled(attributes, chance),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -106,7 +108,9 @@ def read_statement(line: dict[str, Any] | bytes) -> Event | Void:
 def read_event(line: dict[str, Any] | bytes) -> Event:
     """An event from its object or its line; null stands for absent."""
     envelope = json.loads(line) if isinstance(line, bytes) else line
-    data = envelope["data"]
+    data = envelope.get("data")
+    if data is None:
+        data = json.loads(base64.b64decode(envelope["data_base64"]))
     fields: dict[str, Any] = {}
     for name, default in CONTENT[envelope["type"]].items():
         value = data.get(name)
@@ -114,15 +118,21 @@ def read_event(line: dict[str, Any] | bytes) -> Event:
     if fields.get("gpuCapacity") == "on-demand":
         fields["gpuCapacity"] = None
     for name in ("start", "end"):
-        fields[name] = int(instant(fields[name]) * 1_000)
-    time = envelope.get("time")
+        fields[name] = math.floor(instant(fields[name]) * 1_000)
     return Event(
         source=envelope["source"],
         id=envelope["id"],
-        time=None if time is None else instant(time),
+        time=_read_time(envelope.get("time")),
         type=envelope["type"],
         fields=fields,
     )
+
+
+def _read_time(text: str | None) -> Fraction | None:
+    """When an event was stated, to the microsecond; the zero time of Go stands for absent."""
+    if text is None or instant(text) == instant("0001-01-01T00:00:00Z"):
+        return None
+    return Fraction(math.floor(instant(text) * 1_000_000), 1_000_000)
 
 
 def instant(text: str) -> Fraction:
