@@ -10,10 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
 from hourtally.build.status import EMPTY, hour_spans
 from hourtally.cli.app import call
 from hourtally.errors import Damaged
+from hourtally.events.event_types import Void
+from hourtally.events.ready_void import ready_void
+from hourtally.events.validation import check_line
 from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.model.hours import Hour, HourRange
 from hourtally.settings import DEFAULT_SETTLE_MS
@@ -282,3 +286,45 @@ def test_a_void_of_a_month_touches_every_hour_of_it(tmp_path: Path) -> None:
     assert receipt.hours == 745
     assert len(list(home.events.glob("*/*.voids.parquet"))) == 745
     assert not list(home.events.glob("*/[0-9a-f]???????????????.parquet"))
+
+
+def test_an_hour_with_nothing_but_voids_can_be_published_by_force(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_and_ingest(home, "void.ndjson", make_void(WRONG))
+    within = HourRange(MIDDLE, NEXT)
+    forced = stale_hours(home, CARD, NOW_MS, DEFAULT_SETTLE_MS, within, force=True)
+    report = Builder(home, CARD, NOW_MS, SETTINGS, force=True).build(forced)
+    assert [(one.hour, one.customers) for one in report.built] == [(MIDDLE.name, 0)]
+    voids = manifest_of(home).record["voids"]
+    assert (voids["count"], voids["slices_voided"], voids["unmatched"]) == (1, 0, 1)
+    assert verify_hours(home, CARD, [MIDDLE], SETTINGS).listed == []
+
+
+def test_ready_voids_of_more_than_ten_events_are_printed_by_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path)
+    events = [{**make_event(1, start=n, end=n + 1), "id": f"minute {n:02d}"} for n in range(12)]
+    write_and_ingest(home, "events.ndjson", *events)
+    build_stale(home)
+    words = ("explain", MIDDLE.name, "--customer", CUSTOMER, "--resource", "r1")
+    lines = run_command(home, capsys, *words)
+    assert len([line for line in lines if line.startswith("{")]) == 10
+    assert lines[-1] == "… and 2 more: --void ID prints another's"
+    [line] = run_command(home, capsys, *words, "--void", "minute 11")
+    assert json.loads(line)["data"]["voidedId"] == "minute 11"
+
+
+@pytest.mark.parametrize("id_", ["x" * 512, "é" * 256, "a\nb\0", "\U0001f600\u2028"])
+def test_a_ready_void_is_one_valid_line_whatever_the_id(id_: str) -> None:
+    line = ready_void("s" * 512, id_, 0, 1)
+    assert line.isascii()
+    assert line.isprintable()
+    void = check_line(line.encode())
+    assert isinstance(void, Void)
+    assert (void.voided_source, void.voided_id, void.start_ms, void.end_ms) == (
+        "s" * 512,
+        id_,
+        0,
+        1,
+    )
