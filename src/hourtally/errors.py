@@ -5,9 +5,9 @@
     ├── FileRejected            an event file cannot be read to its end; other files go on
     │   └── BatchWithdrawn      its events were taken back; `run` passes it over
     ├── RateCardError           the rate card is wrong; nothing is priced with it
-    ├── UnratedUsage            an hour lacks a rate; it keeps its last revision, others go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
+    ├── HourHeld                the hour has usage of the customer without a rate
     ├── NotFound                no such home, or no such customer, resource or revision in an hour
     │   └── Pruned              the files of a superseded revision are removed; a newer one is there
     ├── TokensError             the tokens file is wrong; nobody is authorized by it
@@ -20,7 +20,6 @@ Every message says what happened, where, how often, and what to do next.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,56 +90,26 @@ class RateCardError(HourtallyError):
         return type(self), (self.source, self.problems)
 
 
-@dataclass(frozen=True)
-class RateGap:
-    """Usage above zero without a rate: what the missing rate must match, and when."""
+class HourHeld(HourtallyError):
+    """An hour has usage of the customer without a rate: there are no figures of it to show.
 
-    meter: str
-    resource_type: str | None
-    region: str | None
-    gpu_model: str | None
-    from_instant: str
-    until_instant: str
-    resources: int
-    customers: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """One line with everything needed to write the missing rate."""
-        selectors = ", ".join(
-            f"{name} = {value!r}"
-            for name, value in (
-                ("resource_type", self.resource_type),
-                ("region", self.region),
-                ("gpu_model", self.gpu_model),
-            )
-            if value is not None
-        )
-        return (
-            f"meter {self.meter!r} ({selectors or 'any selectors'}) from {self.from_instant} "
-            f"until {self.until_instant}: {self.resources} resource(s), "
-            f"for example of customer {', '.join(repr(c) for c in self.customers)}"
-        )
-
-
-class UnratedUsage(HourtallyError):
-    """No rate covers some usage of an hour. Nothing of the hour is published.
-
-    Attributes: hour (its name), gaps.
+    Attributes: hour (its name), customer, gaps (a sentence each).
     """
 
-    def __init__(self, hour: str, gaps: list[RateGap]) -> None:
+    def __init__(self, hour: str, customer: str, gaps: list[str], advice: str) -> None:
         lines = "".join(f"\n  - {gap}" for gap in gaps)
         super().__init__(
-            f"hour {hour}: usage without a rate in force; the hour is not published and keeps its "
-            f"last revision:{lines}\n"
-            "  Add a [[rate]] for each line to the rate card, then run the same command again."
+            f"hour {hour}: customer {customer!r} is held: some of its usage has no rate:{lines}\n"
+            f"  {advice}"
         )
         self.hour = hour
+        self.customer = customer
         self.gaps = gaps
+        self._advice = advice
 
-    def __reduce__(self) -> tuple[type[UnratedUsage], tuple[str, list[RateGap]]]:
+    def __reduce__(self) -> tuple[type[HourHeld], tuple[str, str, list[str], str]]:
         """Worker processes hand their errors back pickled."""
-        return type(self), (self.hour, self.gaps)
+        return type(self), (self.hour, self.customer, self.gaps, self._advice)
 
 
 class BoundExceeded(HourtallyError):

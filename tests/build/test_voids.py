@@ -58,7 +58,7 @@ def manifest_of(home: Home, hour: Hour = MIDDLE) -> Manifest:
 
 
 def verify(home: Home) -> Findings:
-    return verify_hours(home, CARD, [MIDDLE, NEXT], SETTINGS)
+    return verify_hours(home, [MIDDLE, NEXT], SETTINGS)
 
 
 def voids_file(home: Home, hour: Hour = MIDDLE) -> tuple[Path, Path]:

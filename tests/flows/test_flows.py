@@ -15,7 +15,7 @@ from hourtally.build import builder, grouping
 from hourtally.build.builder import BuildReport
 from hourtally.build.publish import BuildContext, BuildReceipt, OnDone
 from hourtally.build.staleness import StaleHour, stale_hours
-from hourtally.errors import Damaged, FileRejected, RateCardError, StorageFault, UnratedUsage
+from hourtally.errors import BoundExceeded, Damaged, FileRejected, RateCardError, StorageFault
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import Ingester, IngestReport, ingest_inbox
 from hourtally.jobs.job import Job
@@ -189,18 +189,19 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     assert (state.type.name, state.name) == ("FAILED", "Unrated")
     assert state.message is not None
     first, second, *_ = state.message.splitlines()
-    assert first == "hours built: 1, hours failed: 2, lines quarantined: 1"
-    assert second.startswith("hour 2026-11-02T10: usage without a rate in force")
+    assert first == "hours built: 3, lines quarantined: 1"
+    assert second.startswith("customer 'acme' is held in 2 hours, 2026-11-02T10 to 2026-11-02T11")
     # This is what Prefect raises and logs when a worker runs the flow.
     with pytest.raises(RunFailed) as raised:
         state.result()
     assert str(raised.value) == state.message
-    built = unwrap(state).built
-    assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
-    assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
-    assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
-    # Prefect keeps the result of a run; it must not keep an hour's tables and engine alive.
-    assert [error.__traceback__ for _, error in built.failed] == [None, None]
+    report = unwrap(state)
+    assert [receipt.hour for receipt in report.built.built] == [hour.name for hour in SAMPLE_HOURS]
+    assert report.built.failed == []
+    assert report.held.hours == ["2026-11-02T10", "2026-11-02T11"]
+    # The next run has nothing to build, and says so still.
+    again = state_of(home)
+    assert (again.type.name, again.name) == ("FAILED", "Unrated")
 
 
 def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: PrefectServer) -> None:
@@ -441,7 +442,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
     )
     built = BuildReport(
         built=[receipt_of(SAMPLE_HOURS[0])],
-        failed=[("2026-11-02T10", UnratedUsage("2026-11-02T10", []))],
+        failed=[("2026-11-02T10", BoundExceeded("a charge"))],
     )
 
     lines = summary_of(JobReport(ingested, built)).splitlines()
@@ -463,7 +464,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
     assert lines[12:14] == ["Failed:", ""]
     assert lines[14].startswith("- c.ndjson.gz: rejected, none of its events count")
-    assert lines[15].startswith("- hour 2026-11-02T10: usage without a rate")
+    assert lines[15] == "- a charge"
 
 
 def test_a_table_of_very_many_hours_has_a_row_a_day() -> None:

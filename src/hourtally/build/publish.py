@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hourtally.build.staleness import FORCED, build_inputs, stale_reasons
+from hourtally.build.rate_changes import RateChanges
+from hourtally.build.staleness import FORCED, WAS_HELD, build_inputs, stale_reasons
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, load_polars
@@ -53,10 +54,10 @@ class BuildContext:
 class BuildReceipt:
     """A published revision. total_nanocents: the sum over all its documents.
 
-    conflicts: identities. conflict_losers: slices that do not count because of a conflict. voids:
-    as in the manifest. changed: whether a restatement differs from the revision before.
-    delta_nanocents: how much more its total is; None for a first revision, or where the currency
-    changed.
+    customers: published ones. held: customers without figures. conflicts: identities.
+    conflict_losers: slices that do not count because of a conflict. voids: as in the manifest.
+    changed: whether a restatement differs from the revision before. delta_nanocents: how much more
+    its total is; None for a first revision, or where the currency changed.
     """
 
     hour: str
@@ -73,6 +74,7 @@ class BuildReceipt:
     currency: str = ""
     changed: bool = False
     delta_nanocents: int | None = None
+    held: int = 0
 
 
 OnDone = Callable[[Hour, BuildReceipt | None], None]
@@ -94,8 +96,7 @@ def build_together(
         stop: checked between stages; an abort ends the build.
 
     Raises:
-        UnratedUsage, BoundExceeded: in any of the hours. Nothing is published, and their last
-            revisions stay.
+        BoundExceeded: in any of the hours. Nothing is published, and their last revisions stay.
         Damaged: a slices file or a manifest differs from its record.
         StorageFault: the system refused a read or a write; some hours may be published.
         KeyboardInterrupt: the build was aborted.
@@ -110,9 +111,9 @@ def build_together(
         left = list(hours)
         while left:
             revisions = []
-            batches = Batches(home)
+            batches, rates = Batches(home), RateChanges(home, context.card)
             for hour in left:
-                revision = _next_revision(context, hour, batches)
+                revision = _next_revision(context, hour, batches, rates)
                 if revision is None:
                     on_done(hour, None)
                 else:
@@ -120,14 +121,20 @@ def build_together(
             left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
-def _next_revision(context: BuildContext, hour: Hour, batches: Batches) -> PendingRevision | None:
+def _next_revision(
+    context: BuildContext, hour: Hour, batches: Batches, rates: RateChanges
+) -> PendingRevision | None:
     """The revision to build of an hour whose lock is held; None if the hour is current."""
     home = context.home
     parent = current_manifest(home, hour)
     inputs = build_inputs(context.card, hour, batches)
-    reasons = stale_reasons(parent, inputs, batches) or ((FORCED,) if context.force else ())
+    reasons = stale_reasons(parent, inputs, batches, rates)
+    if not reasons and context.force:
+        reasons = (FORCED,)
     if not reasons:
         return None
+    if parent is not None and parent.held_customers:
+        reasons = (*reasons, WAS_HELD)
     remove_unfinished(home, hour)
     number = 1 if parent is None else parent.revision + 1
     folder = home.hour(hour) / f"rev-{number:06d}-{secrets.token_hex(8)}"
@@ -205,7 +212,8 @@ def _receipt(one: PendingRevision, record: dict[str, Any]) -> BuildReceipt:
         hour=one.hour.name,
         revision=one.revision,
         reasons=one.reasons,
-        customers=record["rows"]["customers"],
+        customers=record["rows"]["customers"] - record["held"]["customers"],
+        held=record["held"]["customers"],
         resources=record["rows"]["charges"],
         slices=record["rows"]["slices"],
         duplicates=record["duplicates"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hourtally import BUILD_VERSION
+from hourtally.build.rate_changes import RateChanges
 from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
@@ -26,6 +27,8 @@ RATES_CHANGED: Final = "rates changed"
 NEW_BUILD_VERSION: Final = "build version"
 DAMAGED_MANIFEST: Final = "damaged manifest"
 FORCED: Final = "forced"
+# Said after the others: the revision before held somebody.
+WAS_HELD: Final = "held before"
 # In the order in which they are told.
 _OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
@@ -53,18 +56,16 @@ def build_inputs(card: RateCard, hour: Hour, batches: Batches) -> dict[str, Any]
 
 
 def stale_reasons(
-    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches
+    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches, rates: RateChanges
 ) -> tuple[str, ...]:
     """Why an hour with these inputs, of these batches, is stale; empty if it is current."""
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
-    if built == inputs:
-        return ()
     changed = batches.reasons(built["batches"], inputs["batches"])
     reasons = {
         **{reason: reason in changed for reason in _OF_BATCHES},
-        RATES_CHANGED: inputs["rates"] != built["rates"],
+        RATES_CHANGED: rates.has_changed(manifest, may_read_slices=not changed),
         NEW_BUILD_VERSION: inputs["build"] != built["build"],
     }
     return tuple(reason for reason, applies in reasons.items() if applies)
@@ -110,7 +111,7 @@ def stale_hours(
     if force and within.first and within.end:
         candidates = list(hours_between(within.first, within.end))
     closed = [hour for hour in candidates if hour in within and hour.is_closed(now_ms, settle_ms)]
-    batches = Batches(home)
+    batches, rates = Batches(home), RateChanges(home, card)
     stale = []
     for hour in closed:
         try:
@@ -121,7 +122,7 @@ def stale_hours(
         inputs = build_inputs(card, hour, batches)
         if manifest is None and not force and not batches.has_slices(hour, inputs["batches"]):
             continue
-        reasons = stale_reasons(manifest, inputs, batches)
+        reasons = stale_reasons(manifest, inputs, batches, rates)
         if reasons or force:
             stale.append(StaleHour(hour, reasons or (FORCED,)))
     return stale

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from hourtally.build.rate_changes import RateChanges
 from hourtally.build.staleness import (
     DAMAGED_MANIFEST,
     NEVER_BUILT,
@@ -164,12 +165,12 @@ def hour_spans(
     if start is None or stop <= start:
         return
     closed_end = max(start, min(stop, open_from))
-    batches = Batches(home)
+    batches, rates = Batches(home), RateChanges(home, card)
     position = start
     for hour in known:
         if start <= hour < closed_end:
             yield from _unbuilt(position, hour, EMPTY)
-            yield Span(_closed_status(home, card, hour, batches))
+            yield Span(_closed_status(home, card, hour, (batches, rates)))
             position = hour.following
     yield from _unbuilt(position, closed_end, EMPTY)
     # These are never looked at: an event may lie thousands of years ahead.
@@ -182,8 +183,11 @@ def _unbuilt(first: Hour, end: Hour, state: str) -> Iterator[Span]:
         yield Span(HourStatus(first, state), hours)
 
 
-def _closed_status(home: Home, card: RateCard, hour: Hour, batches: Batches) -> HourStatus:
+def _closed_status(
+    home: Home, card: RateCard, hour: Hour, now: tuple[Batches, RateChanges]
+) -> HourStatus:
     """The status of an hour that has closed."""
+    batches, rates = now
     try:
         manifest = current_manifest(home, hour)
     except Damaged:
@@ -193,13 +197,13 @@ def _closed_status(home: Home, card: RateCard, hour: Hour, batches: Batches) -> 
         if batches.has_slices(hour, batches.inputs(hour)):
             return HourStatus(hour, MISSING, (NEVER_BUILT,))
         return HourStatus(hour, EMPTY)
-    reasons = stale_reasons(manifest, build_inputs(card, hour, batches), batches)
+    reasons = stale_reasons(manifest, build_inputs(card, hour, batches), batches, rates)
     return _built_status(manifest, reasons)
 
 
 def _built_status(manifest: Manifest, reasons: tuple[str, ...]) -> HourStatus:
     record = manifest.record
-    held = held_customers(record)
+    held = manifest.held_customers
     return HourStatus(
         hour=manifest.hour,
         state=STALE if reasons else HELD if held else CURRENT,
@@ -212,12 +216,6 @@ def _built_status(manifest: Manifest, reasons: tuple[str, ...]) -> HourStatus:
         conflicts=record["conflicts"]["count"],
         published_at=record["published_at"],
     )
-
-
-def held_customers(record: dict[str, Any]) -> int:
-    """How many customers a manifest says are held; those of the version before hold nobody."""
-    held = record.get("held") or {}
-    return int(held.get("customers", 0))
 
 
 def day_statuses(spans: Iterable[Span]) -> Iterator[DayStatus]:

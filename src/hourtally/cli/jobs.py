@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
@@ -28,12 +27,14 @@ from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
 from hourtally.cli.prefect_jobs import configure_prefect
 from hourtally.errors import HourNotPublished, HourtallyError, InvalidArgument
-from hourtally.ingest.files import IngestReport, ingest_paths, new_files
+from hourtally.ingest.files import ingest_paths, new_files
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import held_sentence
 from hourtally.jobs.steps import (
     build_hours,
     export_documents,
+    find_held_customers,
     find_stale_hours,
     ingest_files,
     look_for_empty_hours,
@@ -64,7 +65,7 @@ def ingest(home: Home, paths: Sequence[Path], now_ms: int, *, again: bool, json:
         print_json(ingest_json(report))
     else:
         print_ingest(report)
-    return _status_of(report, BuildReport())
+    return _status_of(JobReport(report))
 
 
 def run(job: Job, *, json: bool = False) -> int:
@@ -96,6 +97,7 @@ def _run(job: Job, stop: Stop, *, json: bool) -> JobReport:
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
     report.empty = look_for_empty_hours(job)
+    report.held = find_held_customers(job, card)
     return report
 
 
@@ -133,7 +135,8 @@ def _backfill(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
     card = load_rate_card(job.rates)
     stale = find_stale_hours(job, card, first, end)
     with progress_bar("building", "hours") as advance:
-        return JobReport(built=build_hours(job, card, stale, advance, stop))
+        built = build_hours(job, card, stale, advance, stop)
+    return JobReport(built=built, held=find_held_customers(job, card, first, end))
 
 
 def _backfill_recorded(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
@@ -191,7 +194,7 @@ def export(
     return DONE
 
 
-def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int:
+def verify(home: Home, first: Hour | None, end: Hour | None) -> int:
     """Verify the newest revision of every published hour; the exit status.
 
     Raises:
@@ -199,10 +202,9 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     """
     from hourtally.verify import verify_hours
 
-    card = load_rate_card(rates)
     hours = published_hours(home, first, end)
     with progress_bar("verifying", "hours") as advance:
-        findings = verify_hours(home, card, hours, Settings(threads=usable_cores()), advance)
+        findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
     if not findings.hours:
         message = f"{home.hours}: no hour of the range is published, so nothing was verified"
         raise HourNotPublished(message)
@@ -224,6 +226,7 @@ def _finish(job: Job, done: JobReport, rest: IdleSummary | None = None) -> int:
         with progress_bar("exporting", "hours") as advance:
             done.exported = export_documents(job, job.export, advance)
         job_report.print_export(done.exported, job.export)
+    job_report.print_suggested_rates(done.held)
     return _exit_status(done)
 
 
@@ -245,21 +248,23 @@ def _finish_as_json(job: Job, done: JobReport, document: Callable[[int], dict[st
 
 def _exit_status(done: JobReport) -> int:
     """The exit status of a job; what went wrong is printed to standard error."""
-    status = _status_of(done.ingested, done.built)
+    status = _status_of(done)
     if done.interrupted:
         _say(f"hourtally: {job_report.interrupted(done)}")
         return INTERRUPTED
     return status
 
 
-def _status_of(ingested: IngestReport, built: BuildReport) -> int:
+def _status_of(done: JobReport) -> int:
     """The exit status of a job; its failures are printed to standard error."""
-    failures = [*ingested.refused, *(error for _, error in built.failed)]
+    failures = [*map(str, done.ingested.refused), *(str(error) for _, error in done.built.failed)]
+    if done.held.hours:
+        failures.append(held_sentence(done.held))
     for failure in failures:
         _say(f"hourtally: {failure}")
     if failures:
         return FAILED
-    return QUARANTINED if ingested.quarantined else DONE
+    return QUARANTINED if done.ingested.quarantined else DONE
 
 
 def demo(root: Path) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
+from hourtally.build.held_hours import HeldHours
 from hourtally.build.publish import BuildReceipt
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted, printable
+
+_MAX_NAMED: Final = 3
 
 
 def ingested_sentence(receipt: IngestReceipt) -> str:
@@ -71,3 +76,16 @@ def empty_sentence(empty: EmptyHours) -> str:
             f"{empty.last_with_events}."
         )
     return f"{text}."
+
+
+def held_sentence(held: HeldHours) -> str:
+    """Who is held, where, and what to do."""
+    customers, hours = len(held.customers), len(held.hours)
+    named = ", ".join(map(repr, sorted(held.customers)[:_MAX_NAMED]))
+    who = f"customer {named} is" if customers == 1 else f"{customers} customers are"
+    examples = "" if customers == 1 else f" (for example {named})"
+    where = held.hours[0] if hours == 1 else f"{hours} hours, {held.hours[0]} to {held.hours[-1]}"
+    return (
+        f"{who} held in {where}{examples}: some usage has no rate. Fill in the prices of the rates "
+        "that are suggested, add them to the rate card, then run the same command again"
+    )

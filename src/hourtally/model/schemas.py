@@ -205,6 +205,8 @@ TEAMS: Final[Schema] = {
 }
 # Grain: one customer with events in the hour; where its line lies in documents.ndjson.
 # offset and length delimit the document {"data":...} itself, in bytes; sha256 is its digest.
+# held: the hour has usage of the customer without a rate; it has no document, and its prices,
+# place and digest are null. Revisions of build version 1 lack this column: they hold nobody.
 CUSTOMERS: Final[Schema] = {
     "customer_id": pl.String,
     **{f"paas_{name}": dtype for name, dtype in _prices(PAAS_PRICES).items()},
@@ -212,6 +214,27 @@ CUSTOMERS: Final[Schema] = {
     "offset": pl.Int64,
     "length": pl.Int64,
     "sha256": pl.String,
+    "held": pl.Boolean,
+}
+# Grain: one customer x meter x selectors of its usage without a rate x span of that usage.
+# [from_ms, until_ms): no rate at any instant of it at which there is usage; spans of one customer,
+# meter and selectors lie apart. resources: how many have usage in it; the ids after it are those
+# of one of them, and batch names an ingest record with a slice of it. gpu_capacity: of paas.gpu
+# only, "on-demand" or "spot". Sorted by its columns, in this order, nulls first.
+HELD: Final[Schema] = {
+    "customer_id": pl.String,
+    "meter": pl.String,
+    "resource_type": pl.String,
+    "region": pl.String,
+    "gpu_model": pl.String,
+    "gpu_capacity": pl.String,
+    "from_ms": pl.Int64,
+    "until_ms": pl.Int64,
+    "resources": pl.Int64,
+    "team_id": pl.String,
+    "project_id": pl.String,
+    "resource_id": pl.String,
+    "batch": pl.String,
 }
 
 

@@ -23,7 +23,7 @@ from prefect.task_runners import TaskRunner
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.steps import find_stale_hours, look_for_empty_hours
+from hourtally.jobs.steps import find_held_customers, find_stale_hours, look_for_empty_hours
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
 from hourtally.orchestration.build_queue import BuildQueue
@@ -91,6 +91,7 @@ def hourly(
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
         report.empty = look_for_empty_hours(job)
+        report.held = find_held_customers(job, card)
         export_documents(job, report)
 
     return run_steps(_HOURLY, steps)
@@ -155,11 +156,13 @@ def backfill(
             force=force,
             reason=reason or "",
         )
-        stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
+        card = load_rate_card(job.rates)
+        stale = find_stale_hours(job, card, first, end)
         tasks_on = _dask(dask_scheduler) if dask_scheduler else local_workers(job, stale)
         with tasks_on as runner:
             progress = ProgressArtifact(f"{_BACKFILL}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
+        report.held = find_held_customers(job, card, first, end)
         export_documents(job, report)
 
     return run_steps(_BACKFILL, steps)

@@ -9,10 +9,11 @@ from prefect import State
 from prefect.states import Cancelled, Completed, Failed
 
 from hourtally.build.builder import BuildReport
-from hourtally.errors import HourtallyError, UnratedUsage
+from hourtally.errors import HourtallyError
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.sentences import empty_sentence
+from hourtally.jobs.sentences import empty_sentence, held_sentence
+from hourtally.model.printable import counted
 
 # Names of states, of which the first that applies is taken; notifications depend on them.
 UNRATED: Final = "Unrated"
@@ -43,8 +44,7 @@ class RunFailed(HourtallyError):
 
 def failed_state(error: HourtallyError) -> State[Any]:
     """The state of a task or flow that this error ended."""
-    name = UNRATED if isinstance(error, UnratedUsage) else FAILED
-    return Failed(name=name, message=str(error), data=error)
+    return Failed(name=FAILED, message=str(error), data=error)
 
 
 def unwrap(state: State[Any]) -> Any:
@@ -63,13 +63,18 @@ def unwrap(state: State[Any]) -> Any:
 
 def build_state(report: BuildReport) -> BuildReport | State[Any]:
     """How a task that built hours ends: failed if an hour failed, else as its report."""
-    if not report.failed:
-        return report
     errors = [str(error) for _, error in report.failed]
-    name = FAILED
-    if any(isinstance(error, UnratedUsage) for _, error in report.failed):
-        name = UNRATED
-    message = _with_errors(f"hours failed: {len(errors)}", errors)
+    held = [
+        f"hour {receipt.hour}: {counted(receipt.held, 'customer')} held, as usage has no rate"
+        for receipt in report.built
+        if receipt.held
+    ]
+    if not errors and not held:
+        return report
+    name = UNRATED if held else FAILED
+    counts = {"hours failed": len(errors), "hours that hold somebody": len(held)}
+    text = ", ".join(f"{what}: {n}" for what, n in counts.items() if n)
+    message = _with_errors(text, [*held, *errors])
     return Failed(name=name, message=message, data=RunFailed(message, report))
 
 
@@ -108,9 +113,11 @@ def final_state(report: JobReport) -> State[Any]:
     errors = [*(str(e) for _, e in built.failed), *(str(refusal) for refusal in ingested.refused)]
     if isinstance(report.exported, HourtallyError):
         errors.append(str(report.exported))
+    if report.held.hours:
+        errors.insert(0, held_sentence(report.held))
     if errors:
         name = REFUSED if len(errors) == len(ingested.refused) else FAILED
-        if any(isinstance(error, UnratedUsage) for _, error in built.failed):
+        if report.held.hours:
             name = UNRATED
         message = _with_errors(message, errors)
         return Failed(name=name, message=message, data=RunFailed(message, report))

@@ -12,7 +12,7 @@ from hourtally.errors import Damaged, HourtallyError
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.sentences import empty_sentence, restated_sentence
+from hourtally.jobs.sentences import empty_sentence, held_sentence, restated_sentence
 from hourtally.model.hours import Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import printable_message
@@ -67,6 +67,9 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
     problems = [*ingested.refused, *(error for _, error in built.failed)]
     if isinstance(report.exported, Exception):
         problems.append(report.exported)
+    if report.held.hours:
+        blocks = "\n\n".join(one.block for one in report.held.suggested[:_MAX_PROBLEMS])
+        parts.append(f"Held: {held_sentence(report.held)}.\n\n```toml\n{blocks}\n```")
     parts += _listed("Failed:", map(str, problems))
     return "\n\n".join(parts)
 

@@ -26,8 +26,9 @@ from hourtally.model.components import (
 from hourtally.model.hours import Hour
 from hourtally.model.money import round_half_even
 from hourtally.model.schemas import CHARGES, CLUSTERS
+from hourtally.published.checked_files import read_table
 from hourtally.published.explained_slices import Slice, SlicesOfCharge, SlicesOfId, slice_key
-from hourtally.published.reader import read_table
+from hourtally.published.reader import read_customers
 from hourtally.ratecard import Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
 from hourtally.store.input_files import check_inputs
@@ -63,19 +64,20 @@ class Component:
 class Explanation:
     """One resource or cluster of an hour.
 
-    charge: its published row, or only its key columns where no slice counts. components: of a
-    published charge.
+    charge: its published row, or only its key columns where no slice counts or the hour holds the
+    customer. components: of a charge, published or held.
     """
 
     is_cluster: bool
     charge: Mapping[str, Any]
     slices: SlicesOfCharge
     components: tuple[Component, ...]
+    is_held: bool = False
 
     @property
     def is_charged(self) -> bool:
         """Whether the hour has a charge for it."""
-        return bool(self.components)
+        return bool(self.components) and not self.is_held
 
     @property
     def total(self) -> int:
@@ -86,7 +88,8 @@ class Explanation:
 def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> list[Explanation]:
     """Explain every charge of a customer for this id in the hour: resources first, then a cluster.
 
-    Then those of which every slice is voided or lost to a conflicting one, without a charge.
+    Then those of which every slice is voided or lost to a conflicting one, without a charge. If the
+    hour holds the customer, none has a charge; the pieces show which usage has no rate.
 
     Raises:
         NotFound: the hour has no slice with this id.
@@ -98,8 +101,10 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
     slices = SlicesOfId(files, customer, resource)
     charges = _published(manifest, customer, resource)
     charged = [slice_key(row, is_cluster=is_cluster) for is_cluster, row in charges]
+    rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)
+    is_held = manifest.held_customers > 0 and read_customers(manifest).holds(customer)
     uncharged = [
-        Explanation(is_cluster, key, slices.of(key, is_cluster=is_cluster), ())
+        _uncharged(hour, key, slices.of(key, is_cluster=is_cluster), rates if is_held else None)
         for is_cluster, key in slices.charge_keys()
         if slice_key(key, is_cluster=is_cluster) not in charged
     ]
@@ -110,12 +115,22 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
             "--project or --type lists its resources, ids in brackets where names differ from them"
         )
         raise NotFound(message)
-    rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)
     explained = [
         _explain(manifest, charge, slices.of(charge, is_cluster=is_cluster), rates, is_cluster)
         for is_cluster, charge in charges
     ]
     return explained + uncharged
+
+
+def _uncharged(
+    hour: Hour, key: Mapping[str, Any], slices: SlicesOfCharge, rates: Sequence[Rate] | None
+) -> Explanation:
+    """A resource or cluster without a charge; rates: of the hour, if it holds the customer."""
+    is_cluster = "cluster_id" in key
+    if rates is None or not slices.counted:
+        return Explanation(is_cluster, key, slices, ())
+    components = tuple(_components(hour, is_cluster, slices.counted, rates))
+    return Explanation(is_cluster, key, slices, components, is_held=True)
 
 
 def _published(

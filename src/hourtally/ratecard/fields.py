@@ -139,6 +139,11 @@ class Table:
         return DEFAULT_MONTH_HOURS
 
 
+def is_selectable(value: str) -> bool:
+    """Whether a card may have this text as a selector."""
+    return 0 < len(value.encode()) <= MAX_TEXT_BYTES and not _UNPRINTABLE.search(value)
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """The known word closest to a wrong one, as the end of a sentence."""
     nearest = difflib.get_close_matches(word, known, n=1)

@@ -63,10 +63,11 @@ class SliceCounts:
 class Metered:
     """The usage of hours. usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`.
 
-    counts: one for each hour.
+    keys: the usage key of each of its rows. counts: one for each hour.
     """
 
     usage: pl.DataFrame
+    keys: pl.DataFrame
     counts: list[SliceCounts]
 
 
@@ -105,7 +106,12 @@ def meter(
     summed = slices.query("slices", _usage_sql())
     assert summed is not None, "a SELECT has rows"
     usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours)
-    return Metered(_as_usage(usage, hours), counts)
+    by_resource = _sorted(usage, hours)
+    return Metered(
+        usage=conform(by_resource.drop(USAGE_KEY), USAGE),
+        keys=by_resource.select(USAGE_KEY),
+        counts=counts,
+    )
 
 
 def _digests(hours: Sequence[HourSlices]) -> list[pl.Series]:
@@ -161,12 +167,12 @@ def _with_texts(summed: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFra
     return usage
 
 
-def _as_usage(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
-    """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` with texts.
+def _sorted(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
+    """`schemas.USAGE` and `USAGE_KEY`, sorted, from rows of `sql/usage.sql` with texts.
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
     of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
     usage = usage.with_columns(of_periods.gather(usage["period"]))
     columns = (pl.col(column).cast(dtype) for column, dtype in USAGE.items())
-    return conform(usage.select(columns).sort(HOUR, *RESOURCE_ORDER), USAGE)
+    return usage.select(*columns, *USAGE_KEY).sort(HOUR, *RESOURCE_ORDER)

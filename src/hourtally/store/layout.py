@@ -80,6 +80,15 @@ class Home:
         """The rates in force in the hours whose manifests have this digest."""
         return self.rates_snapshots / f"{digest}.txt"
 
+    @property
+    def cases(self) -> Path:
+        """The folder of `cases_file`."""
+        return self.root / "cases"
+
+    def cases_file(self, digest: str) -> Path:
+        """What the hours whose manifests have this digest ask of a rate card."""
+        return self.cases / f"{digest}.ndjson"
+
     def quarantine(self, name: str) -> Path:
         """The lines that one record quarantined."""
         return self.root / "quarantine" / f"{name}.ndjson"

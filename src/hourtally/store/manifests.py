@@ -38,9 +38,19 @@ class Manifest:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """`batches` (sorted), `rates` (a digest), `build` (a version)."""
+        """`batches` (sorted), `build` (a version), and digests.
+
+        `rates`: of those in force in the hour. From build version 2 on also `cases`: what its
+        usage asks of a card, and `selection`: what the card said.
+        """
         inputs: dict[str, Any] = self.record["inputs"]
         return inputs
+
+    @property
+    def held_customers(self) -> int:
+        """How many customers the revision holds; those of build version 1 hold nobody."""
+        held = self.record.get("held") or {}
+        return int(held.get("customers", 0))
 
 
 @dataclass(frozen=True)

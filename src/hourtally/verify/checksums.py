@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,14 @@ import pyarrow.parquet as pq
 
 from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
-from hourtally.model.schemas import CUSTOMERS
+from hourtally.model.schemas import CUSTOMERS, Schema
+from hourtally.ratecard import (
+    HourRates,
+    Rate,
+    read_cases,
+    read_rates_snapshot,
+    read_snapshot_currency,
+)
 from hourtally.store import durable
 from hourtally.store.batches import parse_record_name
 from hourtally.store.input_files import HourFiles
@@ -25,6 +33,7 @@ from hourtally.verify.row_comparison import read_table
 DOCUMENTS: Final = "documents.ndjson"
 _INDEX: Final = "customers.parquet"
 _CONFLICTS: Final = "conflicts.parquet"
+_HELD: Final = "held.parquet"
 # Every revision has these files, and one with conflicts has `conflicts.parquet` too.
 _FILES: Final = frozenset(
     (
@@ -75,7 +84,8 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     """Check the files of a revision by size and SHA-256; the names of the intact ones."""
     files = manifest.record["files"]
     conflicts = _field(manifest.record["conflicts"], "count")
-    expected = sorted(_FILES | {_CONFLICTS} if conflicts else _FILES)
+    names = _FILES | ({_CONFLICTS} if conflicts else set())
+    expected = sorted(names | ({_HELD} if manifest.held_customers else set()))
     recorded = sorted(files) if isinstance(files, dict) else []
     findings.compare(manifest.path, "file names", expected, recorded)
     return {
@@ -85,14 +95,26 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     }
 
 
+def customers_schema(manifest: Manifest) -> Schema:
+    """The columns of a revision's `customers.parquet`; build version 1 did not say who is held."""
+    build = manifest.inputs["build"]
+    return {c: t for c, t in CUSTOMERS.items() if c != "held" or build > 1}
+
+
 def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> None:
     """Check each document by the offset, length and SHA-256 in the index."""
     path = manifest.folder / DOCUMENTS
     if _INDEX not in intact or not path.is_file():
         return
     with path.open("rb") as file:
-        for row in read_table(manifest.folder / _INDEX, CUSTOMERS, 1, findings):
-            customer_id, (offset, length, sha256) = row[0], row[-3:]
+        schema = customers_schema(manifest)
+        for row in read_table(manifest.folder / _INDEX, schema, 1, findings):
+            of_column = dict(zip(schema, row, strict=True))
+            if of_column.get("held"):
+                continue
+            customer_id, offset, length, sha256 = (
+                of_column[name] for name in ("customer_id", "offset", "length", "sha256")
+            )
             file.seek(max(0, offset))
             digest = hashlib.sha256(file.read(max(0, length))).hexdigest()
             what = (
@@ -100,6 +122,14 @@ def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> Non
                 f"{length} long)"
             )
             findings.compare(path, what, sha256, digest)
+
+
+@dataclass(frozen=True)
+class KeptRates:
+    """The rates in force in an hour, clipped to it, that are kept with a revision."""
+
+    currency: str
+    rates: Sequence[Rate]
 
 
 class StoredInputs:
@@ -112,7 +142,7 @@ class StoredInputs:
         self._home = home
         self._findings = findings
         self._records: dict[str, dict[str, Any] | None] = {}
-        self._rates: set[str] = set()
+        self._addressed: dict[Path, bool] = {}
 
     def check_hour(self, hour: Hour, names: Iterable[str]) -> HourFiles | None:
         """Check the slices and voids of some records in an hour; None if any is not intact."""
@@ -154,18 +184,36 @@ class StoredInputs:
             return False
         return self._findings.compare(path, "row count", _field(entry, "rows"), rows)
 
-    def check_rates(self, digest: str) -> None:
-        """Check the stored rates with this digest."""
-        if digest in self._rates:
-            return
-        self._rates.add(digest)
-        path = self._home.rates_snapshot(digest)
+    def kept_rates(self, manifest: Manifest) -> KeptRates | None:
+        """The rates kept with a revision, after checking them and its cases; None if damaged."""
+        inputs, hour = manifest.inputs, manifest.hour
+        digest = str(inputs["rates"])
+        if not self._is_intact(self._home.rates_snapshot(digest), "rates"):
+            return None
+        kept = KeptRates(
+            currency=read_snapshot_currency(self._home, digest, hour),
+            rates=read_rates_snapshot(self._home, digest, hour),
+        )
+        if "cases" in inputs and self._is_intact(self._home.cases_file(inputs["cases"]), "cases"):
+            # What the cases and the kept rates give; whole hours share both.
+            cases = read_cases(self._home, inputs["cases"])
+            selection = HourRates.kept(kept.rates, hour).selection(cases)
+            self._findings.compare(manifest.path, "selection", selection, inputs["selection"])
+        return kept
+
+    def _is_intact(self, path: Path, what: str) -> bool:
+        """Whether a file is what its name, a digest, says; each is checked once."""
+        if path not in self._addressed:
+            self._addressed[path] = self._check_addressed(path, what)
+        return self._addressed[path]
+
+    def _check_addressed(self, path: Path, what: str) -> bool:
         try:
             sha256 = durable.sha256_of(path)
         except FileNotFoundError:
-            self._findings.add(path, "missing rates of published hours")
-        else:
-            self._findings.compare(path, "SHA-256", digest, sha256)
+            self._findings.add(path, f"missing {what} of published hours")
+            return False
+        return self._findings.compare(path, "SHA-256", path.stem, sha256)
 
     def check_remaining_records(self) -> None:
         """Check the records of batches that no verified hour has as an input."""

@@ -128,6 +128,14 @@ class Slices:
         union = "\nUNION ALL\n".join(f"({part})" for part in parts)
         return map(Usage._make, self._rows(f"{union}\nORDER BY customer_id"))
 
+    def of_customer(self, customer_id: str) -> Iterator[dict[str, Any]]:
+        """The counted slices of one customer, by column."""
+        cursor = self._connection.execute(
+            "SELECT * FROM counted_slices WHERE customer_id = ?", [customer_id]
+        )
+        names = [column[0] for column in cursor.description or ()]
+        return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         cursor = self._connection.execute(query)
         while rows := cursor.fetchmany(_ROWS_PER_FETCH):

@@ -2,7 +2,7 @@
 
 Plain dicts and fractions, one event at a time: no frames, no SQL, no import from the product,
 so that agreement between the two means something. It takes only events that break no rule of
-quarantine and raises `Unrated` where usage above zero has no rate.
+quarantine. Customers with usage above zero that has no rate are held: they come to nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from tests.support.oracle.document import Key, Prices, document, totals
 from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, Void, read_statement
+from tests.support.oracle.selection import Case, Gap, gaps, selection, used_pieces
 
 NANOCENTS_PER_CENT = 10**9
 
@@ -47,10 +49,6 @@ NAMED = {
 
 # The heaviest first: one selector outweighs all that follow it.
 SELECTORS = ("customer", "gpu_model", "gpu_capacity", "resource_type", "region")
-
-
-class Unrated(Exception):
-    """Usage above zero for which no rate is in force."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,13 @@ class OracleHour:
     voided: int
     unmatched: int
     strays: list[tuple[str, str]]
+    gaps: list[Gap]
+    selection: dict[Case, list[tuple[int, int, Fraction | None]]]
+
+    @property
+    def held(self) -> list[str]:
+        """The customers without figures, because some usage of theirs has no rate."""
+        return sorted({gap.case[0] for gap in self.gaps}, key=str.encode)
 
 
 def oracle(
@@ -139,6 +144,10 @@ def oracle(
     slices = [Slice(e, max(e.fields["start"], start), min(e.fields["end"], end)) for e in counted]
 
     card = read_rates(rates)
+    pieces = used_pieces(slices, COMPONENTS, _borders(card), partial(_price_at, card))
+    found = gaps(pieces)
+    held = {gap.case[0] for gap in found}
+    slices = [s for s in slices if s.event.fields["customerId"] not in held]
     charges = _charges([s for s in slices if s.event.type == RESOURCE], card)
     clusters = _charges([s for s in slices if s.event.type == CLUSTER], card)
     names = _names(slices)
@@ -152,6 +161,8 @@ def oracle(
         clusters=clusters,
         usage=_usage(slices),
         names=names,
+        gaps=found,
+        selection=selection(pieces),
         losers=len(distinct) - len(by_identity),
         voids=len(voids),
         voided=len(voided),
@@ -189,7 +200,7 @@ def _keep_earliest(distinct: dict[tuple[Any, ...], Event], event: Event) -> None
 def read_rates(text: str) -> list[Rate]:
     """The rates of a card, each with the end that stands for an absent `active_until`."""
     card = tomllib.loads(text)
-    records = [(_selectors(record), record) for record in card["rate"]]
+    records = [(_selectors(record), record) for record in card.get("rate", [])]
     rates = []
     for selectors, record in records:
         start = _toml_ms(record["active_from"])
@@ -218,8 +229,18 @@ def _toml_ms(moment: dt.datetime) -> int:
     return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
 
 
-def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate:
-    """The most specific of the rates that match at an instant."""
+def _borders(card: list[Rate]) -> set[int]:
+    """Every instant at which some rate starts or ends."""
+    return {moment for rate in card for moment in (rate.start, rate.end) if moment is not None}
+
+
+def _price_at(card: list[Rate], meter: str, event: Event, moment: int) -> Fraction | None:
+    rate = _rate_at(card, meter, event, moment)
+    return None if rate is None else rate.nanocents_per_unit_ms
+
+
+def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate | None:
+    """The most specific of the rates that match at an instant; None if none does."""
     resource = {
         "customer": event.fields["customerId"],
         "gpu_model": event.fields.get("gpuModel"),
@@ -235,24 +256,20 @@ def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate:
         and (rate.end is None or moment < rate.end)
         and all(resource[name] == value for name, value in rate.selectors.items())
     ]
-    if not matching:
-        message = f"no rate of {meter} for {event} at {moment}"
-        raise Unrated(message)
-    return max(matching, key=lambda rate: [name in rate.selectors for name in SELECTORS])
+    return max(
+        matching, key=lambda rate: [name in rate.selectors for name in SELECTORS], default=None
+    )
 
 
 def _exact(part: Slice, meter: str, quantity: int, card: list[Rate]) -> Fraction:
     """Exact nanocents of one component of one slice, cut wherever a rate starts or ends."""
     if quantity == 0:
         return Fraction(0)
-    borders = {moment for rate in card for moment in (rate.start, rate.end) if moment is not None}
-    inside = sorted(moment for moment in borders if part.start < moment < part.end)
+    inside = sorted(moment for moment in _borders(card) if part.start < moment < part.end)
     cuts = [part.start, *inside, part.end]
     return sum(
         (
-            quantity
-            * (end - start)
-            * _rate_at(card, meter, part.event, start).nanocents_per_unit_ms
+            quantity * (end - start) * (_price_at(card, meter, part.event, start) or Fraction(0))
             for start, end in itertools.pairwise(cuts)
         ),
         Fraction(0),

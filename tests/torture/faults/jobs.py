@@ -19,7 +19,6 @@ from tests.torture.faults.two_hours import (
     RANGE,
     SETTINGS,
     add_late_file,
-    card_of,
     documents_by_customer,
     fresh_home,
     normalized_files,
@@ -114,7 +113,7 @@ class Trial:
         for hour in HOURS:
             if documents_by_customer(self.home, hour) not in (self.old[hour], self.new[hour]):
                 yield f"{hour} {NEITHER}"
-        findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
+        findings = verify_hours(self.home, HOURS, SETTINGS)
         yield from map(str, findings.listed)
 
     def problems_after_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:

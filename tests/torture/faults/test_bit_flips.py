@@ -180,7 +180,7 @@ def ask(home: Home, hours: Sequence[Hour]) -> tuple[dict[str, Any], list[str]]:
 
 def verify(home: Home, hours: Sequence[Hour]) -> list[str]:
     try:
-        findings = verify_hours(home, card_of(home), hours, SETTINGS)
+        findings = verify_hours(home, hours, SETTINGS)
     except HourtallyError as error:
         return [str(error)]
     assert findings.differences == 0 or findings.listed

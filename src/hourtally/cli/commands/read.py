@@ -18,6 +18,7 @@ from hourtally.cli.options import (
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
+from hourtally.model.printable import printable_message
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
 
@@ -31,6 +32,7 @@ def show(
     project: str | None = None,
     type: ResourceType | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    revision: int | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -51,12 +53,14 @@ def show(
         Show resources of this type only.
     json
         Print the canonical JSON instead of a table.
+    revision
+        Show this revision of the hour; default: the newest.
     settle
         Minutes after its end at which an hour closes.
     """
     from hourtally.published.reader import published_manifest, read_current, read_document
     from hourtally.published.views import view
-    from hourtally.store.manifests import Manifest
+    from hourtally.store.manifests import Manifest, read_manifest
 
     asked_hour = Hour.parse(hour)
     home = (home_option or HomeOption()).existing()
@@ -64,6 +68,8 @@ def show(
 
     def read() -> tuple[Manifest, bytes]:
         manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        if revision is not None:
+            manifest = read_manifest(home, asked_hour, revision)
         return manifest, read_document(manifest, customer)
 
     manifest, document = read_current(read)
@@ -125,7 +131,7 @@ def explain(
     """Explain a published charge, from events and rates to the rounded price.
 
     Slices that do not count are listed too, and the void that would cancel each event. Exit status
-    1 if the stored slices do not add up to the published charge.
+    1 if the stored slices do not add up to the published charge, or if the customer is held.
 
     Example: hourtally explain 2026-11-22T13 --customer acme --resource api
 
@@ -143,6 +149,7 @@ def explain(
     from hourtally.cli.output.explanation import print_explanations, print_ready_voids
     from hourtally.published.explain import Explanation
     from hourtally.published.explain import explain as explain_charge
+    from hourtally.published.held import held_error
     from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
     from hourtally.store.manifests import Manifest
@@ -159,6 +166,8 @@ def explain(
         print_ready_voids(explanations, void)
         return 0
     print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
+    if any(one.is_held for one in explanations):
+        raise held_error(manifest, customer)
     return 0
 
 
@@ -220,7 +229,7 @@ def verify(
     *,
     from_: FromOption = None,
     to: str | None = None,
-    rates: Path | None = None,
+    rates: Path | None = None,  # noqa: ARG001 - taken by earlier versions
     home_option: HomeOption | None = None,
 ) -> int:
     """Verify published hours: recompute them independently and check every file.
@@ -237,13 +246,13 @@ def verify(
     to
         End of the range, exclusive; default: after the last published hour.
     rates
-        Rate card; default: rates.toml in the home folder.
+        Ignored: each hour is recomputed with the rates that it was built with.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
-    return jobs.verify(home, rates or home.rates, first, end)
+    return jobs.verify(home, first, end)
 
 
 def list_totals(
@@ -273,5 +282,11 @@ def list_totals(
 
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
-    print_totals(totals.list_totals(home, customer, granularity, first, end), customer)
+    found = totals.list_totals(home, customer, granularity, first, end)
+    print_totals(found.periods, customer)
+    if found.held:
+        print(
+            printable_message(f"hourtally: {totals.left_out(found.held, customer)}"),
+            file=sys.stderr,
+        )
     return 0

@@ -68,7 +68,7 @@ def print_explanations(
             print_text(out, f"batch {batch}: {files.get(batch, '(batch record missing)')}")
         for line in (*_conflicts(explanation, files), *_voided(explanation, files)):
             print_text(out, line)
-        if not explanation.is_charged:
+        if not explanation.components:
             out.print("no charge: none of its slices counts")
             continue
         for component in explanation.components:
@@ -76,6 +76,9 @@ def print_explanations(
                 out.print()
                 _print_component(component)
         out.print()
+        if explanation.is_held:
+            print_text(out, f"no charge: {customer} is held in this hour")
+            continue
         parts = " + ".join(
             f"{component.name} {format_cents(component.charge)}"
             for component in explanation.components
@@ -114,7 +117,11 @@ def _slices(slices: Sequence[Slice]) -> list[str]:
     ]
     columns += [
         texts(heading, [row[name] or "" for row in rows])
-        for name, heading in (("region", "region"), ("gpu_model", "gpu model"))
+        for name, heading in (
+            ("region", "region"),
+            ("gpu_model", "gpu model"),
+            ("gpu_capacity", "gpu capacity"),
+        )
         if any(row[name] for row in rows)
     ]
     columns.append(texts("batch", [", ".join(one.batches) for one in slices]))
@@ -203,9 +210,12 @@ def _print_component(component: Component) -> None:
         texts("rate", [piece.rate.id if piece.rate else "-" for piece in pieces]),
         texts("price", [_price(piece) for piece in pieces]),
         texts("divisor", [_divisor(piece, divisor) for piece in pieces]),
-        texts("exact cents", [str(piece.exact / NANOCENTS_PER_CENT) for piece in pieces]),
+        texts("exact cents", [_exact(piece) for piece in pieces]),
     ]
     print_lines(out, lines_of(["slice", *(str(p.slice_number) for p in pieces)], columns, None))
+    if any(piece.rate is None for piece in pieces):
+        print_text(out, "no sum: some of it has no rate")
+        return
     exact = component.exact / NANOCENTS_PER_CENT
     fraction = f"{exact} = " if exact.denominator > 1 else ""
     print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
@@ -219,6 +229,10 @@ def _price(piece: Piece) -> str:
     if piece.rate is None:
         return "no rate"
     return f"{format_price(piece.rate.price_cents)} per {piece.rate.per}"
+
+
+def _exact(piece: Piece) -> str:
+    return "-" if piece.rate is None else str(piece.exact / NANOCENTS_PER_CENT)
 
 
 def _divisor(piece: Piece, unit: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
+from hourtally.build.held_hours import HeldHours
 from hourtally.build.publish import BuildReceipt
 from hourtally.build.staleness import IdleSummary, StaleHour
 from hourtally.cli.output.ingest_report import ingest_json
@@ -16,6 +17,8 @@ from hourtally.cli.output.json_text import Cents
 from hourtally.errors import HourtallyError
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
+from hourtally.model.hours import format_instant
+from hourtally.ratecard import SuggestedRate
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -60,6 +63,7 @@ def _job_document(job: Job, report: JobReport, exit_status: int) -> dict[str, An
         **_sums(built),
         "hours_left": built.undone,
         "files_left": report.ingested.undone,
+        "held": _held_entry(report.held),
         "empty_hours": report.empty and _empty_entry(report.empty),
         "export": _export_entry(job, report.exported),
         "interrupted": report.interrupted,
@@ -89,6 +93,32 @@ def _sums(built: BuildReport) -> dict[str, Any]:
         "changed": sum(receipt.changed for receipt in restated),
         "delta_cents": Cents(sum(deltas)),
         "total_cents": Cents(sum(receipt.total_nanocents for receipt in built.built)),
+    }
+
+
+def _held_entry(held: HeldHours) -> dict[str, Any]:
+    """Who is held, where, and the rates that would release them."""
+    return {
+        "customers": sorted(held.customers),
+        "hours": held.hours,
+        "suggested_rates": [_suggested_entry(one) for one in held.suggested],
+    }
+
+
+def _suggested_entry(one: SuggestedRate) -> dict[str, Any]:
+    gap = asdict(one.example)
+    del gap["from_ms"], gap["until_ms"]
+    spellings = [
+        {"selector": name, "used": used, "card": card} for name, used, card in one.spellings
+    ]
+    return {
+        "block": one.block,
+        "customers": one.customers,
+        "hours": one.hours,
+        "from": format_instant(one.from_ms),
+        "until": format_instant(one.until_ms),
+        "example": gap,
+        "nearest_spellings": spellings,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
+from hourtally.build.held_hours import HeldHours
 from hourtally.build.staleness import NEVER_BUILT, IdleSummary, StaleHour
 from hourtally.cli.output.text_table import (
     console,
@@ -23,6 +24,7 @@ from hourtally.cli.output.text_table import (
 from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence, restated_sentence
+from hourtally.model.hours import format_instant
 from hourtally.model.money import format_cents
 
 if TYPE_CHECKING:
@@ -75,6 +77,27 @@ def _print_revisions(report: BuildReport) -> None:
 
 def _why(reasons: Sequence[str]) -> str:
     return ", ".join(_REASON_LABELS.get(reason, reason) for reason in reasons)
+
+
+def print_suggested_rates(held: HeldHours) -> None:
+    """The rates that would release all held customers, as TOML to be added to the card."""
+    out = console()
+    for one in held.suggested:
+        gap = one.example
+        print_text(out, "")
+        print_text(
+            out,
+            f"# {counted(one.customers, 'customer')} held in {counted(one.hours, 'hour')}: no rate "
+            f"from {format_instant(one.from_ms)} until {format_instant(one.until_ms)}",
+        )
+        print_text(
+            out,
+            f"# for example customer {gap.customer_id!r}: {gap.resource_id!r} of batch {gap.batch}",
+        )
+        for name, used, near in one.spellings:
+            print_text(out, f"# {name} {used!r}: the card has {near!r}")
+        for line in one.block.split("\n"):
+            print_text(out, line)
 
 
 def interrupted(report: JobReport) -> str:
