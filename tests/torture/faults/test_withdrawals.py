@@ -113,7 +113,7 @@ def test_after_a_failed_fsync_the_same_command_completes_it(
             failed += any(isinstance(step, FailedFsync) for step in recorder.steps)
             recorder.mark(committed(home))
         assert [documents_by_customer(home, hour) for hour in HOURS] == before
-        assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []
+        assert verify_hours(home, HOURS, SETTINGS).listed == []
         for at, disk, tree in states(recorder.steps, 0, first=start):
             found = list(problems(disk, tree))
             assert not found, (number, recorder.steps[at], found)
