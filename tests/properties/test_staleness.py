@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.build.held_hours import find_held
+from hourtally.build.rates.held_hours import find_held
 from hourtally.model.hours import HourRange
 from hourtally.ratecard import parse_rate_card
 from tests.support.events.event_files import arrangements

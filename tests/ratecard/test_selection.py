@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.ratecard import Rate, RatesInForce
+from hourtally.ratecard import Attributes, Rate, RatesInForce
 
 SELECTOR_VALUES = {
     "customer": "acme",
@@ -36,15 +36,7 @@ def selected(
     rates: list[Rate], instant_ms: int = 0, meter: str = "paas.cpu", **usage: str | None
 ) -> str | None:
     full = {**SELECTOR_VALUES, **usage}
-    found = RatesInForce(rates).select(
-        meter=meter,
-        customer=full["customer"],
-        resource_type=full["resource_type"],
-        region=full["region"],
-        gpu_model=full["gpu_model"],
-        gpu_capacity=full["gpu_capacity"],
-        instant_ms=instant_ms,
-    )
+    found = RatesInForce(rates).select(meter, Attributes(**full), instant_ms)
     return None if found is None else found.id
 
 

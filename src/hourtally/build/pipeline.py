@@ -17,9 +17,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.build.asked_rates import ask_rates
-from hourtally.build.held_customers import held_of_hours, store_inputs
 from hourtally.build.metered_hours import metered_hours
+from hourtally.build.rates.asked_rates import ask_rates
+from hourtally.build.rates.held_customers import held_of_hours, store_inputs
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.model.schemas import CUSTOMERS, HOUR, of_hours
 from hourtally.published.diff import summarize_changes, void_changes
@@ -99,27 +99,40 @@ def write_revisions(
                 of_hour.write("held", of_held.rows)
         store_inputs(home, card, asked, revisions)
         return [
-            {
-                "files": of_hour.described(),
-                "rows": {"slices": counts.counted, **of_hour.rows},
-                "totals": totals,
-                **_not_counted(counts),
-                "held": of_held.described(),
-                "inputs": inputs,
-                "changes": one.parent
-                and summarize_changes(home, one.parent, inputs, of_hour.tables, totals["total"])
-                | void_changes(one.parent.record, _not_counted(counts)),
-            }
-            for one, of_hour, counts, totals, of_held, inputs in zip(
+            _stages_record(home, one, counts, of_hour, totals)
+            | {"held": of_held.described(), "inputs": one.inputs | inputs}
+            for one, counts, of_hour, totals, of_held, inputs in zip(
                 revisions,
-                files,
                 asked.counts,
+                files,
                 _totals(rollup.customers, timestamps),
                 held,
-                [one.inputs | asked.inputs(number) for number, one in enumerate(revisions)],
+                asked.inputs,
                 strict=True,
             )
         ]
+
+
+def _stages_record(
+    home: Home,
+    one: PendingRevision,
+    counts: SliceCounts,
+    files: _Files,
+    totals: dict[str, Any],
+) -> dict[str, Any]:
+    """What the manifest of a revision says of its files and sums, once all files are durable."""
+    not_counted = _not_counted(counts)
+    changes = one.parent and (
+        summarize_changes(home, one.parent, one.inputs, files.tables, totals["total"])
+        | void_changes(one.parent.record, not_counted)
+    )
+    return {
+        "files": files.described(),
+        "rows": {"slices": counts.counted, **files.rows},
+        "totals": totals,
+        **not_counted,
+        "changes": changes,
+    }
 
 
 class _Files:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hourtally.build.rate_changes import RateChanges
+from hourtally.build.rates.rate_changes import RateChanges
 from hourtally.build.staleness import FORCED, WAS_HELD, build_inputs, stale_reasons
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard

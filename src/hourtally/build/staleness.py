@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hourtally import BUILD_VERSION
-from hourtally.build.rate_changes import RateChanges
+from hourtally.build.rates.rate_changes import RateChanges
 from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard

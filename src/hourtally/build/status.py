@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from hourtally.build.rate_changes import RateChanges
+from hourtally.build.rates.rate_changes import RateChanges
 from hourtally.build.staleness import (
     DAMAGED_MANIFEST,
     NEVER_BUILT,

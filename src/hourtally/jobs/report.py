@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
-from hourtally.build.held_hours import HeldHours
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.errors import HourtallyError
 from hourtally.ingest.files import IngestReport
 

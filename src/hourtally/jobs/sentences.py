@@ -6,8 +6,8 @@ from typing import Final
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
-from hourtally.build.held_hours import HeldHours
 from hourtally.build.publish import BuildReceipt
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted, printable

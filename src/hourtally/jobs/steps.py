@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours, find_empty_hours
-from hourtally.build.held_hours import HeldHours, find_held
+from hourtally.build.rates.held_hours import HeldHours, find_held
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.ingest.files import Ingester, IngestReport
 from hourtally.jobs.job import Job

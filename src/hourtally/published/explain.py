@@ -29,7 +29,7 @@ from hourtally.model.schemas import CHARGES, CLUSTERS
 from hourtally.published.checked_files import read_table
 from hourtally.published.explained_slices import Slice, SlicesOfCharge, SlicesOfId, slice_key
 from hourtally.published.reader import read_customers
-from hourtally.ratecard import Rate, RatesInForce, read_rates_snapshot
+from hourtally.ratecard import Attributes, Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
 from hourtally.store.input_files import check_inputs
 from hourtally.store.layout import Home
@@ -215,12 +215,11 @@ def _pieces(
 def _select(
     index: RatesInForce, meter: str, row: Mapping[str, Any], instant_ms: int
 ) -> Rate | None:
-    return index.select(
-        meter=meter,
-        customer=row["customer_id"],
-        resource_type=row["resource_type"],
-        region=row["region"],
-        gpu_model=row["gpu_model"],
-        gpu_capacity=row["gpu_capacity"],
-        instant_ms=instant_ms,
+    attributes = Attributes(
+        row["customer_id"],
+        row["resource_type"],
+        row["region"],
+        row["gpu_model"],
+        row["gpu_capacity"],
     )
+    return index.select(meter, attributes, instant_ms)

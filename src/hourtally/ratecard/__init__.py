@@ -17,7 +17,7 @@ from hourtally.ratecard.card import (
 from hourtally.ratecard.cases import Case, HourRates, encode_cases, read_cases
 from hourtally.ratecard.gaps import Gap, SuggestedRate, suggest_rates
 from hourtally.ratecard.parsing import load_rate_card, parse_rate_card
-from hourtally.ratecard.selection import RatesInForce
+from hourtally.ratecard.selection import Attributes, RatesInForce
 from hourtally.ratecard.snapshot import (
     read_rates_snapshot,
     read_snapshot_currency,
@@ -27,6 +27,7 @@ from hourtally.ratecard.snapshot import (
 __all__ = [
     "GPU_METER",
     "METERS",
+    "Attributes",
     "Case",
     "Gap",
     "HourRates",

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from hourtally.errors import Damaged
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.ratecard.card import Rate, RateCard
-from hourtally.ratecard.selection import RatesInForce
+from hourtally.ratecard.selection import Attributes, RatesInForce
 from hourtally.store.addressed import read_addressed
 from hourtally.store.layout import Home
 
@@ -134,15 +134,10 @@ class HourRates:
             yield last
 
     def _price(self, case: Case, at_ms: int, customer: str | None) -> Fraction | None:
-        chosen = self.rates.select(
-            meter=case.meter,
-            customer=customer,
-            resource_type=case.resource_type,
-            region=case.region,
-            gpu_model=case.gpu_model,
-            gpu_capacity=case.gpu_capacity,
-            instant_ms=self._start_ms + at_ms,
+        attributes = Attributes(
+            customer, case.resource_type, case.region, case.gpu_model, case.gpu_capacity
         )
+        chosen = self.rates.select(case.meter, attributes, self._start_ms + at_ms)
         return None if chosen is None else chosen.nanocents_per_unit_ms
 
     def selection(self, cases: Iterable[Case]) -> str:

@@ -22,11 +22,12 @@ from hourtally.model.components import (
     RESOURCE_EVENT,
 )
 from hourtally.model.schemas import CUSTOMER_KEY, Schema
-from hourtally.ratecard import Rate, RatesInForce
+from hourtally.ratecard import Attributes, Rate, RatesInForce
 
 RATE_CUSTOMER: Final = "rate_customer"
 # What determines the rate, besides the instant. `rate_customer` is the customer where a rate in
 # force in the hour names it.
+# In the order of `ratecard.Attributes`.
 SELECTED_BY: Final = (RATE_CUSTOMER, "resource_type", "region", "gpu_model", "gpu_capacity")
 CASE: Final = (*SELECTED_BY, "period")
 NAMED_CUSTOMERS: Final[Schema] = {CUSTOMER_KEY[0]: pl.Int64, CUSTOMER_KEY[1]: pl.String}
@@ -135,16 +136,8 @@ def _factors(
     index: RatesInForce, meter: str, cases: pl.DataFrame, periods: Sequence[tuple[int, int]]
 ) -> list[Fraction | None]:
     factors: list[Fraction | None] = []
-    for customer, resource_type, region, gpu_model, gpu_capacity, period in cases.iter_rows():
-        chosen = index.select(
-            meter=meter,
-            customer=customer,
-            resource_type=resource_type,
-            region=region,
-            gpu_model=gpu_model,
-            gpu_capacity=gpu_capacity,
-            instant_ms=periods[period][0],
-        )
+    for *selected_by, period in cases.iter_rows():
+        chosen = index.select(meter, Attributes(*selected_by), periods[period][0])
         factors.append(None if chosen is None else chosen.nanocents_per_unit_ms)
     return factors
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
-from hourtally.build.held_hours import HeldHours
 from hourtally.build.publish import BuildReceipt
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.build.staleness import IdleSummary, StaleHour
 from hourtally.cli.output.ingest_report import ingest_json
 from hourtally.cli.output.json_text import Cents

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
-from hourtally.build.held_hours import HeldHours
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.build.staleness import NEVER_BUILT, IdleSummary, StaleHour
 from hourtally.cli.output.text_table import (
     console,

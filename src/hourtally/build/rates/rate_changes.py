@@ -98,7 +98,7 @@ class RateChanges:
         if not apart:
             return False
         # Imported here, as it loads the engines (0.3 s), and cards rarely name new customers.
-        from hourtally.build.newly_named import prices_differ
+        from hourtally.build.rates.newly_named import prices_differ
 
         return prices_differ(self._home, self._card, manifest, apart)
 

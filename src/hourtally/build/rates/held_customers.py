@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from hourtally.build.asked_rates import AskedRates
+from hourtally.build.rates.asked_rates import AskedRates
 from hourtally.model.hours import format_instant
 from hourtally.model.schemas import CUSTOMERS, HELD, conform, of_hours
 from hourtally.ratecard import RateCard, write_rates_snapshot

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import polars as pl
 
 from hourtally.build.metered_hours import metered_hours
-from hourtally.build.rate_changes import ALL, CaseKind
+from hourtally.build.rates.rate_changes import ALL, CaseKind
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS
 from hourtally.model.schemas import CHARGES, CLUSTERS
 from hourtally.published.checked_files import read_table

@@ -47,9 +47,13 @@ class AskedRates:
     cases: list[bytes]
     selections: list[str]
 
-    def inputs(self, number: int) -> dict[str, str]:
-        """What a manifest records of one of the hours, among its inputs."""
-        return {"cases": digest_of(self.cases[number]), "selection": self.selections[number]}
+    @property
+    def inputs(self) -> list[dict[str, str]]:
+        """What the manifest of each hour records among its inputs."""
+        return [
+            {"cases": digest_of(cases), "selection": selection}
+            for cases, selection in zip(self.cases, self.selections, strict=True)
+        ]
 
 
 def ask_rates(of: MeteredHours, card: RateCard, hours: Sequence[Hour]) -> AskedRates:
