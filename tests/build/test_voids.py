@@ -297,7 +297,7 @@ def test_an_hour_with_nothing_but_voids_can_be_published_by_force(tmp_path: Path
     assert [(one.hour, one.customers) for one in report.built] == [(MIDDLE.name, 0)]
     voids = manifest_of(home).record["voids"]
     assert (voids["count"], voids["slices_voided"], voids["unmatched"]) == (1, 0, 1)
-    assert verify_hours(home, CARD, [MIDDLE], SETTINGS).listed == []
+    assert verify_hours(home, [MIDDLE], SETTINGS).listed == []
 
 
 def test_ready_voids_of_more_than_ten_events_are_printed_by_id(
