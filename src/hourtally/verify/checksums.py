@@ -221,6 +221,12 @@ class StoredInputs:
             if path.suffix == ".json" and path.stem not in self._records:
                 self._records[path.stem] = self._read_record(path.stem)
 
+    def check_remaining_cases(self) -> None:
+        """Check the cases of superseded revisions, which no verified hour has as an input."""
+        for path in durable.list_folder(self._home.cases):
+            if path.suffix == ".ndjson":
+                self._is_intact(path, "cases")
+
     def _read_record(self, name: str) -> dict[str, Any] | None:
         """A batch record, after checking that its counts add up; None if it is unreadable."""
         path = self._home.batch_record(name)

@@ -59,6 +59,7 @@ def verify_hours(
             if progress:
                 progress(number, len(hours), hour.name)
         inputs.check_remaining_records()
+        inputs.check_remaining_cases()
     return findings
 
 

@@ -136,8 +136,8 @@ def documents_by_customer(home: Home, hour: Hour) -> dict[str, bytes] | None:
 
 
 _NONCE: Final = re.compile(rb"(?<=rev-\d{6}-)[0-9a-f]+")
-# Times, and digests, which depend on times and nonces.
-_VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode)": [^,\n]+')
+# Times, what depends on how long ago a file was written, and digests of all these and of nonces.
+_VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode|settled)": [^,\n]+')
 
 
 def normalized_files(home: Home) -> dict[str, bytes]:
