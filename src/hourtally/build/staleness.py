@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hourtally import BUILD_VERSION
-from hourtally.build.rates.rate_changes import RateChanges
 from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
 from hourtally.store import durable
-from hourtally.store.batches import (
-    BATCH_REMOVED,
-    BATCH_WITHDRAWN,
-    INGESTED_AGAIN,
-    NEW_BATCH,
-    Batches,
-)
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest, is_built
 
 NEVER_BUILT: Final = "never built"
+NEW_BATCH: Final = "new batch"
+BATCH_REMOVED: Final = "batch removed"
 RATES_CHANGED: Final = "rates changed"
 NEW_BUILD_VERSION: Final = "build version"
 DAMAGED_MANIFEST: Final = "damaged manifest"
 FORCED: Final = "forced"
-# Said after the others: the revision before held somebody.
-WAS_HELD: Final = "held before"
-# In the order in which they are told.
-_OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
+
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
 
 
@@ -50,22 +42,23 @@ class IdleSummary:
     without_events: int
 
 
-def build_inputs(card: RateCard, hour: Hour, batches: Batches) -> dict[str, Any]:
+def build_inputs(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
     """Everything that a build of the hour depends on, as its manifest records it."""
-    return {"batches": batches.inputs(hour), "rates": card.digest(hour), "build": BUILD_VERSION}
+    return {"batches": batches, "rates": card.digest(hour), "build": BUILD_VERSION}
 
 
-def stale_reasons(
-    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches, rates: RateChanges
-) -> tuple[str, ...]:
-    """Why an hour with these inputs, of these batches, is stale; empty if it is current."""
+def stale_reasons(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, ...]:
+    """Why an hour with these inputs is stale; empty if it is current."""
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
-    changed = batches.reasons(built["batches"], inputs["batches"])
+    if built == inputs:
+        return ()
+    batches, built_batches = set(inputs["batches"]), set(built["batches"])
     reasons = {
-        **{reason: reason in changed for reason in _OF_BATCHES},
-        RATES_CHANGED: rates.has_changed(manifest, may_read_slices=not changed),
+        NEW_BATCH: batches - built_batches,
+        BATCH_REMOVED: built_batches - batches,
+        RATES_CHANGED: inputs["rates"] != built["rates"],
         NEW_BUILD_VERSION: inputs["build"] != built["build"],
     }
     return tuple(reason for reason, applies in reasons.items() if applies)
@@ -81,6 +74,13 @@ def known_hours(home: Home) -> list[Hour]:
     }
     # Names sort as their hours do, and faster.
     return [Hour.parse(name) for name in sorted(names)]
+
+
+def batches_by_hour(home: Home, hours: list[Hour]) -> Iterator[tuple[Hour, list[str]]]:
+    """The committed batches that touch each hour; the batch records are listed only once."""
+    committed = {path.stem for path in durable.list_folder(home.batches) if path.suffix == ".json"}
+    for hour in hours:
+        yield hour, [batch for batch in home.batches_with_slices(hour) if batch in committed]
 
 
 def stale_hours(
@@ -111,18 +111,16 @@ def stale_hours(
     if force and within.first and within.end:
         candidates = list(hours_between(within.first, within.end))
     closed = [hour for hour in candidates if hour in within and hour.is_closed(now_ms, settle_ms)]
-    batches, rates = Batches(home), RateChanges(home, card)
     stale = []
-    for hour in closed:
+    for hour, batches in batches_by_hour(home, closed):
         try:
             manifest = current_manifest(home, hour)
         except Damaged:
             stale.append(StaleHour(hour, (DAMAGED_MANIFEST,)))
             continue
-        inputs = build_inputs(card, hour, batches)
-        if manifest is None and not force and not batches.has_slices(hour, inputs["batches"]):
+        if manifest is None and not batches and not force:
             continue
-        reasons = stale_reasons(manifest, inputs, batches, rates)
+        reasons = stale_reasons(manifest, build_inputs(card, hour, batches))
         if reasons or force:
             stale.append(StaleHour(hour, reasons or (FORCED,)))
     return stale

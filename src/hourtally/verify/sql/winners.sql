@@ -27,12 +27,11 @@ contents AS (
         cluster_count,
         gpu_milli,
         gpu_model,
-        gpu_capacity,
         slice_start_ms,
         slice_end_ms,
         min(event_time_us) AS event_time_us,
         count(*) AS copies
-    FROM unvoided_slices
+    FROM stored_slices
     WHERE hash(event_source, event_id) IN (SELECT identity_hash FROM shared_hashes)
     GROUP BY ALL
 )
@@ -67,6 +66,5 @@ QUALIFY
             gpu_memory_mib,
             cluster_count,
             gpu_milli,
-            gpu_model NULLS FIRST,
-            gpu_capacity NULLS FIRST
+            gpu_model NULLS FIRST
     ) = 1

@@ -1,1 +1,0 @@
-"""A rate card against the usage of hours: prices, who is held, and whether it changes an hour."""
