@@ -379,7 +379,7 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
         "| conflicts |",
         "| ------------- | -------- | ----------- | --------- | ------------ | ---------------- "
         "| --------- |",
-        "| 2026-11-02T09 | 1        | never built | 2         | 1.5          | 5                "
+        "| 2026-11-02T09 | 1        | first build | 2         | 1.5          | 5                "
         "| 6         |",
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +40,11 @@ class IdleSummary:
 
     current: int
     without_events: int
+
+
+def describe_reasons(reasons: Iterable[str]) -> str:
+    """Reasons as a person reads them beside a built hour, where "never built" would be odd."""
+    return ", ".join("first build" if why == NEVER_BUILT else why for why in reasons)
 
 
 def build_inputs(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:

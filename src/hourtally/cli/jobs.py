@@ -258,7 +258,7 @@ def demo(root: Path) -> int:
         manifest.record["currency"],
         {},
     )
-    print(f"\nThe documents lie in {home.hours}, quarantined lines in {home.root / 'quarantine'}.")
+    print(f"\nDocuments: {home.hours}. Quarantined lines: {home.root / 'quarantine'}.")
     return DONE
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.publish import BuildReceipt
+from hourtally.build.staleness import describe_reasons
 from hourtally.errors import Damaged, HourtallyError
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs.report import JobReport
@@ -118,7 +119,7 @@ def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
         "hours": name,
         "built": len(receipts),
         "restated": sum(receipt.revision > 1 for receipt in receipts),
-        "why": ", ".join(sorted({why for receipt in receipts for why in receipt.reasons})),
+        "why": describe_reasons(sorted({why for receipt in receipts for why in receipt.reasons})),
         "customers": max((receipt.customers for receipt in receipts), default=0),
         "total, cents": format_cents(sum(receipt.total_nanocents for receipt in receipts)),
         "duplicate slices": sum(receipt.duplicates for receipt in receipts),
@@ -143,7 +144,7 @@ def day_rows(home: Home, day: str) -> list[dict[str, Any]]:
             {
                 "hour": hour.name,
                 "revision": manifest.revision,
-                "why": ", ".join(record["reasons"]),
+                "why": describe_reasons(record["reasons"]),
                 "customers": record["rows"]["customers"],
                 "total, cents": format_cents(record["totals"]["total"]),
                 "documents": str(manifest.folder / "documents.ndjson"),
@@ -157,7 +158,7 @@ def _cells(receipt: BuildReceipt) -> tuple[str, ...]:
     return (
         receipt.hour,
         str(receipt.revision),
-        ", ".join(receipt.reasons),
+        describe_reasons(receipt.reasons),
         str(receipt.customers),
         format_cents(receipt.total_nanocents),
         str(receipt.duplicates),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import Estimate
-from hourtally.build.staleness import NEVER_BUILT, IdleSummary, StaleHour
+from hourtally.build.staleness import IdleSummary, StaleHour, describe_reasons
 from hourtally.cli.output.text_table import (
     console,
     counted,
@@ -33,8 +33,6 @@ AFTER_DIFFERENCES = (
     "publish its hour again with `hourtally backfill --force`; the wrong revision stays for "
     "`hourtally diff`."
 )
-# How a manifest's reason is shown beside the hour that was, or would be, built.
-_REASON_LABELS = {NEVER_BUILT: "first build"}
 
 
 def print_ingest(report: IngestReport) -> None:
@@ -69,7 +67,7 @@ def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
         return
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
-        texts("why", [_why(receipt.reasons) for receipt in report.built]),
+        texts("why", [describe_reasons(receipt.reasons) for receipt in report.built]),
         counts("customers", [receipt.customers for receipt in report.built]),
         counts("resources", [receipt.resources for receipt in report.built]),
         prices("cents", [receipt.total_nanocents for receipt in report.built]),
@@ -84,10 +82,6 @@ def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
         f"total; {counted(duplicates, 'duplicate slice')} ignored, "
         f"{counted(conflicts, 'conflict')} resolved."
     )
-
-
-def _why(reasons: Sequence[str]) -> str:
-    return ", ".join(_REASON_LABELS.get(reason, reason) for reason in reasons)
 
 
 def interrupted(report: JobReport) -> str:
@@ -126,7 +120,7 @@ def _nothing_to_do(rest: IdleSummary | None) -> str:
 
 def print_stale(stale: Sequence[StaleHour], expected: Estimate | None) -> None:
     """Which hours a backfill would build, why, and how long it would take."""
-    columns = [texts("why", [_why(one.reasons) for one in stale])]
+    columns = [texts("why", [describe_reasons(one.reasons) for one in stale])]
     print_lines(console(), lines_of(["hour", *(one.hour.name for one in stale)], columns, None))
     pace = (
         "no estimate before the first build"
