@@ -3,11 +3,13 @@
     HourtallyError              it could not be done; exit status 1
     ├── InvalidArgument         the call itself is wrong; exit status 2
     ├── FileRejected            an event file cannot be read to its end; other files go on
+    │   └── BatchWithdrawn      its events were taken back; `run` passes it over
     ├── RateCardError           the rate card is wrong; nothing is priced with it
-    ├── UnratedUsage            an hour lacks a rate; it keeps its last revision, others go on
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
+    ├── HourHeld                the hour has usage of the customer without a rate
     ├── NotFound                no such home, or no such customer, resource or revision in an hour
+    │   └── Pruned              the files of a superseded revision are removed; a newer one is there
     ├── TokensError             the tokens file is wrong; nobody is authorized by it
     ├── Damaged                 a stored file differs from its record; names the file
     └── StorageFault            the system refused a read or a write; names the path
@@ -18,9 +20,8 @@ Every message says what happened, where, how often, and what to do next.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 
 class HourtallyError(Exception):
@@ -45,9 +46,30 @@ class FileRejected(HourtallyError):
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[FileRejected], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[FileRejected], tuple[Any, ...]]:
         """Worker processes hand their errors back pickled."""
         return type(self), (self.path, self.reason)
+
+
+class BatchWithdrawn(FileRejected):
+    """An event file's batch is withdrawn.
+
+    Attributes: batch, withdrawn_at (RFC 3339), why (as the one who withdrew it said).
+    """
+
+    def __init__(self, path: Path, batch: str, withdrawn_at: str, why: str) -> None:
+        reason = (
+            f"its batch {batch} was withdrawn at {withdrawn_at} ({why}); "
+            "`hourtally ingest --again` ends the withdrawal"
+        )
+        super().__init__(path, reason)
+        self.batch = batch
+        self.withdrawn_at = withdrawn_at
+        self.why = why
+
+    def __reduce__(self) -> tuple[type[BatchWithdrawn], tuple[Any, ...]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.path, self.batch, self.withdrawn_at, self.why)
 
 
 class RateCardError(HourtallyError):
@@ -68,56 +90,26 @@ class RateCardError(HourtallyError):
         return type(self), (self.source, self.problems)
 
 
-@dataclass(frozen=True)
-class RateGap:
-    """Usage above zero without a rate: what the missing rate must match, and when."""
+class HourHeld(HourtallyError):
+    """An hour has usage of the customer without a rate: there are no figures of it to show.
 
-    meter: str
-    resource_type: str | None
-    region: str | None
-    gpu_model: str | None
-    from_instant: str
-    until_instant: str
-    resources: int
-    customers: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """One line with everything needed to write the missing rate."""
-        selectors = ", ".join(
-            f"{name} = {value!r}"
-            for name, value in (
-                ("resource_type", self.resource_type),
-                ("region", self.region),
-                ("gpu_model", self.gpu_model),
-            )
-            if value is not None
-        )
-        return (
-            f"meter {self.meter!r} ({selectors or 'any selectors'}) from {self.from_instant} "
-            f"until {self.until_instant}: {self.resources} resource(s), "
-            f"for example of customer {', '.join(repr(c) for c in self.customers)}"
-        )
-
-
-class UnratedUsage(HourtallyError):
-    """No rate covers some usage of an hour. Nothing of the hour is published.
-
-    Attributes: hour (its name), gaps.
+    Attributes: hour (its name), customer, gaps (a sentence each).
     """
 
-    def __init__(self, hour: str, gaps: list[RateGap]) -> None:
+    def __init__(self, hour: str, customer: str, gaps: list[str], advice: str) -> None:
         lines = "".join(f"\n  - {gap}" for gap in gaps)
         super().__init__(
-            f"hour {hour}: usage without a rate in force; the hour is not published and keeps its "
-            f"last revision:{lines}\n"
-            "  Add a [[rate]] for each line to the rate card, then run the same command again."
+            f"hour {hour}: customer {customer!r} is held: some of its usage has no rate:{lines}\n"
+            f"  {advice}"
         )
         self.hour = hour
+        self.customer = customer
         self.gaps = gaps
+        self._advice = advice
 
-    def __reduce__(self) -> tuple[type[UnratedUsage], tuple[str, list[RateGap]]]:
+    def __reduce__(self) -> tuple[type[HourHeld], tuple[str, str, list[str], str]]:
         """Worker processes hand their errors back pickled."""
-        return type(self), (self.hour, self.gaps)
+        return type(self), (self.hour, self.customer, self.gaps, self._advice)
 
 
 class BoundExceeded(HourtallyError):
@@ -130,6 +122,10 @@ class HourNotPublished(HourtallyError):
 
 class NotFound(HourtallyError):
     """There is no such home, or no such customer, resource or revision in a published hour."""
+
+
+class Pruned(NotFound):
+    """The files of a superseded revision were removed to save space; its manifest is kept."""
 
 
 class TokensError(HourtallyError):

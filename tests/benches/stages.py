@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hourtally.build import pipeline, publish
+from hourtally.build import metered_hours, pipeline, publish
 from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
 from hourtally.ingest import files, slices_writer, staging
@@ -45,8 +45,8 @@ INGEST = {
     (durable, "fsync_file"): "fsync",
 }
 BUILD = {
-    (publish, "check_slices"): "hash the slices",
-    (pipeline, "meter"): "metering: identities, usage",
+    (publish, "check_inputs"): "hash the slices",
+    (metered_hours, "meter"): "metering: identities, usage",
     (pipeline, "rate"): "rating",
     (pipeline, "roll_up"): "rollup",
     (pipeline, "_write_table"): "tables to Parquet, fsync, hash (beside the documents)",

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hourtally.model.hours import Hour, hours_between
-from hourtally.ratecard import RatesInForce, parse_rate_card
+from hourtally.ratecard import Attributes, RatesInForce, parse_rate_card
 from tests.support.ratecard.card_texts import card_text, problems_of, rate_text
 
 pytestmark = pytest.mark.bench
@@ -61,12 +61,9 @@ def test_10_000_questions_to_the_rates_of_an_hour_take_a_tenth_of_a_second() -> 
     index = RatesInForce(rates)
     found = [
         index.select(
-            meter="paas.cpu",
-            customer=f"customer-{number:05d}",
-            resource_type="job",
-            region="eu",
-            gpu_model=None,
-            instant_ms=hour.start_ms,
+            "paas.cpu",
+            Attributes(f"customer-{number:05d}", "job", "eu", None, None),
+            hour.start_ms,
         )
         for number in range(RATES)
     ]

@@ -102,13 +102,14 @@ def test_a_missing_argument_is_named_with_the_help_to_read(
     assert lines[1:] == [f"  See hourtally {helped}--help."]
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-11-22", "2026-11-22T24", "2026-11-22T13:30"])
+@pytest.mark.parametrize("text", ["yesterday", "2026-11", "2026-11-22T24", "2026-11-22T13:30"])
 def test_an_invalid_hour_is_rejected_with_the_valid_forms(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(["show", text, "--customer", "acme"]) == 2
     assert capsys.readouterr().err == (
-        f"hourtally: {text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds\n"
+        f"hourtally: {text!r} is not an hour: use 2026-11-22T13, 2026-11-22, 2026-11-22T13:00:00Z "
+        "or Unix seconds\n"
     )
 
 
@@ -199,13 +200,13 @@ def test_the_rates_of_a_valid_card_are_printed() -> None:
     assert "1200 cents per vcpu-month" in done.stdout
 
 
-def test_quarantined_lines_give_exit_status_3_once(tmp_path: Path) -> None:
+def test_quarantined_lines_give_exit_status_3_also_where_they_are_skipped(tmp_path: Path) -> None:
     inbox = ROOT / "data" / "sample" / "inbox"
     first = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
     assert first.returncode == 3
     assert "see quarantine/ddf63842213b6287.ndjson" in first.stdout
     again = hourtally("ingest", inbox, "--home", tmp_path, "--now", NOW)
-    assert again.returncode == 0
+    assert again.returncode == 3
     assert again.stdout.count("already ingested, skipped") == 7
 
 
@@ -215,12 +216,15 @@ def test_a_folder_without_event_files_is_named_with_the_accepted_suffixes(tmp_pa
     other.mkdir()
     (other / "events.csv").touch()
     done = hourtally("ingest", empty, other, "--home", tmp_path / "home", "--now", NOW)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "".join(
-        f"hourtally: {folder}: no event files in this folder: their names end in .ndjson, .jsonl "
-        "(also with .gz or .zst), .parquet\n"
-        for folder in (empty, other)
+    assert (done.returncode, done.stdout) == (1, "")
+    suffixes = ".ndjson, .jsonl or .json (also with .gz or .zst), or .parquet"
+    reason = (
+        f"rejected, none of its events count: it has no event files, whose names end in {suffixes}"
     )
+    assert done.stderr.splitlines() == [
+        f"hourtally: {empty}: {reason}",
+        f"hourtally: {other}: {reason}; passed over: 1, such as {other / 'events.csv'}",
+    ]
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])

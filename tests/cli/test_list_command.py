@@ -68,11 +68,11 @@ def summary(totals: list[PeriodTotals]) -> list[tuple[str, int, int, int]]:
 def test_totals_are_summed_by_period_in_utc_newest_first(
     home: Home, granularity: Granularity, expected: list[tuple[str, int, int, int]]
 ) -> None:
-    assert summary(list_totals(home, "acme", granularity)) == expected
+    assert summary(list_totals(home, "acme", granularity).periods) == expected
 
 
 def test_a_period_names_its_hours_and_its_total(home: Home) -> None:
-    [total] = list_totals(home, "acme", "total")
+    [total] = list_totals(home, "acme", "total").periods
 
     assert (total.first, total.last) == (OCTOBER_LAST, NOVEMBER_SECOND)
     assert total.currency == "EUR"
@@ -80,18 +80,18 @@ def test_a_period_names_its_hours_and_its_total(home: Home) -> None:
 
 
 def test_the_range_is_half_open(home: Home) -> None:
-    assert summary(list_totals(home, "acme", "hour", OCTOBER_LAST, NOVEMBER_FIRST)) == [
+    assert summary(list_totals(home, "acme", "hour", OCTOBER_LAST, NOVEMBER_FIRST).periods) == [
         ("2026-10-31T23", 1, 1_000_000_000, 500_000_000)
     ]
-    assert summary(list_totals(home, "acme", "total", NOVEMBER_FIRST)) == [
+    assert summary(list_totals(home, "acme", "total", NOVEMBER_FIRST).periods) == [
         ("", 2, 2_000_000_000, 250_000_000)
     ]
-    assert list_totals(home, "acme", "total", NOVEMBER_FIRST, NOVEMBER_FIRST) == []
+    assert list_totals(home, "acme", "total", NOVEMBER_FIRST, NOVEMBER_FIRST).periods == []
 
 
 def test_a_published_hour_without_events_counts_with_zero(home: Home) -> None:
     # zebra had events in one hour of the three.
-    [total] = list_totals(home, "zebra", "total")
+    [total] = list_totals(home, "zebra", "total").periods
 
     assert (total.hours, total.used_hours) == (3, 1)
     assert total.total_nanocents == 200_000_000_000  # 100 + 100 cents
@@ -99,14 +99,14 @@ def test_a_published_hour_without_events_counts_with_zero(home: Home) -> None:
 
 @pytest.mark.parametrize("customer", ["nobody", "", "acm", "acme ", "\udcff"])
 def test_a_customer_of_no_hour_has_zero_in_all(home: Home, customer: str) -> None:
-    [total] = list_totals(home, customer, "total")
+    [total] = list_totals(home, customer, "total").periods
 
     assert (total.hours, total.used_hours, total.total_nanocents) == (3, 0, 0)
 
 
 def test_a_surrogate_is_no_other_character(home: Home) -> None:
     publish(home, Hour.parse("2026-11-01T02"), {"a\ufffd\ufffd\ufffd": document(0, cpu="9")})
-    [total] = list_totals(home, "a\udcff", "total")
+    [total] = list_totals(home, "a\udcff", "total").periods
 
     assert (total.used_hours, total.total_nanocents) == (0, 0)
 
@@ -114,7 +114,7 @@ def test_a_surrogate_is_no_other_character(home: Home) -> None:
 def test_an_hour_that_is_not_published_does_not_count(home: Home) -> None:
     home.hour(Hour.parse("2026-11-01T02")).mkdir()
 
-    assert summary(list_totals(home, "acme", "day"))[0] == (
+    assert summary(list_totals(home, "acme", "day").periods)[0] == (
         "2026-11-01",
         2,
         2_000_000_000,
@@ -125,7 +125,7 @@ def test_an_hour_that_is_not_published_does_not_count(home: Home) -> None:
 def test_a_restated_hour_counts_with_its_newest_revision(home: Home) -> None:
     publish(home, NOVEMBER_FIRST, {"acme": document(0, cpu="7")}, revision=2)
 
-    assert summary(list_totals(home, "acme", "month"))[0] == (
+    assert summary(list_totals(home, "acme", "month").periods)[0] == (
         "2026-11",
         2,
         7_000_000_000,
@@ -136,7 +136,7 @@ def test_a_restated_hour_counts_with_its_newest_revision(home: Home) -> None:
 def test_hours_of_different_currencies_are_not_added_up(home: Home) -> None:
     later = Hour.parse("2026-11-01T02")
     publish(home, later, {"acme": document(0, cpu="9")}, currency="USD")
-    totals = list_totals(home, "acme", "total")
+    totals = list_totals(home, "acme", "total").periods
 
     assert [(one.currency, one.hours, one.total_nanocents) for one in totals] == [
         ("USD", 1, 9_000_000_000),
@@ -159,7 +159,9 @@ def test_more_hours_than_are_read_at_once_are_all_read(
 ) -> None:
     monkeypatch.setattr("hourtally.published.totals._BYTES_A_CHUNK", 1)
 
-    assert summary(list_totals(home, "acme", "total")) == [("", 3, 3_000_000_000, 750_000_000)]
+    assert summary(list_totals(home, "acme", "total").periods) == [
+        ("", 3, 3_000_000_000, 750_000_000)
+    ]
 
 
 @pytest.mark.parametrize("hour", [OCTOBER_LAST, NOVEMBER_SECOND])
@@ -176,4 +178,4 @@ def test_a_home_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     home = Home(tmp_path / "a*b?[c]{d} é")
     publish(home, OCTOBER_LAST, {"acme": document(0, cpu="1")})
 
-    assert summary(list_totals(home, "acme", "total")) == [("", 1, 1_000_000_000, 0)]
+    assert summary(list_totals(home, "acme", "total").periods) == [("", 1, 1_000_000_000, 0)]

@@ -9,8 +9,8 @@ import pytest
 
 from hourtally.cli.app import call
 from hourtally.store.layout import Home
-from tests.support.homes.damaged_home import golden_home, rewrite_table
-from tests.support.homes.golden_hour import HOUR, RATES
+from tests.support.homes.damaged_home import golden_home, manifest_of, rewrite_table, set_in
+from tests.support.homes.golden_hour import HOUR
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def test_the_command_says_what_was_verified(home: Home, capsys: pytest.CaptureFi
     )
 
 
-def test_a_stale_hour_is_listed_with_the_reason_for_checksums_only(
+def test_an_hour_of_another_build_is_listed_with_the_reason_for_checksums_only(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home.rates.write_text(RATES.replace('"1440"', '"1441"'))
+    set_in(manifest_of(home), "inputs", "build", value=3)
     status = call(["verify", "--home", str(home.root)])
 
     assert (status, capsys.readouterr().out.splitlines()) == (
         0,
         [
-            f"{HOUR}: stale (rates changed): checksums only",
+            f"{HOUR}: stale (build version): checksums only",
             "1 hour verified (1 stale, by checksums only), "
             "0 documents and 0 charges recomputed: no differences.",
         ],

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from hourtally.build import builder, grouping
 from hourtally.build.builder import BuildReport
 from hourtally.build.publish import BuildContext, BuildReceipt, OnDone
 from hourtally.build.staleness import StaleHour, stale_hours
-from hourtally.errors import Damaged, FileRejected, RateCardError, StorageFault, UnratedUsage
+from hourtally.errors import BoundExceeded, Damaged, FileRejected, RateCardError, StorageFault
 from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import Ingester, IngestReport, ingest_inbox
 from hourtally.jobs.job import Job
@@ -29,8 +31,10 @@ from hourtally.orchestration.tasks import build, ingest
 from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
+from hourtally.stages.voiding import VoidCounts, describe_voids
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
+from tests.support.handwritten_revisions import flip_byte
 from tests.support.prefect_server import PrefectServer, until
 
 SETTINGS = Settings(threads=1)
@@ -62,6 +66,8 @@ def receipt_of(hour: Hour) -> BuildReceipt:
         slices=4,
         duplicates=5,
         conflicts=6,
+        conflict_losers=7,
+        voids=describe_voids(VoidCounts(count=2, slices_voided=8)),
         total_nanocents=1_500_000_000,
     )
 
@@ -183,18 +189,19 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     assert (state.type.name, state.name) == ("FAILED", "Unrated")
     assert state.message is not None
     first, second, *_ = state.message.splitlines()
-    assert first == "hours built: 1, hours failed: 2, lines quarantined: 1"
-    assert second.startswith("hour 2026-11-02T10: usage without a rate in force")
+    assert first == "hours built: 3, lines quarantined: 1"
+    assert second.startswith("customer 'acme' is held in 2 hours, 2026-11-02T10 to 2026-11-02T11")
     # This is what Prefect raises and logs when a worker runs the flow.
     with pytest.raises(RunFailed) as raised:
         state.result()
     assert str(raised.value) == state.message
-    built = unwrap(state).built
-    assert [receipt.hour for receipt in built.built] == ["2026-11-02T09"]
-    assert [hour for hour, _ in built.failed] == ["2026-11-02T10", "2026-11-02T11"]
-    assert all(isinstance(error, UnratedUsage) for _, error in built.failed)
-    # Prefect keeps the result of a run; it must not keep an hour's tables and engine alive.
-    assert [error.__traceback__ for _, error in built.failed] == [None, None]
+    report = unwrap(state)
+    assert [receipt.hour for receipt in report.built.built] == [hour.name for hour in SAMPLE_HOURS]
+    assert report.built.failed == []
+    assert report.held.hours == ["2026-11-02T10", "2026-11-02T11"]
+    # The next run has nothing to build, and says so still.
+    again = state_of(home)
+    assert (again.type.name, again.name) == ("FAILED", "Unrated")
 
 
 def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: PrefectServer) -> None:
@@ -212,7 +219,7 @@ def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: Prefec
             "resourceId": "api",
             "resourceType": "service",
             "start": "2026-11-02T09:00:00Z",
-            "end": "2026-11-02T10:00:00Z",
+            "end": "2026-11-02T12:00:00Z",
             "cpuMillicores": 1000,
         },
     }
@@ -227,19 +234,28 @@ def test_the_name_of_the_state_says_what_to_look_at(home: Home, recorded: Prefec
     quarantined = state_of(home)
     (home.inbox / "four.ndjson.gz").write_bytes(b"\x1f\x8b")
     refused = state_of(home)
+    (home.inbox / "four.ndjson.gz").unlink()
+    empty = state_of(home, "2026-11-02T13:10:00Z")
 
-    states = [recorded.final_state(one) for one in (done, conflict, quarantined, refused)]
+    ended = (done, conflict, quarantined, refused, empty)
+    states = [recorded.final_state(one) for one in ended]
     assert [(state.type.name, state.name) for state in states] == [
         ("COMPLETED", "Completed"),
         ("COMPLETED", "Conflicts"),
         ("COMPLETED", "Quarantined"),
         ("FAILED", "Refused"),
+        ("COMPLETED", "NoEvents"),
     ]
     assert [str(state.message).splitlines()[0] for state in states] == [
-        "hours built: 1",
-        "hours built: 1, conflicts: 1",
+        "hours built: 3",
+        "hours built: 3, conflicts: 3",
         "lines quarantined: 1",
         "files rejected: 1",
+        "nothing to do",
+    ]
+    assert str(states[-1].message).splitlines()[1:] == [
+        "1 closed hour has no events, the last 2026-11-02T12; 1 closed hour since the last one "
+        "with events, 2026-11-02T11."
     ]
 
 
@@ -279,6 +295,69 @@ def test_a_lasting_fault_of_the_storage_ends_a_task_after_three_more_attempts(
     assert begun == ["2026-11-02T09"] * 4
     with pytest.raises(StorageFault, match="the disk is full"):
         unwrap(state)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_task_in_which_an_hour_failed_fails_and_its_other_hours_are_built(home: Home) -> None:
+    ingest_inbox(home, NOW_MS, SETTINGS)
+    builder.Builder(home, load_rate_card(home.rates), NOW_MS, SETTINGS).build(STALE)
+    flip_byte(home.manifest(SAMPLE_HOURS[1], 1), 10)
+
+    state = build(job(home, force=True), STALE, BuildReport(), return_state=True)
+
+    assert (state.type.name, state.name) == ("FAILED", "Failed")
+    assert str(state.message).startswith("hours failed: 1\n")
+    report = unwrap(state)
+    assert [receipt.revision for receipt in report.built] == [2, 2]
+    # It travels back from other machines.
+    failed = RunFailed("hours failed: 1", report)
+    assert str(pickle.loads(pickle.dumps(failed)).report) == str(report)
+    flow = state_of(home)
+    assert (flow.type.name, flow.name) == ("FAILED", "Failed")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_task_in_which_a_file_was_rejected_fails(home: Home) -> None:
+    (home.inbox / "bad.ndjson.gz").write_bytes(b"\x1f\x8b")
+    files = sorted(home.inbox.iterdir())
+
+    state = ingest(job(home), files, IngestReport(), return_state=True)
+
+    assert (state.type.name, state.name) == ("FAILED", "Refused")
+    assert len(unwrap(state).files) == len(files) - 1
+
+
+@pytest.mark.usefixtures("recorded")
+def test_log_lines_are_sentences(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    run_hourly(home)
+
+    ours = [record.getMessage() for record in caplog.records if record.module == "tasks"]
+    assert len(ours) == 7 + 3
+    assert ours[-1] == (
+        "Hour 2026-11-02T11: revision 1 published (never built), 3 customers, 9 resources, "
+        "978.283101852 cents, 0 duplicate slices, 0 conflicts."
+    )
+    assert ours[0] == (
+        f"{home.inbox / 'clusters.parquet'} ingested as batch 7f417e316da79fe6: 9 lines, "
+        "9 accepted, 0 duplicates, 0 in quarantine."
+    )
+
+
+def test_an_everyday_refusal_is_logged_as_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    engine = logging.getLogger("prefect.engine")
+    with caplog.at_level(logging.ERROR, "prefect"):
+        engine.propagate = True
+        for error in (Damaged(Path("card"), "it is wrong"), ZeroDivisionError("a defect")):
+            try:
+                raise error
+            except type(error):
+                engine.error("Execution exited with unexpected exception", exc_info=True)
+    refusal, defect = caplog.records
+    assert (refusal.getMessage(), refusal.exc_info) == (
+        "The flow run failed: card: damaged: it is wrong",
+        None,
+    )
+    assert defect.exc_info is not None
 
 
 @pytest.mark.usefixtures("recorded")
@@ -357,35 +436,35 @@ def test_a_summary_names_every_hour_and_all_that_could_not_be_done() -> None:
     ingested = IngestReport(
         files=[
             IngestReceipt(file="a", accepted=7, hours=1, skipped=False, **counts),
-            IngestReceipt(file="b", accepted=7, hours=1, skipped=True, **counts),
+            IngestReceipt(file="b", accepted=7, hours=1, skipped=True, known=True, **counts),
         ],
         refused=[FileRejected(Path("c.ndjson.gz"), "it ends too early")],
     )
     built = BuildReport(
         built=[receipt_of(SAMPLE_HOURS[0])],
-        failed=[("2026-11-02T10", UnratedUsage("2026-11-02T10", []))],
+        failed=[("2026-11-02T10", BoundExceeded("a charge"))],
     )
 
     lines = summary_of(JobReport(ingested, built)).splitlines()
 
     # 1,500,000,000 nanocents are 1.5 cents.
     assert lines[:7] == [
-        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents. Duplicate slices left out: "
-        "5, conflicts: 6.",
+        "Hours built: 1, restated: 0, failed: 1. Total: 1.5 cents; 5 duplicate slices ignored, "
+        "6 identities in conflict (7 slices do not count). 8 slices are voided.",
         "",
         "New files: 1. Events accepted: 7, duplicate lines: 2, lines in quarantine: 1.",
         "",
         "| hour          | revision | why         | customers | total, cents | duplicate slices "
-        "| conflicts |",
+        "| conflicts | slices in conflict | slices voided |",
         "| ------------- | -------- | ----------- | --------- | ------------ | ---------------- "
-        "| --------- |",
+        "| --------- | ------------------ | ------------- |",
         "| 2026-11-02T09 | 1        | first build | 2         | 1.5          | 5                "
-        "| 6         |",
+        "| 6         | 7                  | 8             |",
     ]
     assert lines[7:12] == ["", "Lines in quarantine:", "", "- a: 1, see quarantine/0.ndjson", ""]
     assert lines[12:14] == ["Failed:", ""]
     assert lines[14].startswith("- c.ndjson.gz: rejected, none of its events count")
-    assert lines[15].startswith("- hour 2026-11-02T10: usage without a rate")
+    assert lines[15] == "- a charge"
 
 
 def test_a_table_of_very_many_hours_has_a_row_a_day() -> None:

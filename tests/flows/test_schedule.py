@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from tests.support.command_line import NOW, ROOT, command, documents, hourtally
 from tests.support.homes.five_day_home import HOURS, RANGE, home_of_long_event, ingested, manifests
 from tests.support.prefect_server import PrefectServer, until
 
+HOURLY = "hourtally-hourly/hourtally-hourly"
+BACKFILL = "hourtally-backfill/hourtally-backfill"
 SECOND = dt.timedelta(seconds=1)
 EVERY = 4 * SECOND
 
@@ -34,12 +37,12 @@ def served(server: PrefectServer, home: Path, *options: str) -> Iterator[subproc
 
     def deployed() -> bool:
         assert serving.poll() is None, (server.home / "schedule.log").read_text()
-        deployment = server.deployment("hourly/hourly")
+        deployment = server.deployment(HOURLY)
         return deployment is not None and deployment.parameters.get("home") == str(home)
 
     try:
         until("the flow is served", deployed)
-        deployment = server.deployment("hourly/hourly")
+        deployment = server.deployment(HOURLY)
         assert deployment is not None
         soon = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=EVERY), active=True)
         with server.client() as client:
@@ -65,7 +68,7 @@ def ended(server: PrefectServer, home: Path) -> list[FlowRun]:
     """The runs on a home that ended by themselves."""
     return [
         run
-        for run in server.runs("hourly/hourly")
+        for run in server.runs(HOURLY)
         if run.parameters.get("home") == str(home)
         and run.state is not None
         and run.state.is_final()
@@ -86,12 +89,60 @@ def test_a_served_schedule_creates_runs_and_executes_them(
     assert run.state is not None
     # The sample has one bad line. A notification hangs on the name.
     assert (run.state.type.name, run.state.name) == ("COMPLETED", "Quarantined")
-    assert run.state.message == "hours built: 3, lines quarantined: 1"
+    assert str(run.state.message).startswith("hours built: 3, lines quarantined: 1\n")
+    # It is named after the newest closed hour, and the sample lies in the past.
+    assert re.fullmatch(r"up to \d{4}-\d\d-\d\dT\d\d", run.name)
     assert sorted(documents(tmp_path)) == ["2026-11-02T09", "2026-11-02T10", "2026-11-02T11"]
-    deployment = server.deployment("hourly/hourly")
+    deployment = server.deployment(HOURLY)
     assert deployment is not None
     # Runs go on to be created, and show as late.
     assert not deployment.paused
+
+
+def test_schedule_serves_the_backfill_too_and_removes_deployments_of_the_version_before(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    write_sample(tmp_path)
+    with server.client() as client:
+        for name, entrypoint in (
+            ("hourly", "hourtally.orchestration.flows.hourly"),
+            ("backfill", "their.own.backfill"),
+        ):
+            flow = client.create_flow_from_name(name)
+            client.create_deployment(flow, name, entrypoint=entrypoint)
+    with served(server, tmp_path):
+        assert server.deployment("hourly/hourly") is None
+        # One of the same name that is not ours.
+        assert server.deployment("backfill/backfill") is not None
+        backfill = server.deployment(BACKFILL)
+        assert backfill is not None
+        assert (backfill.tags, backfill.schedules) == (["hourtally"], [])
+        until("the hours are built", lambda: manifests(Home(tmp_path))[2:])
+        given = {"from_": "2026-11-02", "to": "2026-11-02T11:00:00Z", "force": True}
+        with server.client() as client:
+            wanted = client.create_flow_run_from_deployment(backfill.id, parameters=given)
+
+        def done() -> FlowRun | None:
+            with server.client() as client:
+                run = client.read_flow_run(wanted.id)
+            return run if run.state is not None and run.state.is_final() else None
+
+        run = until("the backfill has ended", done)
+        no_card = given | {"rates": str(tmp_path / "none.toml")}
+        with server.client() as client:
+            wanted = client.create_flow_run_from_deployment(backfill.id, parameters=no_card)
+        refused = until("the backfill without a card has ended", done)
+        log = server.home / "schedule.log"
+        said = f"The flow run failed: {tmp_path / 'none.toml'}"
+        until("the log says why", lambda: said in log.read_text())
+    assert "Traceback" not in log.read_text()
+    assert refused.state is not None
+    assert refused.state.name == "Failed"
+    assert run.state is not None
+    assert (run.state.name, run.name) == (
+        "Completed",
+        "2026-11-02T00 to 2026-11-02T11, forced",
+    )
 
 
 def test_the_entrypoint_file_serves_the_flow_with_all_defaults(
@@ -99,7 +150,7 @@ def test_the_entrypoint_file_serves_the_flow_with_all_defaults(
 ) -> None:
     serving = server.spawn(ROOT / "flows" / "hourly.py", log="entrypoint.log", home=tmp_path)
     try:
-        deployment = until("the flow is served", lambda: server.deployment("hourly/hourly"))
+        deployment = until("the flow is served", lambda: server.deployment(HOURLY))
         assert serving.poll() is None
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -154,8 +205,8 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     until("slots have gone by", lambda: dt.datetime.now(dt.UTC) > cut + 3.5 * EVERY)
     server.start()
     back = dt.datetime.now(dt.UTC)
-    [dead] = [run for run in server.runs("hourly/hourly") if running(run, tmp_path)]
-    deployment = server.deployment("hourly/hourly")
+    [dead] = [run for run in server.runs(HOURLY) if running(run, tmp_path)]
+    deployment = server.deployment(HOURLY)
     assert deployment is not None
     assert deployment.global_concurrency_limit is not None
     # This would block the schedule for ever: a slot that is never freed.
@@ -169,9 +220,9 @@ def test_after_a_power_cut_the_next_run_finishes_and_the_dead_one_blocks_nothing
     assert run.id != dead.id
     assert len(manifests(home)) == HOURS
     again = hourtally("run", "--home", tmp_path)
-    assert again.stdout.startswith("Every closed hour is current")
+    assert "nothing to do" in again.stdout
     # Those slots never get runs: the files showed what was missing.
-    slots = {run.expected_start_time for run in server.runs("hourly/hourly")}
+    slots = {run.expected_start_time for run in server.runs(HOURLY)}
     away = [slot for slot in slots if slot is not None and cut + SECOND < slot < back - SECOND]
     assert len(away) < (back - cut) / EVERY - 1
 
@@ -223,8 +274,8 @@ def test_prefect_yaml_deploys_both_flows_and_a_worker_runs_them(
     done = server.run(["-m", "prefect", "deploy", "--all", "--no-prompt"], cwd=ROOT)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    hourly = server.deployment("hourly/hourly")
-    backfill = server.deployment("backfill/backfill")
+    hourly = server.deployment(HOURLY)
+    backfill = server.deployment(BACKFILL)
     assert hourly is not None
     assert backfill is not None
     [when] = [one.schedule.model_dump() for one in hourly.schedules]
@@ -234,6 +285,7 @@ def test_prefect_yaml_deploys_both_flows_and_a_worker_runs_them(
     assert hourly.concurrency_options is not None
     assert hourly.concurrency_options.collision_strategy.value == "ENQUEUE"
     assert backfill.schedules == []
+    assert hourly.tags == backfill.tags == ["hourtally"]
     schema: dict[str, Any] = backfill.parameter_openapi_schema or {}
     assert schema["required"] == ["from_", "to"]
     assert {name: one.get("type") for name, one in schema["properties"].items()} == {
@@ -244,7 +296,7 @@ def test_prefect_yaml_deploys_both_flows_and_a_worker_runs_them(
         "settle_minutes": "number",
         "memory_mib": "integer",
         # Or null, so the type stands one level below.
-        **dict.fromkeys(("home", "rates", "now", "threads", "export", "dask_scheduler")),
+        **dict.fromkeys(("reason", "home", "rates", "now", "threads", "export", "dask_scheduler")),
     }
     assert all(one["description"] for one in schema["properties"].values())
 
@@ -265,4 +317,5 @@ def test_prefect_yaml_deploys_both_flows_and_a_worker_runs_them(
 
     assert run.state is not None
     assert (run.state.name, run.state.message) == ("Completed", "hours built: 2")
+    assert run.name == "2026-11-02T09 to 2026-11-02T11"
     assert sorted(documents(tmp_path)) == ["2026-11-02T09", "2026-11-02T10"]

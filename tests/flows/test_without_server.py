@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.orchestration import schedule
-from hourtally.orchestration.flows import hourly
-from hourtally.orchestration.schedule import cron_after, serve_hourly
+from hourtally.orchestration.schedule import cron_after, serve_flows
 from hourtally.orchestration.server import recorded, server_answers
 
 # Port 9 of loopback refuses connections at once.
@@ -32,7 +32,7 @@ def test_the_hourly_run_starts_two_minutes_after_hours_close(
 
 def test_a_schedule_without_a_valid_cron_expression_is_wrong_use() -> None:
     with pytest.raises(InvalidArgument, match="--cron 'hourly'"):
-        serve_hourly({}, "hourly")
+        serve_flows({}, "hourly")
 
 
 def test_no_run_is_recorded_where_no_server_answers() -> None:
@@ -62,30 +62,31 @@ def test_a_schedule_waits_for_its_server_and_serves_again_after_it_was_away(
     answers = iter([False, False, True, False, True])
     happened: list[Any] = []
 
-    def serve(**options: Any) -> None:
-        happened.append(("served", options["parameters"]))
-        if happened.count(("served", {"home": "h"})) == 1:
+    def serve(*deployments: RunnerDeployment, **_: Any) -> None:
+        happened.append([(one.name, one.parameters, one.tags) for one in deployments])
+        if len(happened) == 3:
             raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(schedule, "server_answers", lambda: next(answers))
     monkeypatch.setattr(schedule, "_free_slots", lambda: happened.append("slots freed"))
-    monkeypatch.setattr(hourly, "serve", serve)
+    monkeypatch.setattr(schedule, "serve", serve)
     monkeypatch.setattr(time, "sleep", lambda _: happened.append("slept"))
 
-    serve_hourly({"home": "h"}, "12 * * * *")
+    serve_flows({"home": "h"}, "12 * * * *")
 
-    served = ["slots freed", ("served", {"home": "h"})]
+    both = [(f"hourtally-{flow}", {"home": "h"}, ["hourtally"]) for flow in ("hourly", "backfill")]
+    served = ["slots freed", both]
     assert happened == ["slept", *served, *served]
 
 
 def test_a_schedule_that_fails_although_its_server_answers_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def serve(**_: Any) -> None:
+    def serve(*_: Any, **__: Any) -> None:
         raise httpx.ConnectError("no")
 
     monkeypatch.setattr(schedule, "server_answers", lambda: True)
     monkeypatch.setattr(schedule, "_free_slots", lambda: None)
-    monkeypatch.setattr(hourly, "serve", serve)
+    monkeypatch.setattr(schedule, "serve", serve)
     with pytest.raises(httpx.ConnectError, match="no"):
-        serve_hourly({}, "12 * * * *")
+        serve_flows({}, "12 * * * *")

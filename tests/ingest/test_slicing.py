@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-import json
-
 import polars as pl
 import pytest
 from hypothesis import given
 
-from hourtally.events.validation import check_line
 from hourtally.ingest import slicing
-from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import chunks_to_slice, slices_of
 from hourtally.model.hours import HOUR_MS, parse_instant_ms
 from hourtally.model.schemas import EVENTS
-from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import make_event
-from tests.support.events.random_events import HOUR_START_MS, NOW_MS, Json, event_sets
+from tests.support.events.random_events import HOUR_START_MS, Json, event_sets
+from tests.support.events.validated import validated_frame
 
 # 2026-11-22T13.
 HOUR = 1_795_352_400
@@ -22,8 +18,7 @@ HOUR = 1_795_352_400
 
 def frame(*events: Json) -> pl.DataFrame:
     """The events by the strict validator."""
-    lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
-    return events_frame(check_line(line, NOW_MS) for line in lines)
+    return validated_frame(events)
 
 
 def between(start: str, end: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from hourtally.model.hours import (
     format_instant,
     hours_between,
     parse_instant_ms,
-    parse_instant_us,
+    parse_instant_ns,
 )
 
 # 2026-11-22T13:00:00Z, as `date -u -d 2026-11-22T13:00 +%s` says.
@@ -59,8 +59,11 @@ def test_what_is_no_instant_of_millisecond_precision_is_refused(text: str) -> No
         parse_instant_ms(text)
 
 
-def test_digits_past_microseconds_are_cut_off() -> None:
-    assert parse_instant_us("1970-01-01T00:00:00.123456999Z") == 123_456
+def test_digits_past_nanoseconds_are_cut_off_or_refused() -> None:
+    text = "1970-01-01T00:00:00.123456789999Z"
+    assert parse_instant_ns(text) == 123_456_789
+    with pytest.raises(ValueError, match="more than 9 digits"):
+        parse_instant_ns(text, most_digits=9)
 
 
 @pytest.mark.parametrize(
@@ -72,25 +75,57 @@ def test_an_hour_may_be_of_any_year_from_1_on(text: str, name: str) -> None:
     assert Hour.parse(name).timestamp == int(text)
 
 
-@pytest.mark.parametrize("text", ["2026-11-22T13", str(THIRTEEN)])
-def test_an_hour_has_two_forms(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-22T13", str(THIRTEEN)),
+        *("2026-11-22T13:00:00Z", "2026-11-22t13:00:00.000000000z", "2026-11-22T18:30:00+05:30"),
+    ],
+)
+def test_an_hour_is_its_name_an_instant_or_unix_seconds(text: str) -> None:
     hour = Hour.parse(text)
     assert (hour.timestamp, hour.name) == (THIRTEEN, "2026-11-22T13")
     assert (hour.start_ms, hour.end_ms) == (THIRTEEN * 1_000, (THIRTEEN + 3_600) * 1_000)
 
 
+def test_a_date_is_its_first_hour() -> None:
+    assert Hour.parse("2026-11-22").name == "2026-11-22T00"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "2026-11-22", "2026-11-22T24", "2026-02-30T00", "1795352401", "1e9", "2026-11-22T1"),
+        *(
+            "",
+            "2026-11",
+            "2026-02-30",
+            "20261122",
+            "22.11.2026",
+            "2026-11-22T24",
+            "2026-02-30T00",
+            "1795352401",
+            "1e9",
+            "2026-11-22T1",
+        ),
         *("2026-11-22t13", " 2026-11-22T13", "\u0661\u0667\u0669\u0665\u0663\u0665\u0662\u0664"),
-        # Hours of the years 0, 9999 and 13378: not all of their instants can be written down.
-        *("-62135600400", "9999-01-01T00", "253402297200", "360000000000"),
+        *("2026-11-22T13:00", "2026-11-22T13:00:00", "2026-11-22T13:00:00+05:30"),
+        *("2026-11-22T13:00:00.000000001Z", "2026-11-22T13:00:01Z", "0000-12-31"),
+        # The last hour of the year 0, the first of 10000, and one of 13378.
+        *("-62135600400", "253402300800", "360000000000"),
     ],
 )
-def test_what_is_no_hour_is_wrong_use(text: str) -> None:
-    with pytest.raises(InvalidArgument):
+def test_what_is_no_hour_is_wrong_use_and_the_message_names_the_four_forms(text: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
         Hour.parse(text)
+    for form in ("2026-11-22T13,", "2026-11-22,", "2026-11-22T13:00:00Z", "Unix seconds"):
+        assert form in str(refused.value)
+
+
+def test_the_last_hour_of_9999_is_an_hour_and_its_end_can_be_printed() -> None:
+    last = Hour.parse("9999-12-31T23")
+    assert Hour.parse(str(last.timestamp)) == last
+    assert last.following.name == "10000-01-01T00"
+    assert format_instant(last.end_ms + 600_001) == "10000-01-01T00:10:00.001Z"
 
 
 def test_an_hour_closes_when_its_settle_time_is_over() -> None:

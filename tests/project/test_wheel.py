@@ -147,12 +147,12 @@ def test_a_schedule_served_from_the_wheel_executes_its_runs(
     write_sample(tmp_path)
 
     def deployed() -> bool:
-        deployment = prefect_server.deployment("hourly/hourly")
+        deployment = prefect_server.deployment("hourtally-hourly/hourtally-hourly")
         return deployment is not None and deployment.parameters.get("home") == str(tmp_path)
 
     with scheduled(installed, prefect_server, tmp_path), prefect_server.client() as client:
         until("the flow is served", deployed)
-        deployment = prefect_server.deployment("hourly/hourly")
+        deployment = prefect_server.deployment("hourtally-hourly/hourtally-hourly")
         assert deployment is not None
         run = client.create_flow_run_from_deployment(deployment.id)
 

@@ -197,21 +197,72 @@ def test_a_truncated_file_is_rejected_and_the_others_are_ingested(tmp_path: Path
         assert len(list((home / "batches").iterdir())) == 1
 
 
-def test_an_hour_without_a_rate_is_not_published_and_the_others_are(home: Path) -> None:
+def test_usage_without_a_rate_holds_its_customer_until_the_printed_rate_is_filled_in(
+    home: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
     card = (home / "rates.toml").read_text()
     # Storage has a rate only from 10:00 on.
     head, storage = card.split('meter = "paas.storage"')
     storage = storage.replace("2025-01-01T00:00:00Z", "2026-11-02T10:00:00Z", 1)
     (home / "rates.toml").write_text(head + 'meter = "paas.storage"' + storage)
-    done = hourtally("run", "--home", home, "--now", NOW)
+    run = ("run", "--home", home, "--now", NOW, "--export", tmp_path / "tree")
+    acme = ("--customer", "acme", "--home", home)
+
+    done = hourtally(*run)
     assert done.returncode == 1
-    assert "hour 2026-11-02T09: usage without a rate in force" in done.stderr
-    assert (
-        "meter 'paas.storage' (resource_type = 'addon', region = 'eu-west') from "
-        "2026-11-02T09:00:00Z until 2026-11-02T10:00:00Z: 1 resource(s), for example of customer "
-        "'acme'"
-    ) in done.stderr
-    assert set(documents_published(home)) == {"2026-11-02T10", "2026-11-02T11"}
+    assert "3 hours built" in done.stdout
+    assert "customer 'acme' is held in 2026-11-02T09" in done.stderr
+    assert _block(done.stdout).splitlines()[:6] == [
+        "[[rate]]",
+        'id = "paas-storage-2026-11-02"',
+        'meter = "paas.storage"',
+        'price_cents = ""',
+        'per = "gib-month"',
+        "active_from = 2026-11-02T09:00:00Z",
+    ]
+    lines = b'{"customerId":"acme","timestamp":1793610000}\n'
+    assert (tmp_path / "tree" / "@held.ndjson").read_bytes() == lines
+    assert not (tmp_path / "tree" / "acme" / "1793610000.json").exists()
+    assert (tmp_path / "tree" / "globex" / "1793610000.json").exists()
+
+    shown = hourtally("show", "2026-11-02T09", "--json", *acme)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert "customer 'acme' is held" in shown.stderr
+    assert "meter 'paas.storage'" in shown.stderr
+    listed = hourtally("list", *acme)
+    assert listed.returncode == 0
+    assert "2026-11-02T09" not in listed.stdout
+    assert "left out: 2026-11-02T09" in listed.stderr
+    assert hourtally("verify", "--home", home).returncode == 0
+    # Nothing is built, and it is said still.
+    again = hourtally(*run)
+    assert again.returncode == 1
+    assert "nothing to do" in again.stdout
+    assert "[[rate]]" in again.stdout
+    within = ("--from", "2026-11-02T10", "--to", "2026-11-02T12")
+    assert hourtally("backfill", *within, "--home", home, "--now", NOW).returncode == 0
+
+    empty = (home / "rates.toml").read_text() + "\n" + _block(again.stdout)
+    (home / "rates.toml").write_text(empty)
+    refused = hourtally(*run)
+    assert refused.returncode == 1
+    assert "price_cents is empty" in refused.stderr
+    # The price of the sample's card.
+    price = card.split('meter = "paas.storage"')[1].split('price_cents = "')[1].split('"')[0]
+    (home / "rates.toml").write_text(empty.replace('price_cents = ""', f'price_cents = "{price}"'))
+    released = hourtally(*run)
+    assert released.returncode == 0
+    assert "1 hour built (1 restated" in released.stdout
+    assert "rates changed, held before" in released.stdout
+    assert documents(home) == undisturbed
+    assert (tmp_path / "tree" / "@held.ndjson").read_bytes() == b""
+    assert (tmp_path / "tree" / "acme" / "1793610000.json").exists()
+
+
+def _block(text: str) -> str:
+    """The first rate that a run printed."""
+    lines = text[text.index("[[rate]]") :].splitlines()
+    return "\n".join(line for line in lines if line == "[[rate]]" or " = " in line) + "\n"
 
 
 def documents_published(home: Path) -> list[str]:

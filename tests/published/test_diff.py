@@ -42,13 +42,13 @@ def run(home: Home, *arguments: str) -> int:
     return call([*arguments, "--home", str(home.root), "--now", NOW])
 
 
-def restate(home: Home, events: list[dict[str, Any]]) -> None:
+def restate(home: Home, events: list[dict[str, Any]], *options: str) -> None:
     if events:
         head = {"specversion": "1.0", "source": "meter/eu", "type": "metering.resource.v1"}
         late = home.root / "late.ndjson"
         late.write_text("".join(json.dumps({**head, **event}) + "\n" for event in events))
         assert run(home, "ingest", str(late)) == 0
-    assert run(home, "backfill", "--from", HOUR, "--to", "2026-11-22T14") == 0
+    assert run(home, "backfill", "--from", HOUR, "--to", "2026-11-22T14", *options) == 0
 
 
 def test_an_hour_that_was_never_restated_says_so(
@@ -129,7 +129,8 @@ def test_a_new_price_is_named_by_its_rate(home: Home, capsys: pytest.CaptureFixt
 
 def test_rates_that_come_and_go_are_named(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.rates.write_text(RATES.replace('id = "memory"', 'id = "memory-2"'))
-    restate(home, [])
+    # No usage is priced otherwise, so the hour is not stale.
+    restate(home, [], "--force")
     capsys.readouterr()
     assert run(home, "diff", HOUR) == 0
     lines = capsys.readouterr().out.splitlines()

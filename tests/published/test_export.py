@@ -9,6 +9,7 @@ from hourtally.errors import Damaged, StorageFault
 from hourtally.model.hours import Hour
 from hourtally.published.export import ExportReport, export_hours
 from hourtally.published.export_tree import ExportTree, folder_name
+from hourtally.published.held_list import HELD_FILE
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, flip_byte, publish
 
@@ -29,11 +30,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def files_of(tree: Path) -> dict[str, bytes]:
-    """Every file of the tree but the markers."""
+    """Every file of the tree but the markers and the list of who is held."""
     return {
         str(path.relative_to(tree)): path.read_bytes()
         for path in tree.rglob("*")
-        if path.is_file() and path.parent.name != "@hourtally"
+        if path.is_file() and path.parent.name != "@hourtally" and path.name != HELD_FILE
     }
 
 

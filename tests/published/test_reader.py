@@ -8,12 +8,8 @@ import pytest
 
 from hourtally.errors import Damaged, HourNotPublished, StorageFault
 from hourtally.model.hours import Hour
-from hourtally.published.reader import (
-    find_document,
-    published_hours,
-    read_checked,
-    read_documents,
-)
+from hourtally.published.checked_files import read_checked
+from hourtally.published.reader import find_document, published_hours, read_documents
 from hourtally.store.durable import to_sealed_json
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, flip_byte, publish

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,10 @@ from hourtally.ratecard import (
     RateRow,
     parse_rate_card,
     rates_in_force_rows,
+    read_rates_snapshot,
+    write_rates_snapshot,
 )
+from hourtally.store.layout import Home
 from tests.support.ratecard.card_texts import card_of, card_text, rate_text
 
 HOUR = Hour.parse("2026-11-22T13")
@@ -119,6 +123,34 @@ def test_the_digest_is_that_of_the_canonical_lines() -> None:
         region='"eu"',
     )
     assert digest(selected, NOVEMBER) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_a_capacity_is_the_fifth_selector_of_a_line_and_read_back(tmp_path: Path) -> None:
+    spot = rate_text(
+        id='"spot"',
+        meter='"paas.gpu"',
+        price_cents='"5"',
+        per='"gpu-hour"',
+        gpu_model='"h100"',
+        gpu_capacity='"spot"',
+    )
+    card = card_of(spot)
+    line = '["spot","paas.gpu","5","gpu-hour",1,[null,"h100",null,null,"spot"],0,3600000]'
+    assert card.snapshot(HOUR).decode() == f'"USD"\n{line}'
+    home = Home(tmp_path)
+    write_rates_snapshot(home, card, HOUR, tmp_path)
+    [kept] = read_rates_snapshot(home, card.digest(HOUR), HOUR)
+    assert kept.selectors == card.rates[0].selectors == (None, "h100", "spot", None, None)
+
+
+def test_the_kept_rates_of_the_version_before_are_read(tmp_path: Path) -> None:
+    line = b'"USD"\n["old","paas.cpu","1","vcpu-hour",1,["acme",null,"job","eu"],0,3600000]'
+    digest_of_line = hashlib.sha256(line).hexdigest()
+    path = Home(tmp_path).rates_snapshot(digest_of_line)
+    path.parent.mkdir()
+    path.write_bytes(line)
+    [kept] = read_rates_snapshot(Home(tmp_path), digest_of_line, HOUR)
+    assert kept.selectors == ("acme", None, None, "job", "eu")
 
 
 UNCHANGED = [

@@ -178,7 +178,7 @@ REFUSED = [
         "discount",
         "1",
         "rate 'a': unknown key 'discount'; known: id, meter, price_cents, per, active_from, "
-        "active_until, customer, gpu_model, resource_type, region",
+        "active_until, customer, gpu_model, gpu_capacity, resource_type, region",
     ),
 ]
 
@@ -193,7 +193,7 @@ def test_a_wrong_field_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     "price",
     [
-        *("", " 1", "1 ", "5 /3", "+1", "-", "--1", "1/2/3", "1.5/2", "5/-3", "5/", "/3", "1,5"),
+        *(" 1", "1 ", "5 /3", "+1", "-", "--1", "1/2/3", "1.5/2", "5/-3", "5/", "/3", "1,5"),
         *(".5", "5.", "1_000", "1e3", "0x10", "NaN", "inf", "٣", "²"),
     ],
 )

@@ -14,6 +14,7 @@ from hourtally.ratecard import METERS, RateCard, load_rate_card, parse_rate_card
 from tests.support.ratecard.card_texts import card_of, card_text, problems_of, rate_text
 
 SELECTOR_KEYS = ("customer", "gpu_model", "resource_type", "region")
+GPU = {"meter": '"paas.gpu"', "per": '"gpu-hour"'}
 
 
 def test_a_card_is_read_field_by_field() -> None:
@@ -241,6 +242,40 @@ def test_one_problem_is_told_in_one_line() -> None:
     with pytest.raises(RateCardError) as caught:
         parse_rate_card(card_text(rate_text(meter=None)), "cards/rates.toml")
     assert str(caught.value) == "cards/rates.toml: rate 'a': meter is missing"
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + card_text(rate_text()).encode())
+    assert load_rate_card(path) == card_of(rate_text())
+
+
+@pytest.mark.parametrize("capacity", ["on-demand", "spot"])
+def test_a_rate_of_gpus_may_select_a_capacity(capacity: str) -> None:
+    [rate] = card_of(rate_text(**GPU, gpu_capacity=f'"{capacity}"')).rates
+    assert rate.gpu_capacity == capacity
+
+
+@pytest.mark.parametrize("meter", sorted(METERS.keys() - {"paas.gpu"}))
+def test_no_other_meter_selects_a_capacity(meter: str) -> None:
+    per = f'"{METERS[meter][0]}-hour"'
+    text = card_text(rate_text(meter=f'"{meter}"', per=per, gpu_capacity='"spot"'))
+    assert problems_of(text) == [
+        "rate 'a': gpu_capacity is a selector of 'paas.gpu' only: leave it out"
+    ]
+
+
+def test_a_capacity_is_one_of_two() -> None:
+    assert problems_of(card_text(rate_text(**GPU, gpu_capacity='"Spot"'))) == [
+        "rate 'a': unknown gpu_capacity 'Spot', did you mean 'spot'?"
+    ]
+
+
+def test_a_price_left_empty_is_to_be_filled_in() -> None:
+    assert problems_of(card_text(rate_text(price_cents='""'))) == [
+        "rate 'a': price_cents is empty: fill in the price, "
+        'decimal text in quotes, such as "1200" or "0.5", or a fraction, such as "5/3"'
+    ]
 
 
 def test_a_folder_is_no_card(tmp_path: Path) -> None:

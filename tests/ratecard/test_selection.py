@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.ratecard import Rate, RatesInForce
+from hourtally.ratecard import Attributes, Rate, RatesInForce
 
-SELECTOR_VALUES = {"customer": "acme", "gpu_model": "h100", "resource_type": "job", "region": "eu"}
+SELECTOR_VALUES = {
+    "customer": "acme",
+    "gpu_model": "h100",
+    "gpu_capacity": "spot",
+    "resource_type": "job",
+    "region": "eu",
+}
 NAMES = tuple(SELECTOR_VALUES)
 
 
@@ -29,36 +36,32 @@ def selected(
     rates: list[Rate], instant_ms: int = 0, meter: str = "paas.cpu", **usage: str | None
 ) -> str | None:
     full = {**SELECTOR_VALUES, **usage}
-    found = RatesInForce(rates).select(
-        meter=meter,
-        customer=full["customer"],
-        resource_type=full["resource_type"],
-        region=full["region"],
-        gpu_model=full["gpu_model"],
-        instant_ms=instant_ms,
-    )
+    found = RatesInForce(rates).select(meter, Attributes(**full), instant_ms)
     return None if found is None else found.id
 
 
-# All sets of selectors, the most specific first.
+# All sets of selectors, the most specific first: with customer before without, then gpu_model,
+# gpu_capacity, resource_type and region.
 SPECIFICITY = [
-    ("customer", "gpu_model", "resource_type", "region"),
-    ("customer", "gpu_model", "resource_type"),
-    ("customer", "gpu_model", "region"),
-    ("customer", "gpu_model"),
-    ("customer", "resource_type", "region"),
-    ("customer", "resource_type"),
-    ("customer", "region"),
-    ("customer",),
-    ("gpu_model", "resource_type", "region"),
-    ("gpu_model", "resource_type"),
-    ("gpu_model", "region"),
-    ("gpu_model",),
-    ("resource_type", "region"),
-    ("resource_type",),
-    ("region",),
-    (),
+    tuple(itertools.compress(NAMES, mask)) for mask in itertools.product((True, False), repeat=5)
 ]
+
+
+def test_the_order_of_specificity_is_the_contracts() -> None:
+    assert SPECIFICITY[0] == NAMES
+    assert SPECIFICITY[15:18] == [
+        ("customer",),
+        ("gpu_model", "gpu_capacity", "resource_type", "region"),
+        ("gpu_model", "gpu_capacity", "resource_type"),
+    ]
+    assert SPECIFICITY[-6:] == [
+        ("gpu_capacity", "region"),
+        ("gpu_capacity",),
+        ("resource_type", "region"),
+        ("resource_type",),
+        ("region",),
+        (),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,14 @@ def test_of_two_rates_that_match_the_more_specific_one_prices(
     rates = [selecting(loser), selecting(winner)]
     assert selected(rates) == selecting(winner).id
     assert selected(rates[::-1]) == selecting(winner).id
+
+
+@pytest.mark.parametrize("capacity", [None, "on-demand"])
+def test_usage_without_a_capacity_is_on_demand(capacity: str | None) -> None:
+    rates = [rate("od", gpu_capacity="on-demand"), rate("spot", gpu_capacity="spot")]
+    assert selected(rates, gpu_capacity=capacity) == "od"
+    assert selected(rates[1:], gpu_capacity=capacity) is None
+    assert selected(rates, gpu_capacity="spot") == "spot"
 
 
 @pytest.mark.parametrize("name", SELECTOR_VALUES)
@@ -117,25 +128,25 @@ SOME = st.sampled_from((None, "x", "y"))
 
 
 @given(
-    st.lists(st.tuples(SOME, SOME, SOME, SOME, st.integers(0, 2)), max_size=12, unique=True),
-    st.tuples(SOME, SOME, SOME, SOME, st.integers(0, 2)),
+    st.lists(st.tuples(*[SOME] * 5, st.integers(0, 2)), max_size=12, unique=True),
+    st.tuples(*[SOME] * 5, st.integers(0, 2)),
 )
 def test_selecting_is_the_heaviest_of_all_rates_that_match(
-    rows: list[tuple[str | None, str | None, str | None, str | None, int]],
-    usage: tuple[str | None, str | None, str | None, str | None, int],
+    rows: list[tuple[Any, ...]],
+    usage: tuple[Any, ...],
 ) -> None:
-    # A row: customer, gpu_model, resource_type, region, and the one millisecond it is active in.
-    weights = (8, 4, 2, 1)
+    # A row: the five selectors, and the one millisecond it is active in.
+    weights = (16, 8, 4, 2, 1)
     matching = [
-        (sum(w for w, value in zip(weights, row[:4], strict=True) if value), number)
+        (sum(w for w, value in zip(weights, row[:5], strict=True) if value), number)
         for number, row in enumerate(rows)
-        if row[4] == usage[4]
-        and all(value in (None, of) for value, of in zip(row[:4], usage[:4], strict=True))
+        if row[5] == usage[5]
+        and all(value in (None, of) for value, of in zip(row[:5], usage[:5], strict=True))
     ]
     rates = [
-        rate(str(number), row[4], row[4] + 1, **dict(zip(NAMES, row[:4], strict=True)))
+        rate(str(number), row[5], row[5] + 1, **dict(zip(NAMES, row[:5], strict=True)))
         for number, row in enumerate(rows)
     ]
     expected = str(max(matching)[1]) if matching else None
-    named = dict(zip(NAMES, usage[:4], strict=True))
-    assert selected(rates, usage[4], "paas.cpu", **named) == expected
+    named = dict(zip(NAMES, usage[:5], strict=True))
+    assert selected(rates, usage[5], "paas.cpu", **named) == expected

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from hourtally.events.validation import check_line
-from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import SLICES, USAGE
 from hourtally.stages.deduplication import describe_conflicts
 from hourtally.stages.metering import Metered, SliceCounts
-from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import make_event
-from tests.support.events.random_events import HOUR, HOUR_START_MS, NOW_MS, Json
+from tests.support.events.random_events import HOUR, HOUR_START_MS, Json
+from tests.support.events.validated import validated_frame
 from tests.support.ingest.encoded_slices import write_slices
 from tests.support.ingest.metered_files import meter_files
 from tests.support.oracle.events import CLUSTER
@@ -35,8 +32,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def batch(path: Path, *events: Json) -> Path:
     """The slices file of a batch of these events, in the middle hour."""
-    lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
-    slices = slices_of(events_frame(check_line(line, NOW_MS) for line in lines))
+    slices = slices_of(validated_frame(events))
     return write_slices(path, slices.filter(hour=HOUR))
 
 

@@ -8,12 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.errors import BoundExceeded, UnratedUsage
+from hourtally.errors import BoundExceeded
 from hourtally.model.components import RESOURCE_EVENT
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import RESOURCE_ORDER, USAGE
 from hourtally.ratecard import RateCard, parse_rate_card
 from hourtally.stages import rating
+from hourtally.stages.rate_lookup import (
+    Lookup,
+    held_customers,
+    look_up,
+    named_customers,
+    with_rate_customer,
+)
 from hourtally.stages.rating import rate
 
 HOUR = Hour(1_795_352_400)
@@ -52,9 +59,29 @@ def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
     )
 
 
+def looked_up(table: pl.DataFrame, rates: RateCard) -> list[Lookup]:
+    in_force = rates.in_force(HOUR)
+    named = named_customers([(HOUR.timestamp, in_force)])
+    by_resource = with_rate_customer(table.sort(RESOURCE_ORDER), named)
+    return look_up(by_resource, in_force, rates.periods(HOUR))
+
+
+def rated(table: pl.DataFrame, rates: RateCard) -> pl.DataFrame:
+    return rate(looked_up(table, rates)).charges
+
+
+def unrated(table: pl.DataFrame, rates: RateCard) -> list[tuple[str, str | None, int]]:
+    """Meter, resource and period of every row of usage that has no rate."""
+    return [
+        (component.meter, *row)
+        for lookup in looked_up(table, rates)
+        for component, rows in lookup.unrated()
+        for row in rows.select("resource_id", "period").iter_rows()
+    ]
+
+
 def cpu_nanocents(table: pl.DataFrame, rates: RateCard) -> dict[str, int]:
-    by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rated(table, rates)
     assert priced["total_nanocents"].to_list() == priced["cpu_nanocents"].to_list()
     return dict(priced.select("resource_id", "cpu_nanocents").iter_rows())
 
@@ -107,15 +134,24 @@ def test_a_charge_at_the_limit_of_its_column_fits_and_one_more_does_not() -> Non
         cpu_nanocents(usage(("r", 0, most + 1)), rates)
 
 
-def test_a_gap_says_all_that_the_missing_rate_must_match() -> None:
+def test_usage_above_zero_without_a_rate_is_found() -> None:
     rates = card(cpu_rate("a", "1", 'region = "us"'))
-    with pytest.raises(UnratedUsage) as refused:
-        cpu_nanocents(usage(("r", 0, 5), ("s", 0, 5), ("idle", 0, 0)), rates)
-    [gap] = refused.value.gaps
-    assert str(gap) == (
-        "meter 'paas.cpu' (resource_type = 'service', region = 'eu') from 2026-11-22T13:00:00Z "
-        "until 2026-11-22T14:00:00Z: 2 resource(s), for example of customer 'c'"
+    table = usage(("r", 0, 5), ("s", 0, 5), ("idle", 0, 0))
+    assert unrated(table, rates) == [("paas.cpu", "r", 0), ("paas.cpu", "s", 0)]
+    held = held_customers(looked_up(table, rates))
+    assert held.rows() == [(HOUR.timestamp, "c")]
+
+
+def test_without_a_held_customer_the_others_are_priced() -> None:
+    rates = card(cpu_rate("a", "3.6", 'customer = "d"'))
+    table = pl.concat(
+        [usage(("r", 0, 5)).with_columns(customer_id=pl.lit(name)) for name in ("c", "d")]
     )
+    lookups = looked_up(table, rates)
+    held = held_customers(lookups)
+    assert held["customer_id"].to_list() == ["c"]
+    charges = rate([lookup.without(held) for lookup in lookups]).charges
+    assert charges.select("customer_id", "cpu_nanocents").rows() == [("d", 5)]
 
 
 def test_nothing_used_needs_no_rate_and_is_listed() -> None:
@@ -125,8 +161,7 @@ def test_nothing_used_needs_no_rate_and_is_listed() -> None:
 def test_usage_is_kept_exactly() -> None:
     rates = card(cpu_rate("a", "0"))
     table = usage(("r", 0, 2**64), ("r", 0, 1))
-    by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rated(table, rates)
     assert priced["cpu_millicores_ms"].to_list() == [Decimal(2**64 + 1)]
 
 
@@ -164,46 +199,17 @@ def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
         cpu_rate("g", "360").replace("paas.cpu", "paas.gpu").replace("vcpu", "gpu"),
     )
     table = fourfold(1_000, 1_024, 1_024, 1_000)
-    by_resource = table.sort(RESOURCE_ORDER)
-    priced = rate(by_resource, rates.in_force(HOUR), rates.periods(HOUR)).charges
+    priced = rated(table, rates)
     prices = [f"{name}_nanocents" for name in ("cpu", "memory", "storage", "gpu", "total")]
     # One vCPU, GiB or GPU for a millisecond, at 36 cents an hour: 36 x 10^9 / 3,600,000 = 10,000.
     assert priced.select(prices).rows() == [(10_000, 10_000, 20_000, 100_000, 140_000)]
 
 
-def test_gaps_are_told_for_every_meter_and_period_that_has_one() -> None:
+def test_gaps_are_found_in_every_meter_and_period_that_has_one() -> None:
     # From 13:30 on there is a rate for cpu; there is none for memory at all.
     rates = card(cpu_rate("late", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"))
     table = pl.concat([usage(("r", 0, 5), ("r", 1, 5)), fourfold(0, 7, 0, 0)])
-    with pytest.raises(UnratedUsage) as refused:
-        cpu_nanocents(table, rates)
-    assert [str(gap) for gap in refused.value.gaps] == [
-        "meter 'paas.cpu' (resource_type = 'service', region = 'eu') from 2026-11-22T13:00:00Z "
-        "until 2026-11-22T13:30:00Z: 1 resource(s), for example of customer 'c'",
-        "meter 'paas.memory' (resource_type = 'service', region = 'eu') from "
-        "2026-11-22T13:00:00Z until 2026-11-22T13:30:00Z: 1 resource(s), for example of "
-        "customer 'c'",
-    ]
-    assert str(refused.value).startswith("hour 2026-11-22T13: usage without a rate in force")
-    assert "Add a [[rate]] for each line" in str(refused.value)
-
-
-def test_a_gap_names_three_customers_and_counts_every_resource() -> None:
-    tables = [
-        usage(("r1", 0, 1), ("r2", 0, 1)).with_columns(customer_id=pl.lit(f"c{n}"))
-        for n in range(5)
-    ]
-    with pytest.raises(UnratedUsage) as refused:
-        cpu_nanocents(pl.concat(tables), card())
-    [gap] = refused.value.gaps
-    assert (gap.resources, gap.customers) == (10, ("c0", "c1", "c2"))
-
-
-def test_what_must_match_is_left_out_of_a_gap_where_the_usage_has_none() -> None:
-    table = usage(("r", 0, 1)).with_columns(region=pl.lit(None, dtype=pl.String))
-    with pytest.raises(UnratedUsage) as refused:
-        cpu_nanocents(table, card())
-    assert "meter 'paas.cpu' (resource_type = 'service') from" in str(refused.value)
+    assert unrated(table, rates) == [("paas.cpu", "r", 0), ("paas.memory", "r", 0)]
 
 
 def test_each_row_of_usage_has_the_rate_that_matches_it_best() -> None:

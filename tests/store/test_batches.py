@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hourtally.build import pipeline, publish
+from hourtally.build import metered_hours, publish
 from hourtally.errors import Damaged
-from hourtally.published import explain
+from hourtally.published import explain, explained_slices
 from hourtally.runtime.interrupts import Stop
 from hourtally.store.manifests import current_manifest
 from tests.support.homes.damaged_home import (
@@ -32,8 +32,8 @@ def test_of_damaged_slices_nothing_is_read_as_polars_may_panic(
     home = golden_home(tmp_path)
     path, _ = slices_of(home, "a1")
     flip_middle(path)
-    monkeypatch.setattr(pipeline, "meter", never)
-    monkeypatch.setattr(explain, "scan_slices", never)
+    monkeypatch.setattr(metered_hours, "meter", never)
+    monkeypatch.setattr(explained_slices, "scan_slices", never)
     manifest = current_manifest(home, GOLDEN)
     assert manifest is not None
 

@@ -35,11 +35,11 @@ def test_everything_lies_where_the_contract_says() -> None:
 
 def test_the_batches_of_an_hour_are_its_slices_files_by_name(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert home.batches_with_slices(HOUR) == []
+    assert home.records_with_slices(HOUR) == []
     home.slices(HOUR, "b").parent.mkdir(parents=True)
     for name in ("b.parquet", "a.parquet", "c.parquet.tmp", ".d"):
         (home.slices(HOUR, "b").parent / name).touch()
-    assert home.batches_with_slices(HOUR) == ["a", "b"]
+    assert home.records_with_slices(HOUR) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,47 @@ def test_a_wait_for_a_lock_ends_if_who_waits_looks_and_gives_up(tmp_path: Path) 
         assert next(looks, "all were had") == "all were had"
     with locking.locked_folder(tmp_path, look):
         pass
+
+
+def hold_until(folder: Path, released: threading.Event) -> threading.Thread:
+    """A thread that holds the folder's lock until the event."""
+    held = threading.Event()
+
+    def hold() -> None:
+        with locking.locked_folder(folder):
+            held.set()
+            released.wait(LONG)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(LONG)
+    return thread
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.0, 1), (LONG, 0)])
+def test_a_long_wait_is_told_once_with_what_it_is_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    told: int,
+) -> None:
+    monkeypatch.setattr(locking, "_SILENT_SECONDS", seconds)
+    released = threading.Event()
+    holder = hold_until(tmp_path, released)
+    looks = iter(range(4))
+
+    def look() -> None:
+        if next(looks) == 3:
+            released.set()
+
+    with locking.locked_folder(tmp_path, look, what="hour 2026-11-22T13"):
+        pass
+
+    holder.join()
+    line = "hourtally: waiting for hour 2026-11-22T13\n"
+    assert capsys.readouterr().err == line * told
+
+
+def test_a_wait_of_less_than_two_seconds_is_not_told() -> None:
+    assert locking._SILENT_SECONDS == 2

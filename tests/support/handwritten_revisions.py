@@ -46,7 +46,7 @@ def publish(
         head = f'{{"customerId":{json.dumps(customer, ensure_ascii=False)},"document":'.encode()
         content = documents[customer]
         place = (len(lines) + len(head), len(content), hashlib.sha256(content).hexdigest())
-        rows.append((customer, *_nanocents(content), *place))
+        rows.append((customer, *_nanocents(content), *place, False))
         lines += head + content + b"}\n"
     (folder / "documents.ndjson").write_bytes(lines)
     pl.DataFrame(rows, schema=CUSTOMERS, orient="row").write_parquet(folder / "customers.parquet")

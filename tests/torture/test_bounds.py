@@ -12,12 +12,14 @@ import polars as pl
 import pytest
 
 from hourtally.cli.app import call
-from hourtally.events.validation import MAX_INTERVAL_MS, MAX_QUANTITY
+from hourtally.events.instants import MAX_INTERVAL_MS
+from hourtally.events.validation import MAX_QUANTITY
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.money import MAX_NANOCENTS, MAX_NUMERATOR
 from hourtally.model.schemas import USAGE
 from hourtally.ratecard import Rate
 from hourtally.stages import rating
+from hourtally.stages.rate_lookup import look_up, named_customers, with_rate_customer
 from tests.support.quarantine.structure_cases import Case, cluster, resource
 
 HOUR = Hour.parse("2026-11-22T13")
@@ -257,7 +259,8 @@ def priced(numerator: int, denominator: int, usage: int = 1) -> int:
         "cluster_count_ms": usage,
     }
     rows = pl.DataFrame([{**blank, **row}], schema=USAGE)
-    rated = rating.rate(rows, [rate], [(HOUR.start_ms, HOUR.end_ms)])
+    priced = with_rate_customer(rows, named_customers([]))
+    rated = rating.rate(look_up(priced, [rate], [(HOUR.start_ms, HOUR.end_ms)]))
     return int(rated.clusters["cluster_nanocents"][0])
 
 

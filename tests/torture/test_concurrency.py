@@ -21,7 +21,6 @@ from tests.torture.faults.two_hours import (
     HOURS,
     LATE,
     SETTINGS,
-    card_of,
     documents_by_customer,
     fresh_home,
     run,
@@ -115,4 +114,4 @@ def assert_chains_grow(home: Home) -> None:
             assert set(child.inputs["batches"]) > set(parent.inputs["batches"])
         folders = {path.name for path in home.hour(hour).glob("rev-*")}
         assert folders == {manifest.folder.name for manifest in manifests}
-    assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []
+    assert verify_hours(home, HOURS, SETTINGS).listed == []

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from hourtally import verify as verification
 from hourtally.model.schemas import USAGE_KEY
-from hourtally.ratecard import parse_rate_card
 from hourtally.runtime.interrupts import raise_interrupt
 from hourtally.stages import deduplication
 from hourtally.store.layout import Home
@@ -88,7 +87,7 @@ def test_any_built_hour_verifies(
     with many_small_builds():
         ingest(home, events, data.draw(arrangements(len(events))))
         built = build(home, rates)
-    findings = verify_hours(home, parse_rate_card(rates, "rates.toml"), [MIDDLE], SETTINGS)
+    findings = verify_hours(home, [MIDDLE], SETTINGS)
 
     assert findings.listed == []
     assert findings.checksums_only == []

@@ -5,38 +5,36 @@ Clock, disk and settings enter here; the stages know none of them.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hourtally.build.duckdb_session import connected
-from hourtally.errors import Damaged
+from hourtally.build.metered_hours import metered_hours
+from hourtally.build.rates.asked_rates import ask_rates
+from hourtally.build.rates.held_customers import held_of_hours, store_inputs
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
-from hourtally.model.hours import Hour
-from hourtally.model.schemas import CUSTOMERS, HOUR, USAGE_KEY, of_hours
-from hourtally.published.diff import summarize_changes
-from hourtally.ratecard import RateCard, write_rates_snapshot
+from hourtally.model.schemas import CUSTOMERS, HOUR, of_hours
+from hourtally.published.diff import summarize_changes, void_changes
+from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
 from hourtally.stages.deduplication import describe_conflicts
 from hourtally.stages.documents import DocumentBlock, documents
-from hourtally.stages.metering import HourSlices, Metered, SliceCounts, meter
+from hourtally.stages.metering import SliceCounts
 from hourtally.stages.rating import rate
 from hourtally.stages.rollup import BYOC_COLUMNS, PAAS_COLUMNS, roll_up
+from hourtally.stages.voiding import describe_voids
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
-from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
 
 MOST_LISTED_CONFLICTS: Final = 1_000
 _ROW_GROUP_ROWS: Final = 131_072
@@ -66,11 +64,12 @@ def write_revisions(
         OSError: the system refused a read or a write.
         The other errors of `publish.build_together`.
     """
-    metered = _metered(home, card, revisions, settings, stop)
+    hours = [one.hour for one in revisions]
+    spill = revisions[0].folder / "spill"
+    with metered_hours(home, card, revisions, spill, settings, stop) as metered:
+        asked = ask_rates(metered, card, hours)
     stop.check()
-    rates = {rate.id: rate for one in revisions for rate in card.in_force(one.hour)}
-    periods = [period for one in revisions for period in card.periods(one.hour)]
-    rated = rate(metered.usage, rates.values(), periods)
+    rated = rate(asked.lookups)
     # While one writer waits for an fsync, others work: a third of the time of small hours.
     with ThreadPoolExecutor(max(_LEAST_WRITERS, settings.threads)) as writers:
         files = [_Files(one.folder, writers) for one in revisions]
@@ -82,52 +81,58 @@ def write_revisions(
                     of_hour.write(name, rows)
 
         write(charges=rated.charges, clusters=rated.clusters)
-        rollup = roll_up(rated.charges, rated.clusters, metered.usage)
+        rollup = roll_up(rated.charges, rated.clusters, asked.usage)
         stop.check()
         write(types=rollup.types, projects=rollup.projects, teams=rollup.teams)
-        for of_hour, counts in zip(files, metered.counts, strict=True):
+        for of_hour, counts in zip(files, asked.counts, strict=True):
             if len(counts.conflicts):
                 of_hour.write("conflicts", counts.conflicts)
         paths = {one.hour.timestamp: one.folder / "documents.ndjson" for one in revisions}
         blocks = documents(rated.charges, rollup, settings.threads)
-        for of_hour, written in zip(files, _write_documents(paths, blocks, stop), strict=True):
-            of_hour.write("customers", written.customers)
+        held = held_of_hours(asked, revisions)
+        for of_hour, written, of_held in zip(
+            files, _write_documents(paths, blocks, stop), held, strict=True
+        ):
+            of_hour.write("customers", of_held.added_to(written.customers))
             of_hour.finish(written.path, written.sha256)
-        for one in {one.inputs["rates"]: one for one in revisions}.values():
-            write_rates_snapshot(home, card, one.hour, one.folder)
+            if len(of_held.rows):
+                of_hour.write("held", of_held.rows)
+        store_inputs(home, card, asked, revisions)
         return [
-            {
-                "files": of_hour.described(),
-                "rows": {"slices": counts.counted, **of_hour.rows},
-                "totals": totals,
-                **_not_counted(counts),
-                "changes": one.parent
-                and summarize_changes(
-                    home, one.parent, one.inputs, of_hour.tables, totals["total"]
-                ),
-            }
-            for one, of_hour, counts, totals in zip(
-                revisions, files, metered.counts, _totals(rollup.customers, timestamps), strict=True
+            _stages_record(home, one, counts, of_hour, totals)
+            | {"held": of_held.described(), "inputs": one.inputs | inputs}
+            for one, counts, of_hour, totals, of_held, inputs in zip(
+                revisions,
+                asked.counts,
+                files,
+                _totals(rollup.customers, timestamps),
+                held,
+                asked.inputs,
+                strict=True,
             )
         ]
 
 
-def _metered(
-    home: Home, card: RateCard, revisions: Sequence[PendingRevision], settings: Settings, stop: Stop
-) -> Metered:
-    """The usage of the hours; DuckDB may spill into the first one's folder."""
-    paths, hours, first_row = [], [], 0
-    for one in revisions:
-        batches = one.inputs["batches"]
-        _check_keys(home, one.hour, batches)
-        of_hour = [home.slices(one.hour, batch) for batch in batches]
-        slices = scan_slices(of_hour, first_row)
-        hours.append(HourSlices(one.hour, slices, card.periods(one.hour)))
-        first_row += count_rows(of_hour)
-        paths += of_hour
-    folder = revisions[0].folder
-    with _engine_faults(folder), connected(folder / "spill", settings, stop) as connection:
-        return meter(connection, slices_relation(connection, paths), hours)
+def _stages_record(
+    home: Home,
+    one: PendingRevision,
+    counts: SliceCounts,
+    files: _Files,
+    totals: dict[str, Any],
+) -> dict[str, Any]:
+    """What the manifest of a revision says of its files and sums, once all files are durable."""
+    not_counted = _not_counted(counts)
+    changes = one.parent and (
+        summarize_changes(home, one.parent, one.inputs, files.tables, totals["total"])
+        | void_changes(one.parent.record, not_counted)
+    )
+    return {
+        "files": files.described(),
+        "rows": {"slices": counts.counted, **files.rows},
+        "totals": totals,
+        **not_counted,
+        "changes": changes,
+    }
 
 
 class _Files:
@@ -157,37 +162,6 @@ class _Files:
     def described(self) -> dict[str, Any]:
         """The manifest entry of each file, once all of them are durable."""
         return dict(sorted(future.result() for future in self._written))
-
-
-def _check_keys(home: Home, hour: Hour, batches: Iterable[str]) -> None:
-    """Check that the slices have the usage keys that a build groups by.
-
-    Raises:
-        Damaged: a version that stored no usage keys wrote the file.
-    """
-    for batch in batches:
-        path = home.slices(hour, batch)
-        if not set(USAGE_KEY) <= pl.read_parquet_schema(path).keys():
-            record = home.batch_record(batch)
-            file = durable.read_sealed_json(record).get("file")
-            reason = (
-                "it has no usage keys, which this version needs: an earlier version ingested it; "
-                f"remove {record} and ingest {file} again"
-            )
-            raise Damaged(path, reason)
-
-
-@contextmanager
-def _engine_faults(folder: Path) -> Iterator[None]:
-    """Turn DuckDB's faults into those of the system.
-
-    Raises:
-        OSError: memory, or the disk that it spills to, is full.
-    """
-    try:
-        yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise OSError(errno.EIO, str(error), str(folder)) from error
 
 
 @dataclass(frozen=True)
@@ -249,8 +223,10 @@ def _not_counted(counts: SliceCounts) -> dict[str, Any]:
         "duplicates": counts.duplicates,
         "conflicts": {
             "count": len(counts.conflicts),
+            "slices_not_counted": counts.losers,
             "listed": describe_conflicts(counts.conflicts, MOST_LISTED_CONFLICTS),
         },
+        "voids": describe_voids(counts.voids),
     }
 
 

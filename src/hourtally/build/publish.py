@@ -7,19 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hourtally.build.staleness import FORCED, build_inputs, stale_reasons
+from hourtally.build.rates.rate_changes import RateChanges
+from hourtally.build.staleness import FORCED, WAS_HELD, build_inputs, stale_reasons
 from hourtally.model.hours import Hour, format_instant
 from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.settings import Settings
 from hourtally.store import durable
-from hourtally.store.batches import check_slices
+from hourtally.store.batches import Batches
+from hourtally.store.input_files import check_inputs
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 from hourtally.store.manifests import (
+    Manifest,
     PendingRevision,
     commit_manifest,
     current_manifest,
@@ -33,20 +36,29 @@ class BuildContext:
     """What every hour of a job is built with.
 
     Attributes:
+        now_ms: the time of publication; None: the clock when a revision is committed.
         settings: threads and memory of one process.
         force: also build hours that are current.
+        reason: why, in the words of whoever forces it; empty if nobody said.
     """
 
     home: Home
     card: RateCard
-    now_ms: int
+    now_ms: int | None
     settings: Settings
     force: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class BuildReceipt:
-    """A published revision. total_nanocents: the sum over all its documents."""
+    """A published revision. total_nanocents: the sum over all its documents.
+
+    customers: published ones. held: customers without figures. conflicts: identities.
+    conflict_losers: slices that do not count because of a conflict. voids: as in the manifest.
+    changed: whether a restatement differs from the revision before. delta_nanocents: how much more
+    its total is; None for a first revision, or where the currency changed.
+    """
 
     hour: str
     revision: int
@@ -56,7 +68,13 @@ class BuildReceipt:
     slices: int
     duplicates: int
     conflicts: int
+    conflict_losers: int
+    voids: dict[str, Any]
     total_nanocents: int
+    currency: str = ""
+    changed: bool = False
+    delta_nanocents: int | None = None
+    held: int = 0
 
 
 OnDone = Callable[[Hour, BuildReceipt | None], None]
@@ -78,8 +96,7 @@ def build_together(
         stop: checked between stages; an abort ends the build.
 
     Raises:
-        UnratedUsage, BoundExceeded: in any of the hours. Nothing is published, and their last
-            revisions stay.
+        BoundExceeded: in any of the hours. Nothing is published, and their last revisions stay.
         Damaged: a slices file or a manifest differs from its record.
         StorageFault: the system refused a read or a write; some hours may be published.
         KeyboardInterrupt: the build was aborted.
@@ -89,12 +106,14 @@ def build_together(
     with durable.storage_faults(home.hour(hours[0]), f"building {what}"), ExitStack() as locks:
         for hour in hours:
             reject_symlinks(home, home.hour(hour), home.rates_snapshots)
-            locks.enter_context(locked_folder(home.hour(hour), stop.check))
+            what = f"hour {hour}, which another process is building"
+            locks.enter_context(locked_folder(home.hour(hour), stop.check, what=what))
         left = list(hours)
         while left:
             revisions = []
+            batches, rates = Batches(home), RateChanges(home, context.card)
             for hour in left:
-                revision = _next_revision(context, hour)
+                revision = _next_revision(context, hour, batches, rates)
                 if revision is None:
                     on_done(hour, None)
                 else:
@@ -102,16 +121,20 @@ def build_together(
             left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
-def _next_revision(context: BuildContext, hour: Hour) -> PendingRevision | None:
+def _next_revision(
+    context: BuildContext, hour: Hour, batches: Batches, rates: RateChanges
+) -> PendingRevision | None:
     """The revision to build of an hour whose lock is held; None if the hour is current."""
     home = context.home
     parent = current_manifest(home, hour)
-    stored = home.batches_with_slices(hour)
-    batches = [batch for batch in stored if home.batch_record(batch).exists()]
     inputs = build_inputs(context.card, hour, batches)
-    reasons = stale_reasons(parent, inputs) or ((FORCED,) if context.force else ())
+    reasons = stale_reasons(parent, inputs, batches, rates)
+    if not reasons and context.force:
+        reasons = (FORCED,)
     if not reasons:
         return None
+    if parent is not None and parent.held_customers:
+        reasons = (*reasons, WAS_HELD)
     remove_unfinished(home, hour)
     number = 1 if parent is None else parent.revision + 1
     folder = home.hour(hour) / f"rev-{number:06d}-{secrets.token_hex(8)}"
@@ -127,22 +150,23 @@ def _publish(
     """Build and commit; return the hours whose revision number another build took meanwhile."""
     started_ns = time.perf_counter_ns()
     home, card, settings = context.home, context.card, context.settings
-    if any(one.inputs["batches"] for one in revisions):
-        # The record of an ingest that was just killed may not be on disk yet.
+    if home.batches.is_dir():
+        # The record of an ingest or a withdrawal that was just killed may not be on disk yet.
         durable.fsync_folder(home.batches)
     lost_race = []
     uncommitted = deque(revisions)
     try:
         for one in revisions:
             one.folder.mkdir()
-        batches_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
-        check_slices(home, batches_by_hour, settings.threads)
+        inputs_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
+        files = check_inputs(home, inputs_by_hour, settings.threads)
         load_polars()
         stop.check()
         # Imported here, as it loads the engines (0.3 s), which commands without builds do not need.
         from hourtally.build.pipeline import write_revisions
 
-        results = write_revisions(home, card, revisions, settings, stop)
+        checked = [replace(one, files=files[one.hour]) for one in revisions]
+        results = write_revisions(home, card, checked, settings, stop)
         for one in revisions:
             durable.fsync_folder(one.folder)
             durable.fsync_folder(one.folder.parent)
@@ -152,7 +176,7 @@ def _publish(
             # If the commit fails, the folder stays until the next build: the manifest may have
             # reached the disk.
             one = uncommitted.popleft()
-            record = _record(one, card, context.now_ms, build_ms) | result
+            record = _record(one, context, build_ms) | result
             if commit_manifest(home, one.hour, one.revision, record):
                 on_done(one.hour, _receipt(one, record))
             else:
@@ -165,8 +189,9 @@ def _publish(
     return lost_race
 
 
-def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) -> dict[str, Any]:
-    """The part of a manifest that does not come from the stages."""
+def _record(one: PendingRevision, context: BuildContext, build_ms: int) -> dict[str, Any]:
+    """The part of a manifest that does not come from the stages, at the moment of its commit."""
+    now_ms = time.time_ns() // 1_000_000 if context.now_ms is None else context.now_ms
     return {
         "hour": one.hour.name,
         "timestamp": one.hour.timestamp,
@@ -175,8 +200,9 @@ def _record(one: PendingRevision, card: RateCard, now_ms: int, build_ms: int) ->
         "published_at": format_instant(now_ms),
         "build_ms": build_ms,
         "reasons": list(one.reasons),
+        **({"reason": context.reason} if context.reason else {}),
         "folder": one.folder.name,
-        "currency": card.currency,
+        "currency": context.card.currency,
         "inputs": one.inputs,
     }
 
@@ -186,10 +212,30 @@ def _receipt(one: PendingRevision, record: dict[str, Any]) -> BuildReceipt:
         hour=one.hour.name,
         revision=one.revision,
         reasons=one.reasons,
-        customers=record["rows"]["customers"],
+        customers=record["rows"]["customers"] - record["held"]["customers"],
+        held=record["held"]["customers"],
         resources=record["rows"]["charges"],
         slices=record["rows"]["slices"],
         duplicates=record["duplicates"],
         conflicts=record["conflicts"]["count"],
+        conflict_losers=record["conflicts"]["slices_not_counted"],
+        voids=record["voids"],
         total_nanocents=record["totals"]["total"],
+        currency=record["currency"],
+        changed=_is_changed(record["changes"]),
+        delta_nanocents=_delta_nanocents(one.parent, record),
     )
+
+
+def _is_changed(changes: dict[str, Any] | None) -> bool:
+    """Whether a restatement changed anything, or it is not known because its parent is damaged."""
+    if changes is None:
+        return False
+    # The numbers of changed rows, by level; batches and rates may change without them.
+    return "unknown" in changes or any(rows for rows in changes.values() if isinstance(rows, int))
+
+
+def _delta_nanocents(parent: Manifest | None, record: dict[str, Any]) -> int | None:
+    if parent is None or parent.record["currency"] != record["currency"]:
+        return None
+    return int(record["totals"]["total"] - parent.record["totals"]["total"])

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hourtally import BUILD_VERSION
+from hourtally.build.rates.rate_changes import RateChanges
 from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange, hours_between
 from hourtally.ratecard import RateCard
 from hourtally.store import durable
+from hourtally.store.batches import (
+    BATCH_REMOVED,
+    BATCH_WITHDRAWN,
+    INGESTED_AGAIN,
+    NEW_BATCH,
+    Batches,
+)
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest, is_built
 
 NEVER_BUILT: Final = "never built"
-NEW_BATCH: Final = "new batch"
-BATCH_REMOVED: Final = "batch removed"
 RATES_CHANGED: Final = "rates changed"
 NEW_BUILD_VERSION: Final = "build version"
 DAMAGED_MANIFEST: Final = "damaged manifest"
 FORCED: Final = "forced"
-
+# Said after the others: the revision before held somebody.
+WAS_HELD: Final = "held before"
+# In the order in which they are told.
+_OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
 
 
@@ -47,23 +56,22 @@ def describe_reasons(reasons: Iterable[str]) -> str:
     return ", ".join("first build" if why == NEVER_BUILT else why for why in reasons)
 
 
-def build_inputs(card: RateCard, hour: Hour, batches: list[str]) -> dict[str, Any]:
+def build_inputs(card: RateCard, hour: Hour, batches: Batches) -> dict[str, Any]:
     """Everything that a build of the hour depends on, as its manifest records it."""
-    return {"batches": batches, "rates": card.digest(hour), "build": BUILD_VERSION}
+    return {"batches": batches.inputs(hour), "rates": card.digest(hour), "build": BUILD_VERSION}
 
 
-def stale_reasons(manifest: Manifest | None, inputs: dict[str, Any]) -> tuple[str, ...]:
-    """Why an hour with these inputs is stale; empty if it is current."""
+def stale_reasons(
+    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches, rates: RateChanges
+) -> tuple[str, ...]:
+    """Why an hour with these inputs, of these batches, is stale; empty if it is current."""
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
-    if built == inputs:
-        return ()
-    batches, built_batches = set(inputs["batches"]), set(built["batches"])
+    changed = batches.reasons(built["batches"], inputs["batches"])
     reasons = {
-        NEW_BATCH: batches - built_batches,
-        BATCH_REMOVED: built_batches - batches,
-        RATES_CHANGED: inputs["rates"] != built["rates"],
+        **{reason: reason in changed for reason in _OF_BATCHES},
+        RATES_CHANGED: rates.has_changed(manifest, may_read_slices=not changed),
         NEW_BUILD_VERSION: inputs["build"] != built["build"],
     }
     return tuple(reason for reason, applies in reasons.items() if applies)
@@ -79,13 +87,6 @@ def known_hours(home: Home) -> list[Hour]:
     }
     # Names sort as their hours do, and faster.
     return [Hour.parse(name) for name in sorted(names)]
-
-
-def batches_by_hour(home: Home, hours: list[Hour]) -> Iterator[tuple[Hour, list[str]]]:
-    """The committed batches that touch each hour; the batch records are listed only once."""
-    committed = {path.stem for path in durable.list_folder(home.batches) if path.suffix == ".json"}
-    for hour in hours:
-        yield hour, [batch for batch in home.batches_with_slices(hour) if batch in committed]
 
 
 def stale_hours(
@@ -116,16 +117,18 @@ def stale_hours(
     if force and within.first and within.end:
         candidates = list(hours_between(within.first, within.end))
     closed = [hour for hour in candidates if hour in within and hour.is_closed(now_ms, settle_ms)]
+    batches, rates = Batches(home), RateChanges(home, card)
     stale = []
-    for hour, batches in batches_by_hour(home, closed):
+    for hour in closed:
         try:
             manifest = current_manifest(home, hour)
         except Damaged:
             stale.append(StaleHour(hour, (DAMAGED_MANIFEST,)))
             continue
-        if manifest is None and not batches and not force:
+        inputs = build_inputs(card, hour, batches)
+        if manifest is None and not force and not batches.has_slices(hour, inputs["batches"]):
             continue
-        reasons = stale_reasons(manifest, build_inputs(card, hour, batches))
+        reasons = stale_reasons(manifest, inputs, batches, rates)
         if reasons or force:
             stale.append(StaleHour(hour, reasons or (FORCED,)))
     return stale

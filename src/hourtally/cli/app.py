@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
-from hourtally.cli.commands import build, rates, read, serve
+from hourtally.cli.commands import build, operate, rates, read, serve
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -39,6 +39,7 @@ _SERVE = Group.create_ordered("Serve over HTTP")
 # cyclopts would print [ARGS] instead of their names.
 _USAGES = {
     "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
+    "withdraw": "Usage: hourtally withdraw [OPTIONS] FILE|BATCH",
     "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
 }
 
@@ -61,10 +62,12 @@ for _group, _commands in (
         (
             build.demo,
             build.ingest,
+            build.withdraw,
             build.run,
             build.schedule,
             build.backfill,
-            read.status,
+            operate.status,
+            operate.prune,
         ),
     ),
     (_READ, (read.show, read.explain, read.diff, read.verify, read.export)),

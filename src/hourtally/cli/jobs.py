@@ -6,36 +6,46 @@ What only one job needs is imported there: an import of Prefect alone takes 1.3 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from hourtally.build.builder import BuildReport
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
+from hourtally.cli.output.ingest_report import ingest_json, print_ingest
+from hourtally.cli.output.job_data import (
+    backfill_document,
+    error_document,
+    plan_document,
+    run_document,
+)
+from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
-from hourtally.errors import FileRejected, HourNotPublished, HourtallyError, InvalidArgument
-from hourtally.ingest.discovery import EVENT_SUFFIXES, event_files
-from hourtally.ingest.files import IngestReport, ingest_paths, new_files
+from hourtally.cli.prefect_jobs import configure_prefect
+from hourtally.errors import HourNotPublished, HourtallyError, InvalidArgument
+from hourtally.ingest.files import ingest_paths, new_files
 from hourtally.jobs.job import Job
-from hourtally.jobs.prefect_environment import quiet_environment
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import held_sentence
 from hourtally.jobs.steps import (
     build_hours,
     export_documents,
+    find_held_customers,
     find_stale_hours,
     ingest_files,
+    look_for_empty_hours,
     summarize_idle_hours,
 )
 from hourtally.model.hours import Hour
 from hourtally.model.printable import printable_message
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import load_rate_card
-from hourtally.runtime.interrupts import Stop, graceful_shutdown, raise_interrupt
-from hourtally.settings import DEFAULT_SETTLE_MS, Settings, prefect_api_url, usable_cores
+from hourtally.runtime.interrupts import Stop, graceful_shutdown
+from hourtally.settings import DEFAULT_SETTLE_MS, Settings, usable_cores
 from hourtally.store.layout import Home
 
 DONE = 0
@@ -46,60 +56,70 @@ INTERRUPTED = 130
 _DEMO_CUSTOMER = "acme"
 
 
-def ingest(home: Home, paths: Sequence[Path], now_ms: int) -> int:
+def ingest(home: Home, paths: Sequence[Path], now_ms: int, *, again: bool, json: bool) -> int:
     """Ingest files and folders; the exit status."""
     settings = Settings(threads=usable_cores())
     with progress_bar("ingesting", "bytes") as advance:
-        report = ingest_paths(home, paths, now_ms, settings, advance)
-    job_report.print_ingest(report)
-    _warn_of_empty_folders(paths)
-    return _status_of(report, BuildReport())
+        report = ingest_paths(home, paths, now_ms, settings, advance, again=again)
+    if json:
+        print_json(ingest_json(report))
+    else:
+        print_ingest(report)
+    return _status_of(JobReport(report))
 
 
-def _warn_of_empty_folders(paths: Sequence[Path]) -> None:
-    for path in paths:
-        # A path that cannot be read has been rejected, and reported, already.
-        with suppress(FileRejected):
-            if not event_files(path):
-                reason = f"no event files in this folder: their names end in {EVENT_SUFFIXES}"
-                _say(f"hourtally: {path}: {reason}")
-
-
-def run(job: Job) -> int:
+def run(job: Job, *, json: bool = False) -> int:
     """Ingest the inbox and build every stale closed hour; the exit status."""
-    with graceful_shutdown() as stop:
-        done = _run_recorded(job, stop) if configure_prefect(job.home) else _run(job, stop)
+
+    def finish() -> int:
+        if json:
+            return _finish_as_json(job, done, partial(run_document, job, done))
+        return _finish(job, done)
+
+    with _errors_as_json(json=json), graceful_shutdown() as stop:
+        is_recorded = configure_prefect(job.home)
+        done = (_run_recorded if is_recorded else _run)(job, stop, json=json)
         if done.interrupted:
             # Inside, so that another interrupt does not cut off the report.
-            return _finish(job, done)
-    return _finish(job, done)
+            return finish()
+    return finish()
 
 
-def _run(job: Job, stop: Stop) -> JobReport:
+def _run(job: Job, stop: Stop, *, json: bool) -> JobReport:
     report = JobReport()
     card = load_rate_card(job.rates)
     with progress_bar("ingesting", "bytes") as advance:
         files = new_files(job.home, report.ingested)
         ingest_files(job, files, report.ingested, advance, stop)
-    job_report.print_ingest(report.ingested)
+    if not json:
+        print_ingest(report.ingested)
     stale = find_stale_hours(job, card)
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
+    report.empty = look_for_empty_hours(job)
+    report.held = find_held_customers(job, card)
     return report
 
 
-def _run_recorded(job: Job, stop: Stop) -> JobReport:
+def _run_recorded(job: Job, stop: Stop, *, json: bool) -> JobReport:
     from hourtally.orchestration.flows import run_hourly
 
     with progress_bar("building", "hours") as advance:
         report = run_hourly(advance, stop, **job.flow_parameters)
-    job_report.print_ingest(report.ingested)
+    if not json:
+        print_ingest(report.ingested)
     return report
 
 
-def backfill(job: Job, first: Hour, end: Hour) -> int:
+def backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
     """Build the stale closed hours of a range; the exit status."""
-    with graceful_shutdown() as stop:
+
+    def finish() -> int:
+        if json:
+            return _finish_as_json(job, done, partial(backfill_document, job, done, rest))
+        return _finish(job, done, rest)
+
+    with _errors_as_json(json=json), graceful_shutdown() as stop:
         done = (
             _backfill_recorded(job, first, end, stop)
             if configure_prefect(job.home)
@@ -107,68 +127,58 @@ def backfill(job: Job, first: Hour, end: Hour) -> int:
         )
         rest = None if done.built.built else summarize_idle_hours(job, first, end)
         if done.interrupted:
-            return _finish(job, done, rest)
-    return _finish(job, done, rest)
+            return finish()
+    return finish()
 
 
 def _backfill(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
     card = load_rate_card(job.rates)
     stale = find_stale_hours(job, card, first, end)
     with progress_bar("building", "hours") as advance:
-        return JobReport(built=build_hours(job, card, stale, advance, stop))
+        built = build_hours(job, card, stale, advance, stop)
+    return JobReport(built=built, held=find_held_customers(job, card, first, end))
 
 
 def _backfill_recorded(job: Job, first: Hour, end: Hour, stop: Stop) -> JobReport:
     from hourtally.orchestration.flows import run_backfill
 
-    parameters = {"from_": first.name, "to": end.name, "force": job.force, **job.flow_parameters}
+    parameters = {
+        "from_": first.name,
+        "to": end.name,
+        "force": job.force,
+        "reason": job.reason or None,
+        **job.flow_parameters,
+    }
     with progress_bar("building", "hours") as advance:
         return run_backfill(advance, stop, **parameters)
 
 
-def plan_backfill(job: Job, first: Hour, end: Hour) -> int:
+def plan_backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
     """Print which hours of a range a backfill would build, and why; the exit status."""
-    stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
-    if stale:
-        job_report.print_stale(stale, estimate(job.home, stale, job.workers))
+    with _errors_as_json(json=json):
+        stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
+    expected = estimate(job.home, stale, job.workers) if stale else None
+    rest = None if stale else summarize_idle_hours(job, first, end)
+    if json:
+        print_json(plan_document(stale, expected, rest))
+    elif stale:
+        job_report.print_stale(stale, expected)
     else:
-        job_report.print_nothing_to_do(summarize_idle_hours(job, first, end))
+        job_report.print_nothing_to_do(rest)
     return DONE
 
 
-def schedule(job: Job, cron: str | None) -> int:
-    """Serve the hourly flow's deployment until it is stopped; the exit status.
-
-    Raises:
-        InvalidArgument: PREFECT_API_URL is not set, or `cron` is not a cron expression.
-    """
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO")
-    if not configure_prefect(job.home):
-        message = (
-            "PREFECT_API_URL is not set. Start a Prefect server (`prefect server start`) and set "
-            "PREFECT_API_URL=http://127.0.0.1:4200/api. To schedule without a server, call "
-            "`hourtally run` from cron or systemd."
-        )
-        raise InvalidArgument(message)
-    from hourtally.orchestration.schedule import cron_after, serve_hourly
-
-    if signal.getsignal(signal.SIGINT) is raise_interrupt:
-        # With Python's own handler asyncio installs one that ends Prefect's tasks in order.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    # Each run takes the time at its start.
-    parameters = {name: value for name, value in job.flow_parameters.items() if name != "now"}
-    serve_hourly(parameters, cron or cron_after(job.settle_ms / 60_000))
-    return DONE
-
-
-def configure_prefect(home: Home) -> bool:
-    """Whether PREFECT_API_URL names a server; if so, quiet Prefect before it is imported."""
-    if prefect_api_url() is None:
-        return False
-    for name, value in quiet_environment(home).items():
-        os.environ.setdefault(name, value)
-    return True
+@contextmanager
+def _errors_as_json(*, json: bool) -> Iterator[None]:
+    """Print the error that ends a job early as the job's document too; it is raised on."""
+    try:
+        yield
+    except InvalidArgument:
+        raise
+    except HourtallyError as error:
+        if json:
+            print_json(error_document(error))
+        raise
 
 
 def export(
@@ -184,7 +194,7 @@ def export(
     return DONE
 
 
-def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int:
+def verify(home: Home, first: Hour | None, end: Hour | None) -> int:
     """Verify the newest revision of every published hour; the exit status.
 
     Raises:
@@ -192,10 +202,9 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
     """
     from hourtally.verify import verify_hours
 
-    card = load_rate_card(rates)
     hours = published_hours(home, first, end)
     with progress_bar("verifying", "hours") as advance:
-        findings = verify_hours(home, card, hours, Settings(threads=usable_cores()), advance)
+        findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
     if not findings.hours:
         message = f"{home.hours}: no hour of the range is published, so nothing was verified"
         raise HourNotPublished(message)
@@ -208,7 +217,7 @@ def verify(home: Home, rates: Path, first: Hour | None, end: Hour | None) -> int
 
 def _finish(job: Job, done: JobReport, rest: IdleSummary | None = None) -> int:
     """Print what was done, and update the export folder if no flow did; the exit status."""
-    job_report.print_built(done.built, rest)
+    job_report.print_built(done.built, rest, done.empty)
     if isinstance(done.exported, HourtallyError):
         raise done.exported
     if done.exported is not None and job.export is not None:
@@ -217,21 +226,45 @@ def _finish(job: Job, done: JobReport, rest: IdleSummary | None = None) -> int:
         with progress_bar("exporting", "hours") as advance:
             done.exported = export_documents(job, job.export, advance)
         job_report.print_export(done.exported, job.export)
-    status = _status_of(done.ingested, done.built)
+    job_report.print_suggested_rates(done.held)
+    return _exit_status(done)
+
+
+def _finish_as_json(job: Job, done: JobReport, document: Callable[[int], dict[str, Any]]) -> int:
+    """As `_finish`, with one document for everything; `document` takes the exit status."""
+    if job.export is not None and done.exported is None and not done.interrupted:
+        try:
+            with progress_bar("exporting", "hours") as advance:
+                done.exported = export_documents(job, job.export, advance)
+        except HourtallyError as error:
+            done.exported = error
+    status = _exit_status(done)
+    if isinstance(done.exported, HourtallyError):
+        _say(f"hourtally: {done.exported}")
+        status = FAILED
+    print_json(document(status))
+    return status
+
+
+def _exit_status(done: JobReport) -> int:
+    """The exit status of a job; what went wrong is printed to standard error."""
+    status = _status_of(done)
     if done.interrupted:
         _say(f"hourtally: {job_report.interrupted(done)}")
         return INTERRUPTED
     return status
 
 
-def _status_of(ingested: IngestReport, built: BuildReport) -> int:
+def _status_of(done: JobReport) -> int:
     """The exit status of a job; its failures are printed to standard error."""
-    failures = [*ingested.refused, *(error for _, error in built.failed)]
+    failures = [*map(str, done.ingested.refused), *(str(error) for _, error in done.built.failed)]
+    if done.held.hours:
+        failures.append(held_sentence(done.held))
     for failure in failures:
         _say(f"hourtally: {failure}")
     if failures:
         return FAILED
-    return QUARANTINED if ingested.quarantined else DONE
+    return QUARANTINED if done.ingested.quarantined else DONE
 
 
 def demo(root: Path) -> int:

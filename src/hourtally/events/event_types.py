@@ -1,28 +1,48 @@
-"""The event types, their data fields, and the validated event."""
+"""The event types, their data fields, and the validated event or void."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
+from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT, VOID_EVENT
 
 
 @dataclass(frozen=True, eq=False)
 class EventType:
     """The data fields of one type of event, each with the column it fills.
 
-    type: the CloudEvents `type`. selectors: texts that only select a rate. defaults: the values of
-    absent quantities, where not 0.
+    type: the CloudEvents `type`. identities: `source` and `id` of another event. selectors: texts
+    that only select a rate. choices: texts with a few values. defaults: the values of absent
+    quantities, where not 0.
     """
 
     type: str
     ids: dict[str, str]
     names: dict[str, str]
-    selectors: dict[str, str]
-    quantities: dict[str, str]
-    defaults: dict[str, int]
+    identities: dict[str, str] = field(default_factory=dict)
+    selectors: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    quantities: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The fields that no event may lack, in the order in which they are looked for."""
+        types = [name for name in self.choices if name == "resourceType"]
+        return (*self.ids, *self.identities, *types, "start", "end")
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """All fields; every other one is ignored."""
+        return frozenset((*self.texts, *self.quantities, "start", "end"))
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The fields whose values are texts, but for the instants, each with its column."""
+        return {**self.ids, **self.identities, **self.names, **self.selectors, **self.choices}
 
 
 RESOURCE_EVENT_TYPE: Final = EventType(
@@ -39,13 +59,13 @@ RESOURCE_EVENT_TYPE: Final = EventType(
         "resourceName": "resource_name",
     },
     selectors={"region": "region", "gpuModel": "gpu_model"},
+    choices={"resourceType": "resource_type", "gpuCapacity": "gpu_capacity"},
     quantities={
         "cpuMillicores": "cpu_millicores",
         "memoryMiB": "memory_mib",
         "storageMiB": "storage_mib",
         "gpuMilli": "gpu_milli",
     },
-    defaults={},
 )
 CLUSTER_EVENT_TYPE: Final = EventType(
     type=CLUSTER_EVENT,
@@ -60,8 +80,15 @@ CLUSTER_EVENT_TYPE: Final = EventType(
     },
     defaults={"clusterCount": 1},
 )
+VOID_EVENT_TYPE: Final = EventType(
+    type=VOID_EVENT,
+    ids={},
+    identities={"voidedSource": "voided_source", "voidedId": "voided_id"},
+    names={"reason": "reason"},
+)
 EVENT_TYPES: Final = {
-    event_type.type: event_type for event_type in (RESOURCE_EVENT_TYPE, CLUSTER_EVENT_TYPE)
+    event_type.type: event_type
+    for event_type in (RESOURCE_EVENT_TYPE, CLUSTER_EVENT_TYPE, VOID_EVENT_TYPE)
 }
 
 
@@ -85,6 +112,7 @@ class Event(NamedTuple):
     storage_mib: int
     gpu_milli: int
     gpu_model: str | None
+    gpu_capacity: str | None
     vcpu_millicores: int
     gpu_memory_mib: int
     cluster_count: int
@@ -92,6 +120,18 @@ class Event(NamedTuple):
     event_id: str
     event_time_us: int | None
     identity: int
+
+
+class Void(NamedTuple):
+    """One accepted void: the columns of `schemas.VOIDS`, in that order."""
+
+    source: str
+    id: str
+    voided_source: str
+    voided_id: str
+    start_ms: int
+    end_ms: int
+    reason: str | None
 
 
 def identity_hash(source: str, event_id: str) -> int:

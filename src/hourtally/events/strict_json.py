@@ -1,10 +1,13 @@
-"""One line to one JSON object, strictly: RFC 8259, no repeated key, no unpaired surrogate."""
+"""One line to one JSON object, strictly: RFC 8259, no unpaired surrogate."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any, Final
+
+from hourtally.events.recognised import JSON_ARRAY, name_text, name_value
 
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 512
@@ -28,9 +31,9 @@ class RuleViolation(Exception):
 
 
 class JsonObject(dict[str, Any]):
-    """A JSON object. repeated_key: the first key that the text gives twice, if any."""
+    """A JSON object. repeated_keys: those that the text gives more than once; the last counts."""
 
-    repeated_key: str | None = None
+    repeated_keys: tuple[str, ...] = ()
 
 
 def parse_line(line: bytes) -> JsonObject:
@@ -40,12 +43,25 @@ def parse_line(line: bytes) -> JsonObject:
         RuleViolation: line_too_long, not_utf8, not_json; not_cloudevent for any other JSON value.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise RuleViolation("line_too_long", too_long_message(len(line)))
+        raise RuleViolation("line_too_long", too_long_message(len(line), line))
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
         message = f"byte {error.start + 1} of the line is not valid UTF-8"
         raise RuleViolation("not_utf8", message) from None
+    value = parse_text(text)
+    if not isinstance(value, JsonObject):
+        name = name_value(value) or "it is JSON, but not an object"
+        raise RuleViolation("not_cloudevent", f"the line is not an event: {name}")
+    return value
+
+
+def parse_text(text: str) -> Any:
+    """The JSON value of a text.
+
+    Raises:
+        RuleViolation: not_json.
+    """
     if _is_too_deep(text):
         message = f"objects and arrays are nested more than {MAX_DEPTH} levels deep"
         raise RuleViolation("not_json", message)
@@ -58,15 +74,19 @@ def parse_line(line: bytes) -> JsonObject:
         message = "a string contains an unpaired surrogate (\\ud800 to \\udfff)"
         raise RuleViolation("not_json", message) from None
     except ValueError as error:
-        raise RuleViolation("not_json", f"the line is not valid JSON: {error}") from None
-    if not isinstance(value, JsonObject):
-        raise RuleViolation("not_cloudevent", "the line is JSON, but not an object")
+        name = name_text(text, _DECODER) or str(error)
+        raise RuleViolation("not_json", f"the line is not valid JSON: {name}") from None
     return value
 
 
-def too_long_message(length: int) -> str:
-    """What is wrong with a line of so many bytes."""
-    return f"the line has {length} bytes; the limit is {MAX_LINE_BYTES}"
+def too_long_message(length: int, head: bytes) -> str:
+    """What is wrong with a line of so many bytes, which begins like this."""
+    message = f"the line has {length} bytes; the limit is {MAX_LINE_BYTES}"
+    text = head[:MAX_LINE_BYTES].decode(errors="replace").lstrip()
+    name = JSON_ARRAY if text.startswith("[") else None
+    if text.startswith("{") and not _is_too_deep(text):
+        name = name_text(text, _DECODER)
+    return message if name is None else f"{message}: {name}"
 
 
 def _is_too_deep(text: str) -> bool:
@@ -84,12 +104,8 @@ def _is_too_deep(text: str) -> bool:
 def _to_object(pairs: list[tuple[str, Any]]) -> JsonObject:
     result = JsonObject(pairs)
     if len(result) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                result.repeated_key = key
-                break
-            seen.add(key)
+        counts = Counter(key for key, _ in pairs)
+        result.repeated_keys = tuple(key for key, count in counts.items() if count > 1)
     return result
 
 

@@ -1,38 +1,51 @@
-"""One event file to slices by hour, an ingest record and a quarantine file.
-
-Everything is written under temporary names first. Then the slices get their final names, then
-the quarantine file, and the record is created last. Without the record the batch does not exist:
-the next ingest of the file replaces what an interrupted one has left.
-"""
+"""One event file to slices by hour, a quarantine file and a numbered ingest record."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from hourtally.errors import Damaged, FileRejected
-from hourtally.ingest.discovery import EVENT_SUFFIXES, is_event_file, path_text
-from hourtally.model.hours import Hour, format_instant
-from hourtally.runtime.concurrency import import_in_background
-from hourtally.runtime.interrupts import load_polars
+from hourtally.errors import BatchWithdrawn, Damaged, FileRejected
+from hourtally.ingest.discovery import path_text
+from hourtally.ingest.event_file import EventFile, open_event_file
+from hourtally.ingest.observations import Observations
+from hourtally.model.hours import format_instant
 from hourtally.store import durable
+from hourtally.store.batches import INGESTED, record_name
 from hourtally.store.layout import Home
-from hourtally.store.locking import locked_folder
-from hourtally.store.symlinks import reject_symlinks
+from hourtally.store.records import (
+    DecidingRecord,
+    commit_record,
+    deciding_record,
+    finish,
+    locked_batch,
+    move_into_place,
+    remove_leftovers,
+)
 
 if TYPE_CHECKING:
     from hourtally.ingest.staging import Progress
 
-BATCH_DIGITS: Final = 16
-
 
 @dataclass(frozen=True)
 class IngestReceipt:
-    """The counts of one file. skipped: it was ingested earlier, and the counts are from then."""
+    """The counts of one file.
+
+    Attributes:
+        file: the file that was read now, also where its batch bears another name.
+        hours: how many hours it touches.
+        skipped: its batch exists already, and the counts are that batch's.
+        number: of the record that has the counts.
+        again: the file was judged anew (`--again`).
+        known: `skipped`, and an earlier run had taken it from the inbox.
+        rules: quarantined lines by rule.
+        hour_names: of the hours that it touches, in order.
+        observations: what counts nothing, or not yet.
+        conflicts: identities with several contents in one hour of the file.
+        conflict_losers: slices that do not count because of it.
+    """
 
     file: str
     batch: str
@@ -42,193 +55,175 @@ class IngestReceipt:
     quarantined: int
     hours: int
     skipped: bool
+    number: int = 1
+    again: bool = False
+    known: bool = False
+    rules: Mapping[str, int] = field(default_factory=dict)
+    hour_names: tuple[str, ...] = ()
+    observations: Observations = field(default_factory=Observations)
+    conflicts: int = 0
+    conflict_losers: int = 0
+
+    @property
+    def record(self) -> str:
+        """The name of the record, which its quarantine file bears too."""
+        return record_name(self.batch, self.number)
 
 
 @dataclass(frozen=True)
-class _EventFile:
-    """An event file. status: from before its first byte was read."""
+class _Ingest:
+    """How a file is ingested. again: judge it anew, though its batch exists."""
 
-    path: Path
-    status: os.stat_result
-    sha256: str
+    home: Home
+    file: EventFile
+    now_ms: int
+    threads: int
+    progress: Progress | None
+    again: bool
 
-    @property
-    def batch(self) -> str:
-        return self.sha256[:BATCH_DIGITS]
+    def find(self) -> DecidingRecord | None:
+        """The deciding record of the file's batch, if the batch exists.
 
-    def check_unchanged(self) -> None:
-        """Refuse the file if it was written to since `status`."""
-        try:
-            now = self.path.stat()
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
-        before = self.status
-        if (before.st_size, before.st_mtime_ns, before.st_ino) != (
-            now.st_size,
-            now.st_mtime_ns,
-            now.st_ino,
-        ):
-            reason = "it changed while it was being read; ingest it again once it is complete"
-            raise FileRejected(self.path, reason)
+        Raises:
+            FileRejected: the batch is another file.
+            Damaged: the record is damaged, and is needed.
+        """
+        found = deciding_record(self.home, self.file.batch)
+        if found is None or (found.damage and self.again):
+            return found
+        if found.damage:
+            raise found.damage
+        if found.content.get("sha256") != self.file.sha256:
+            reason = (
+                f"its SHA-256 starts like that of batch {self.file.batch}, which is another file; "
+                "add a blank line to this file and ingest it again"
+            )
+            raise FileRejected(self.file.path, reason)
+        return found
 
+    def stage(self, staging: Path, number: int) -> dict[str, Any]:
+        """Write the file's slices and quarantine to the folder; the record that describes them."""
+        from hourtally.ingest.staging import stage_events
 
-def ingest_file(
-    home: Home, path: Path, now_ms: int, threads: int, progress: Progress | None = None
-) -> IngestReceipt:
-    """Ingest one file, unless its batch already exists.
-
-    Raises:
-        FileRejected: the file cannot be read to its end; none of its events count.
-        Damaged: the batch's record exists, but is not a valid record.
-    """
-    if not is_event_file(path):
-        raise FileRejected(path, f"its name does not end in {EVENT_SUFFIXES}")
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            # Opening a pipe would wait for its writer; reading a device might never end.
-            raise FileRejected(path, "it is not a regular file")
-        # Hashing leaves a core idle.
-        with import_in_background("hourtally.ingest.staging"):
-            sha256 = durable.sha256_of(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    # The other thread imported Polars, whose import takes over SIGINT: an interrupt would be
-    # raised twice, the second time during cleanup.
-    load_polars()
-    return _ingest(home, _EventFile(path, status, sha256), now_ms, threads, progress)
-
-
-def _unreadable(path: Path, error: OSError) -> FileRejected:
-    return FileRejected(path, f"it cannot be read: {error.strerror or error}")
-
-
-def _ingest(
-    home: Home, file: _EventFile, now_ms: int, threads: int, progress: Progress | None
-) -> IngestReceipt:
-    batch = file.batch
-    staging = home.staging(batch)
-    with durable.storage_faults(home.root, "ingesting"):
-        if record := _find_record(home, file):
-            return _skip(home, staging, record)
-    reject_symlinks(home, staging, home.batches, home.quarantine(batch).parent, home.events)
-    from hourtally.ingest.staging import stage_events
-
-    with durable.storage_faults(staging, "ingesting"), locked_folder(staging):
-        if record := _find_record(home, file):
-            return _skip(home, staging, record)
-        _remove_leftovers(home, batch, staging)
+        path = self.file.path
         record = {
-            "batch": batch,
-            "sha256": file.sha256,
-            "size": file.status.st_size,
-            "file": path_text(file.path),
-            "ingested_at": format_instant(now_ms),
+            "batch": self.file.batch,
+            "number": number,
+            "status": INGESTED,
+            "sha256": self.file.sha256,
+            "size": self.file.status.st_size,
+            "file": path_text(path),
+            "ingested_at": format_instant(self.now_ms),
         }
         try:
-            record |= stage_events(file.path, staging, now_ms, threads, progress)
-            file.check_unchanged()
+            record |= stage_events(path, staging, self.now_ms, self.threads, self.progress)
+            self.file.check_unchanged()
         except FileRejected:
             durable.remove_folder(staging)
             raise
-        _move_into_place(home, batch, staging, record)
-        sealed = durable.to_sealed_json(record)
-        durable.create_file(home.batch_record(batch), sealed, staging=staging)
+        return record
+
+
+def ingest_file(
+    home: Home,
+    path: Path,
+    now_ms: int,
+    threads: int,
+    progress: Progress | None = None,
+    *,
+    again: bool = False,
+) -> IngestReceipt:
+    """Ingest one file, unless its batch already exists.
+
+    Args:
+        home: the home folder.
+        path: the file.
+        now_ms: the current time.
+        threads: how many blocks are parsed at a time.
+        progress: called with what was read.
+        again: judge the file anew also where its batch exists or is withdrawn. Where its slices
+            and quarantined lines come out equal, and nothing was withdrawn, nothing is written.
+
+    Raises:
+        FileRejected: the file cannot be read to its end; none of its events count.
+        BatchWithdrawn: its batch is withdrawn, and it was not to be ingested again.
+        Damaged: the batch's record exists, but is not a valid record.
+    """
+    work = _Ingest(home, open_event_file(path), now_ms, threads, progress, again)
+    with durable.storage_faults(home.root, "ingesting"):
+        found = work.find()
+        if found and not again:
+            return _skip(work, found)
+    with locked_batch(home, work.file.batch) as staging:
+        while True:
+            found = work.find()
+            if found and not again:
+                return _skip(work, found)
+            receipt = _write_next(work, found, staging)
+            if receipt is not None:
+                return receipt
+
+
+def _skip(work: _Ingest, found: DecidingRecord) -> IngestReceipt:
+    """Leave an existing batch as it is.
+
+    Raises:
+        BatchWithdrawn: it is withdrawn.
+        FileRejected: the file changed while it was being read, so that it may be another batch.
+    """
+    work.file.check_unchanged()
+    finish(work.home, work.home.staging(found.batch))
+    if found.is_withdrawn:
+        at, reason = (str(found.content.get(name)) for name in ("withdrawn_at", "reason"))
+        raise BatchWithdrawn(work.file.path, found.batch, at, reason)
+    return replace(_receipt(work, found.content), skipped=True)
+
+
+def _write_next(work: _Ingest, found: DecidingRecord | None, staging: Path) -> IngestReceipt | None:
+    """Write the batch's next record; None if another machine took its number."""
+    home, batch = work.home, work.file.batch
+    remove_leftovers(home, batch, staging)
+    number = 1 if found is None else found.number + 1
+    record = work.stage(staging, number)
+    if found is not None and _is_equal(home, found, record, staging):
         durable.remove_folder(staging)
-    return _receipt(record, skipped=False)
-
-
-def _skip(home: Home, staging: Path, record: dict[str, Any]) -> IngestReceipt:
-    """Keep an existing batch as it is, and finish what its ingest left open if it was killed."""
-    durable.fsync_folder(home.batches)
-    reject_symlinks(home, staging)
-    durable.remove_folder(staging)
-    return _receipt(record, skipped=True)
-
-
-def _find_record(home: Home, file: _EventFile) -> dict[str, Any] | None:
-    """The record of the file's batch, if it exists."""
-    try:
-        record = durable.read_sealed_json(home.batch_record(file.batch))
-    except FileNotFoundError:
+        return replace(_receipt(work, found.content), skipped=True, again=True)
+    name = record_name(batch, number)
+    move_into_place(home, name, staging, record)
+    if not commit_record(home, name, staging, record):
         return None
-    if record.get("sha256") != file.sha256:
-        reason = (
-            f"its SHA-256 starts like that of batch {file.batch}, which is another file; "
-            "add a blank line to this file and ingest it again"
-        )
-        raise FileRejected(file.path, reason)
-    return record
+    durable.remove_folder(staging)
+    return replace(_receipt(work, record), again=found is not None)
 
 
-def _receipt(record: dict[str, Any], *, skipped: bool) -> IngestReceipt:
+def _is_equal(home: Home, found: DecidingRecord, record: dict[str, Any], staging: Path) -> bool:
+    """Whether a file judged anew comes out as its deciding record has it."""
+    if found.damage or found.is_withdrawn:
+        return False
+    from hourtally.ingest.comparison import comes_out_equal
+
+    return comes_out_equal(home, found, record, staging)
+
+
+def _receipt(work: _Ingest, record: dict[str, Any]) -> IngestReceipt:
     try:
         return IngestReceipt(
-            file=record["file"],
+            file=path_text(work.file.path),
             batch=record["batch"],
             lines=record["lines"],
             accepted=record["accepted"],
             duplicates=record["duplicates"],
             quarantined=record["quarantined"],
             hours=len(record["hours"]),
-            skipped=skipped,
+            skipped=False,
+            number=record.get("number", 1),
+            rules=record["rules"],
+            hour_names=tuple(sorted(record["hours"])),
+            observations=Observations.of_record(record),
+            # Records of build version 1 have no conflicts.
+            conflicts=record.get("conflicts", {}).get("identities", 0),
+            conflict_losers=record.get("conflicts", {}).get("slices_not_counted", 0),
         )
     except KeyError as error:
         path = Path(f"batches/{record.get('batch')}.json")
         raise Damaged(path, f"the ingest record lacks {error}") from error
-
-
-def _remove_leftovers(home: Home, batch: str, staging: Path) -> None:
-    """Remove what an interrupted ingest of this batch left under final names.
-
-    Some slices may lie in hours that this ingest will not write to (with another clock, other
-    events are in the future), and would count once the record exists. The mark `naming` says
-    that an ingest began to name slices, so the search happens only where it is needed.
-    """
-    if (staging / "naming").exists():
-        if home.batches.exists():
-            # A record whose fsync failed was removed; make sure that it does not come back
-            # without its slices.
-            durable.fsync_folder(home.batches)
-        for leftover in home.events.glob(f"hour=*/{batch}.parquet"):
-            leftover.unlink()
-        home.quarantine(batch).unlink(missing_ok=True)
-    for entry in durable.list_folder(staging):
-        entry.unlink()
-
-
-def _move_into_place(home: Home, batch: str, staging: Path, record: dict[str, Any]) -> None:
-    """Give staged files their final names, durably; they count only once the record exists."""
-    (staging / "naming").touch()
-    durable.fsync_folder(staging)
-    targets = {name: home.slices(Hour.parse(name), batch) for name in record["hours"]}
-    folders = {home.quarantine(batch).parent, *(path.parent for path in targets.values())}
-    _make_hour_folders(home, sorted({path.parent for path in targets.values()}))
-    for name, target in targets.items():
-        (staging / f"{name}.parquet").rename(target)
-    durable.make_folder(home.quarantine(batch).parent)
-    if record["quarantined"]:
-        staged = staging / "quarantine.ndjson"
-        durable.fsync_file(staged)
-        staged.rename(home.quarantine(batch))
-    for folder in sorted(folders):
-        durable.fsync_folder(folder)
-    durable.make_folder(home.batches)
-
-
-def _make_hour_folders(home: Home, folders: Sequence[Path]) -> None:
-    """Make the folders of hours, with a single fsync for all their names."""
-    durable.make_folder(home.events)
-    made = []
-    for folder in folders:
-        reject_symlinks(home, folder)
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            made.append(folder)
-
-    def remove() -> None:
-        for folder in made:
-            folder.rmdir()
-
-    with durable.undo_on_failure(remove):
-        durable.fsync_folder(home.events)

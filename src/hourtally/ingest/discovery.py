@@ -1,51 +1,208 @@
-"""Which files are event files, by name, and which of them a folder holds."""
+"""Which files are event files, by name, and which of them a folder and its subfolders hold."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from hourtally.errors import FileRejected
 
-LINE_SUFFIXES: Final = (".ndjson", ".jsonl")
+LINE_SUFFIXES: Final = (".ndjson", ".jsonl", ".json")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
 PARQUET_SUFFIX: Final = ".parquet"
 # The same, for messages.
-EVENT_SUFFIXES: Final = ".ndjson, .jsonl (also with .gz or .zst), .parquet"
+EVENT_SUFFIXES: Final = ".ndjson, .jsonl or .json (also with .gz or .zst), or .parquet"
+
+A_LINK: Final = "symbolic link"
+OTHER_NAME: Final = "not an event file's name"
+_MAX_EXAMPLES: Final = 3
+
+# The folders of a home (contract, section 7) that may not be ingested; the inbox may.
+_FOLDERS_OF_HOME: Final = frozenset(("batches", "cases", "events", "hours", "quarantine", "rates"))
+_MARKS_OF_HOME: Final = ("batches", "hours")
+_RECORD_NAME: Final = re.compile(r"[0-9a-f]{16}\.json", re.ASCII)
+_HOUR_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
+
+
+@dataclass
+class Tally:
+    """How many files have something in common, and the first few of them, each as fields."""
+
+    count: int = 0
+    examples: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, **example: str) -> None:
+        """Count one more file."""
+        self.count += 1
+        if len(self.examples) < _MAX_EXAMPLES:
+            self.examples.append(example)
+
+    def merge(self, other: Tally) -> None:
+        """Count the files of another tally too."""
+        self.count += other.count
+        self.examples += other.examples[: _MAX_EXAMPLES - len(self.examples)]
+
+
+@dataclass
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        files: its event files, sorted by path.
+        passed_over: files that are not taken, each with its `file` and `why`.
+        refused: subfolders that cannot be searched.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    passed_over: Tally = field(default_factory=Tally)
+    refused: list[FileRejected] = field(default_factory=list)
 
 
 def is_event_file(path: Path) -> bool:
-    """Whether a file is an event file by its name."""
-    return path.suffix == PARQUET_SUFFIX or line_compression(path) is not None
+    """Whether a file is an event file by its name, whatever its case."""
+    return is_parquet(path) or line_compression(path) is not None
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet by its name."""
+    return path.name.lower().endswith(PARQUET_SUFFIX)
 
 
 def line_compression(path: Path) -> str | None:
     """`plain`, `gzip` or `zstd` for an NDJSON file, by its name; None for any other file."""
+    name = path.name.lower()
     for suffix, compression in COMPRESSIONS.items():
-        if path.name.endswith(tuple(line_suffix + suffix for line_suffix in LINE_SUFFIXES)):
+        if name.endswith(tuple(line_suffix + suffix for line_suffix in LINE_SUFFIXES)):
             return compression or "plain"
     return None
 
 
-def event_files(path: Path) -> list[Path]:
-    """The file itself, or the event files directly inside a folder, by name, without hidden ones.
+def named_files(path: Path) -> Found:
+    """The file itself, or what a folder holds that somebody names for ingesting.
 
     Raises:
-        FileRejected: there is no such file or folder, or it cannot be read.
+        FileRejected: there is no such file or folder, it cannot be read, or it is a folder of
+            Hourtally's own or without event files.
     """
     try:
-        if path.is_dir():
-            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-            return [entry for entry in inside if is_event_file(entry) and not _is_folder(entry)]
-        if not path.exists():
-            raise FileRejected(path, "there is no such file or folder")
+        if not path.is_dir():
+            if not path.exists():
+                raise FileRejected(path, "there is no such file or folder")
+            return Found([path])
     except OSError as error:
-        raise FileRejected(path, f"it cannot be read: {error.strerror or error}") from error
-    return [path]
+        raise unreadable(path, error) from error
+    if own := _own_folder(path):
+        raise FileRejected(path, own)
+    found = event_files(path)
+    if not found.files and not found.refused:
+        raise FileRejected(path, _nothing_to_take(found))
+    return found
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def event_files(folder: Path, *, homes_too: bool = False) -> Found:
+    """The event files in a folder and its subfolders.
+
+    Links are not followed: whoever may write to the folder could have any file read that this
+    process may read. Names that begin with `.` or `_` are skipped without a word, as Spark's
+    `_SUCCESS` and `_temporary/` are.
+
+    Args:
+        folder: where to look.
+        homes_too: search subfolders that look like a home too.
+
+    Raises:
+        FileRejected: the folder cannot be read.
+    """
+    found = Found()
+    try:
+        waiting = [_entries(folder)]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+            continue
+        path = Path(entry.path)
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                _sort_in(found, entry, path)
+            elif not homes_too and _looks_like_a_home(path):
+                found.refused.append(FileRejected(path, _IS_HOME))
+            else:
+                waiting.append(_entries(path))
+        except OSError as error:
+            found.refused.append(unreadable(path, error))
+    return found
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        seen = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+    return iter(sorted(seen, key=lambda entry: entry.name))
+
+
+def _sort_in(found: Found, entry: os.DirEntry[str], path: Path) -> None:
+    if entry.is_symlink():
+        found.passed_over.add(file=path_text(path), why=A_LINK)
+    elif is_event_file(path):
+        found.files.append(path)
+    else:
+        found.passed_over.add(file=path_text(path), why=OTHER_NAME)
+
+
+_IS_HOME: Final = "it is a home of Hourtally, whose files are not events; name the event files"
+
+
+def _own_folder(path: Path) -> str | None:
+    """Why a folder may not be ingested; None if it may."""
+    folder = path.resolve()
+    if _has_marks(folder):
+        return _IS_HOME
+    for depth, home in enumerate(folder.parents):
+        inside = folder.relative_to(home).parts[0]
+        is_own = inside in _FOLDERS_OF_HOME or inside.startswith(".")
+        # A folder of this name beside an `hours` is a home's; deeper down, a name proves little.
+        if is_own and (_looks_like_a_home(home) if depth else _has_marks(home)):
+            return f"it is a folder of the home {home}, whose files are not events"
+    return None
+
+
+def _has_marks(folder: Path) -> bool:
+    if folder.name == "inbox":
+        # An inbox is its owner's: it may have subfolders of any name.
+        return _looks_like_a_home(folder)
+    return any((folder / mark).is_dir() for mark in _MARKS_OF_HOME)
+
+
+def _looks_like_a_home(folder: Path) -> bool:
+    """Whether a folder has a batch's record or a folder of an hour where a home has them."""
+    for mark, pattern in zip(_MARKS_OF_HOME, (_RECORD_NAME, _HOUR_NAME), strict=True):
+        try:
+            with os.scandir(folder / mark) as entries:
+                if any(pattern.fullmatch(entry.name) for entry in entries):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _nothing_to_take(found: Found) -> str:
+    reason = f"it has no event files, whose names end in {EVENT_SUFFIXES}"
+    passed_over = found.passed_over
+    if passed_over.count:
+        examples = ", ".join(example["file"] for example in passed_over.examples)
+        reason += f"; passed over: {passed_over.count}, such as {examples}"
+    return reason
+
+
+def unreadable(path: Path, error: OSError) -> FileRejected:
+    """The refusal of a file or folder that the system does not let us read."""
+    return FileRejected(path, f"it cannot be read: {error.strerror or error}")
 
 
 def path_text(path: Path) -> str:

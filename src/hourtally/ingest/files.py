@@ -5,69 +5,106 @@ A problem with one file goes into the report, and the other files are still inge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hourtally.errors import Damaged, FileRejected, without_traceback
+from hourtally.errors import BatchWithdrawn, Damaged, FileRejected, without_traceback
 from hourtally.ingest.batch import IngestReceipt, ingest_file
-from hourtally.ingest.discovery import event_files
-from hourtally.ingest.inbox import is_ingested, note_ingested
+from hourtally.ingest.discovery import Tally, named_files, path_text
+from hourtally.ingest.inbox import note_ingested, search_inbox, see
+from hourtally.ingest.observations import observed
+from hourtally.ingest.remarks import in_conflict, remarks
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
+from hourtally.store.records import deciding_record
 
 
 @dataclass
 class IngestReport:
-    """files: a receipt for each file, in order. refused: why other files were rejected.
+    """What became of the files of a job.
 
-    undone: how many files were not started, because the job was asked to stop.
+    Attributes:
+        files: a receipt for each file, in order.
+        refused: why other files were rejected.
+        undone: how many files were not started, because the job was asked to stop.
+        finished: how many inbox files were, with any outcome.
+        passed_over: files in folders that are not taken, each with its `file` and `why`.
+        earlier_quarantined: inbox files of earlier runs that have lines in quarantine, each with
+            its `file` and `quarantine`.
+        withdrawn: inbox files whose batch is withdrawn, each with its `file` and `batch`.
     """
 
     files: list[IngestReceipt] = field(default_factory=list)
     refused: list[FileRejected | Damaged] = field(default_factory=list)
     undone: int = 0
+    finished: int = 0
+    passed_over: Tally = field(default_factory=Tally)
+    earlier_quarantined: Tally = field(default_factory=Tally)
+    withdrawn: Tally = field(default_factory=Tally)
 
     @property
     def quarantined(self) -> int:
-        """Lines that this job quarantined, without those of files ingested earlier."""
-        return sum(receipt.quarantined for receipt in self.files if not receipt.skipped)
+        """Lines in quarantine of the files that this job read, but not of earlier runs' files."""
+        return sum(receipt.quarantined for receipt in self.files if not receipt.known)
+
+    def remarks(self) -> Iterator[str]:
+        """What there is to say beside the counts, a sentence each."""
+        new = [receipt for receipt in self.files if not receipt.skipped]
+        yield from observed(receipt.observations for receipt in new)
+        identities = sum(receipt.conflicts for receipt in new)
+        if identities:
+            losers = sum(receipt.conflict_losers for receipt in new)
+            yield f"Inside the new files: {in_conflict(identities, losers)}."
+        yield from remarks(self.passed_over, self.earlier_quarantined, self.withdrawn)
+
+    def add(self, part: IngestReport) -> None:
+        """Add the report of a part of the files."""
+        self.files += part.files
+        self.refused += part.refused
+        self.undone += part.undone
+        self.finished += part.finished
+        self.passed_over.merge(part.passed_over)
+        self.earlier_quarantined.merge(part.earlier_quarantined)
+        self.withdrawn.merge(part.withdrawn)
 
 
 @dataclass(frozen=True)
 class Ingester:
-    """Ingests files into a home, as of one instant."""
+    """Ingests files into a home, as of one instant. again: judge anew what was ingested before."""
 
     home: Home
     now_ms: int
     settings: Settings
     progress: Progress | None = None
+    again: bool = False
 
-    def ingest(self, file: Path, report: IngestReport) -> IngestReceipt | None:
-        """Ingest a file into the report; its receipt, or None if it was rejected."""
-        progress = self.progress
+    def ingest(self, file: Path, report: IngestReport) -> None:
+        """Ingest a file into the report."""
         try:
-            receipt = ingest_file(
-                self.home,
-                file,
-                self.now_ms,
-                self.settings.threads,
-                (lambda done, size: progress(done, size, file.name)) if progress else None,
-            )
+            report.files.append(self._ingested(file))
         except (FileRejected, Damaged) as refusal:
             report.refused.append(without_traceback(refusal))
-            return None
-        report.files.append(receipt)
-        return receipt
+
+    def _ingested(self, file: Path) -> IngestReceipt:
+        progress = self.progress
+        return ingest_file(
+            self.home,
+            file,
+            self.now_ms,
+            self.settings.threads,
+            (lambda done, size: progress(done, size, file.name)) if progress else None,
+            again=self.again,
+        )
 
     def ingest_new(
         self, files: Sequence[Path], report: IngestReport, stop: Stop | None = None
     ) -> None:
         """Ingest inbox files into the report, and note them as ingested.
 
-        Once `stop` is set, no further file is started.
+        Withdrawn ones are passed over. Once `stop` is set, no further file is started.
         """
         if files and stop is not None:
             # Otherwise a thread imports it, and an interrupt would abort the current file.
@@ -76,9 +113,30 @@ class Ingester:
             if stop is not None and stop.is_set():
                 report.undone += len(files) - number
                 return
-            receipt = self.ingest(file, report)
-            if receipt is not None:
-                note_ingested(self.home, file, receipt.batch)
+            self._ingest_new(file, report)
+            report.finished += 1
+
+    def _ingest_new(self, file: Path, report: IngestReport) -> None:
+        seen = see(self.home, file)
+        try:
+            receipt = self._ingested(file)
+        except BatchWithdrawn as withdrawn:
+            if not seen.unchanged:
+                report.withdrawn.add(file=path_text(file), batch=withdrawn.batch)
+            found = deciding_record(self.home, withdrawn.batch)
+            if found is not None:
+                note_ingested(self.home, file, seen, found.name)
+            return
+        except (FileRejected, Damaged) as refusal:
+            report.refused.append(without_traceback(refusal))
+            return
+        if receipt.skipped and receipt.batch == seen.batch:
+            receipt = replace(receipt, known=True)
+            if receipt.quarantined and not seen.unchanged:
+                quarantine = path_text(self.home.quarantine(receipt.record))
+                report.earlier_quarantined.add(file=receipt.file, quarantine=quarantine)
+        report.files.append(receipt)
+        note_ingested(self.home, file, seen, receipt.record)
 
 
 def ingest_paths(
@@ -87,12 +145,21 @@ def ingest_paths(
     now_ms: int,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    again: bool = False,
 ) -> IngestReport:
-    """Ingest files, and the event files directly inside folders."""
+    """Ingest files, and the event files in folders and their subfolders."""
     report = IngestReport()
-    ingester = Ingester(home, now_ms, settings, progress)
+    ingester = Ingester(home, now_ms, settings, progress, again)
     for path in paths:
-        for file in _find_files(path, report):
+        try:
+            found = named_files(path)
+        except FileRejected as refusal:
+            report.refused.append(without_traceback(refusal))
+            continue
+        report.passed_over.merge(found.passed_over)
+        report.refused += map(without_traceback, found.refused)
+        for file in found.files:
             ingester.ingest(file, report)
     return report
 
@@ -112,21 +179,13 @@ def ingest_inbox(
 
 
 def new_files(home: Home, report: IngestReport) -> list[Path]:
-    """The inbox files that are new, or have changed since they were ingested."""
-    if not home.inbox.is_dir():
-        return []
-    return [file for file in _find_files(home.inbox, report) if not is_ingested(home, file)]
+    """The inbox files that are new, or have changed since they were ingested.
 
-
-def _find_files(path: Path, report: IngestReport) -> list[Path]:
-    try:
-        files = event_files(path)
-    except FileRejected as refusal:
-        report.refused.append(without_traceback(refusal))
-        return []
-    # Following links would let anyone who may write to the folder have any file read that this
-    # process may read.
-    links = [file for file in files if file != path and file.is_symlink()]
-    reason = "it is a symbolic link, and links in a folder are not followed; put the file there"
-    report.refused += [FileRejected(link, reason) for link in links]
-    return [file for file in files if file not in links]
+    What else there is to tell of the inbox goes into the report.
+    """
+    inbox = search_inbox(home)
+    report.refused += map(without_traceback, inbox.refused)
+    report.passed_over.merge(inbox.passed_over)
+    report.earlier_quarantined.merge(inbox.quarantined)
+    report.withdrawn.merge(inbox.withdrawn)
+    return inbox.new

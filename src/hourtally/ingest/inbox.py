@@ -1,20 +1,23 @@
 """Which inbox files have been ingested in their present state.
 
 Inbox files stay where they are, and hashing all of them every hour would take ever longer. So
-a file's size, times and inode are noted beside its batch, as git does in its index. A file
-that changed less than two seconds before its note is read again: its times may not show a
-later change.
+a file's size, times and inode are noted beside its batch, as git does in its index. They are those
+from before its first byte was read: what is written to the file meanwhile has it read again. So
+has a change less than two seconds before that, as times may not tell it from a later one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally.errors import Damaged
+from hourtally.errors import Damaged, FileRejected
+from hourtally.ingest.discovery import Tally, event_files, path_text, unreadable
 from hourtally.store import durable
+from hourtally.store.batches import Batches, is_withdrawn, parse_record_name, record_name
 from hourtally.store.layout import Home
 from hourtally.store.symlinks import reject_symlinks
 
@@ -22,37 +25,155 @@ from hourtally.store.symlinks import reject_symlinks
 _TIMESTAMP_RESOLUTION_NS: Final = 2_000_000_000
 
 
+@dataclass
+class Inbox:
+    """What the inbox holds.
+
+    Attributes:
+        new: files to ingest: new ones, and those changed since they were ingested.
+        passed_over: files that are not taken, each with its `file` and `why`.
+        quarantined: files of earlier runs that have lines in quarantine, each with its `file` and
+            `quarantine`, the file with those lines.
+        withdrawn: files of earlier runs whose batch is withdrawn, each with its `file` and `batch`.
+        refused: folders that cannot be searched, the inbox among them.
+    """
+
+    new: list[Path] = field(default_factory=list)
+    passed_over: Tally = field(default_factory=Tally)
+    quarantined: Tally = field(default_factory=Tally)
+    withdrawn: Tally = field(default_factory=Tally)
+    refused: list[FileRejected] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """An inbox file before it is read.
+
+    Attributes:
+        state: its path, size, times and inode; None where it is not there.
+        settled: whether its times would tell a later change.
+        batch: as which it was noted before, in whatever state; None if it never was.
+        unchanged: whether it was noted in this state, and `search_inbox` has told of it.
+    """
+
+    state: dict[str, Any] | None
+    settled: bool
+    batch: str | None = None
+    unchanged: bool = False
+
+
+def search_inbox(home: Home) -> Inbox:
+    """Look through the inbox and its subfolders; without an inbox there is nothing to find."""
+    inbox = Inbox()
+    try:
+        if not home.inbox.is_dir():
+            return inbox
+        found = event_files(home.inbox, homes_too=True)
+    except OSError as error:
+        return Inbox(refused=[unreadable(home.inbox, error)])
+    except FileRejected as refusal:
+        return Inbox(refused=[refusal])
+    inbox.passed_over, inbox.refused = found.passed_over, found.refused
+    batches = Batches(home)
+    for file in found.files:
+        note = _current_note(home, file, batches)
+        if note is None or not note["settled"]:
+            inbox.new.append(file)
+        if note is not None:
+            _tell(inbox, home, file, note, batches)
+    return inbox
+
+
 def is_ingested(home: Home, file: Path) -> bool:
     """Whether the file was ingested, its batch exists, and the file has not changed since."""
+    note = _current_note(home, file, Batches(home))
+    return note is not None and bool(note["settled"])
+
+
+def see(home: Home, file: Path) -> Sighting:
+    """Look at a file, before a byte of it is read for ingesting it."""
     path = _note_path(home, file)
-    try:
+    note: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError, Damaged):
         note = durable.read_sealed_json(path)
-        noted_ns = path.stat().st_mtime_ns
-        state = _file_state(file)
-    except (FileNotFoundError, Damaged):
-        return False
-    last_change_ns = max(state["mtime_ns"], state["ctime_ns"])
-    is_settled = noted_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS
-    batch = str(note.get("batch"))
-    return note.get("file") == state and is_settled and home.batch_record(batch).exists()
-
-
-def note_ingested(home: Home, file: Path, batch: str) -> None:
-    """Note that the file, in its present state, was ingested as this batch."""
-    note = _note_path(home, file)
     try:
         state = _file_state(file)
-    except FileNotFoundError:
-        # It has left the inbox; if it comes back, it is read again.
+    except OSError:
+        return Sighting(None, settled=False)
+    reject_symlinks(home, path.parent)
+    with durable.storage_faults(path, "noting an inbox file"):
+        _make_folder(path.parent)
+        # The time of the file system that also has the file's times; a clock may differ from it.
+        path.unlink(missing_ok=True)
+        path.touch()
+        now_ns = path.stat().st_mtime_ns
+    last_change_ns = max(state["mtime_ns"], state["ctime_ns"])
+    settled = now_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS
+    return Sighting(state, settled, note.get("batch"), note.get("file") == state)
+
+
+def note_ingested(home: Home, file: Path, seen: Sighting, record: str) -> None:
+    """Note that the file, as it was seen, is the batch of this record."""
+    if seen.state is None:
         return
+    note = _note_path(home, file)
+    batch, number = parse_record_name(record)
+    content = {"batch": batch, "number": number, "settled": seen.settled, "file": seen.state}
+    with contextlib.suppress(FileNotFoundError, Damaged):
+        found = durable.read_sealed_json(home.batch_record(record))
+        content |= {"withdrawn": is_withdrawn(found), "quarantined": found.get("quarantined", 0)}
     reject_symlinks(home, note.parent)
-    with durable.storage_faults(note, "noting an ingested file"):
-        durable.make_folder(note.parent)
+    with durable.storage_faults(note, "noting an inbox file"):
+        _make_folder(note.parent)
         # Neither fsynced nor renamed: the seal tells an incomplete note, and then the file is
         # just read once more.
         note.unlink(missing_ok=True)
         with contextlib.suppress(FileExistsError), note.open("xb") as out:
-            out.write(durable.to_sealed_json({"batch": batch, "file": state}))
+            out.write(durable.to_sealed_json(content))
+
+
+def _current_note(home: Home, file: Path, batches: Batches) -> dict[str, Any] | None:
+    """The note of a file that has not changed since, and whose batch exists; else None.
+
+    `settled` in it says whether its times would tell a later change.
+    """
+    path = _note_path(home, file)
+    try:
+        note = durable.read_sealed_json(path)
+        state = _file_state(file)
+        noted_ns = path.stat().st_mtime_ns
+    except (FileNotFoundError, Damaged):
+        return None
+    if note.get("file") != state or not batches.number(str(note.get("batch"))):
+        return None
+    # Notes of the version before do not say when the file was seen.
+    last_change_ns = max(state["mtime_ns"], state["ctime_ns"])
+    return {"settled": noted_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS} | note
+
+
+def _tell(inbox: Inbox, home: Home, file: Path, note: dict[str, Any], batches: Batches) -> None:
+    """Add a file that is ingested to what there is to tell of the inbox."""
+    batch = str(note["batch"])
+    number = batches.number(batch)
+    if note.get("number") != number or "quarantined" not in note:
+        # There is a later record, or the note is of the version before.
+        try:
+            note = durable.read_sealed_json(home.batch_record(record_name(batch, number)))
+        except Damaged:
+            return
+        withdrawn = is_withdrawn(note)
+    else:
+        withdrawn = bool(note["withdrawn"])
+    if withdrawn:
+        inbox.withdrawn.add(file=path_text(file), batch=batch)
+    elif note.get("quarantined"):
+        quarantine = home.quarantine(record_name(batch, number))
+        inbox.quarantined.add(file=path_text(file), quarantine=path_text(quarantine))
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():  # Where it is, `make_folder` would fsync the home for each file.
+        durable.make_folder(folder)
 
 
 def _note_path(home: Home, file: Path) -> Path:

@@ -1,17 +1,18 @@
-"""What a block of a file holds: accepted events and quarantined lines."""
+"""What a block of a file holds: accepted events and voids, and quarantined lines."""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from hourtally.events.event_types import Event
-from hourtally.model.schemas import EVENTS
+from hourtally.events.event_types import Event, Void
+from hourtally.model.schemas import EVENTS, VOIDS
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,28 @@ class QuarantinedLine:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
-@dataclass(frozen=True)
-class ParsedBlock:
-    """The contents of a block. events: `schemas.EVENTS`. lines: how many are not blank.
-
-    `lines` is the number of events and quarantined lines. bytes_read: of the file so far.
-    """
-
-    events: pl.DataFrame
-    quarantined: list[QuarantinedLine]
-    lines: int
-    bytes_read: int
-
-
 def events_frame(events: Iterable[Event]) -> pl.DataFrame:
     """Events as a frame of `schemas.EVENTS`."""
     return pl.DataFrame(list(events), schema=EVENTS, orient="row")
+
+
+def voids_frame(voids: Iterable[Void]) -> pl.DataFrame:
+    """Voids as a frame of `schemas.VOIDS`."""
+    return pl.DataFrame(list(voids), schema=VOIDS, orient="row")
+
+
+@dataclass(frozen=True)
+class ParsedBlock:
+    """The contents of a block.
+
+    events: `schemas.EVENTS`, in any order. lines: how many are not blank: the number of events,
+    voids and quarantined lines. bytes_read: of the file so far. voids: `schemas.VOIDS`, in the
+    order of the file. unknown: how many of the events and voids have each ignored field of data.
+    """
+
+    events: pl.DataFrame
+    lines: int
+    bytes_read: int
+    quarantined: list[QuarantinedLine] = field(default_factory=list)
+    voids: pl.DataFrame = field(default_factory=lambda: voids_frame([]))
+    unknown: Counter[str] = field(default_factory=Counter)

@@ -15,6 +15,9 @@ import polars as pl
 from hourtally.model.schemas import USAGE_KEY, USAGE_TEXTS
 
 _DIGEST_BYTES: Final = 16
+# Batches of build version 1 lack the capacity. Without one a key is what it was then, so that
+# their slices and newer ones are one row of usage.
+_ADDED: Final = "gpu_capacity"
 
 
 def usage_keys(texts: pl.DataFrame) -> pl.DataFrame:
@@ -36,11 +39,12 @@ def usage_keys(texts: pl.DataFrame) -> pl.DataFrame:
 def _encoded() -> pl.Expr:
     """All texts as one byte string: each as `LENGTH:TEXT`, with its length in bytes; null as `-`.
 
-    The encoding can be decoded unambiguously from left to right, so different texts have
-    different encodings.
+    The capacity comes last, and only where there is one. The encoding can be decoded
+    unambiguously from left to right, so different texts have different encodings.
     """
     fields = []
     for name in USAGE_TEXTS:
         length = pl.col(name).str.len_bytes().cast(pl.String)
-        fields.append(pl.concat_str(length, pl.lit(":"), name).fill_null("-"))
+        absent = "" if name == _ADDED else "-"
+        fields.append(pl.concat_str(length, pl.lit(":"), name).fill_null(absent))
     return pl.concat_str(fields).cast(pl.Binary).alias("encoded")

@@ -21,12 +21,15 @@ class Job:
     loads the rate card itself.
 
     Attributes:
+        now_ms: the time at which the job began.
         settle_ms: how long after its end an hour closes.
         workers: how many groups of hours are built at a time.
         threads: of all workers together.
         memory_mib: of the engine of each worker.
         export: folder of one JSON file per customer and hour to update, if any.
         force: also build hours that are current.
+        reason: why, for the manifests.
+        is_now_given: whether `now_ms` stands for the clock until the job's end (`--now`).
     """
 
     home: Home
@@ -38,6 +41,8 @@ class Job:
     memory_mib: int = DEFAULT_MEMORY_MIB
     export: Path | None = None
     force: bool = False
+    reason: str = ""
+    is_now_given: bool = True
 
     def settings(self, workers: int = 1) -> Settings:
         """The settings of one of so many workers that share the threads."""
@@ -45,7 +50,9 @@ class Job:
 
     def builder(self, card: RateCard, workers: int = 1) -> Builder:
         """Builds hours as one of so many workers."""
-        return Builder(self.home, card, self.now_ms, self.settings(workers), self.force)
+        now_ms = self.now_ms if self.is_now_given else None
+        settings = self.settings(workers)
+        return Builder(self.home, card, now_ms, settings, self.force, self.reason)
 
     @property
     def flow_parameters(self) -> dict[str, Any]:
@@ -54,7 +61,7 @@ class Job:
             "home": str(self.home.root.absolute()),
             "rates": str(self.rates.absolute()),
             "settle_minutes": self.settle_ms / 60_000,
-            "now": format_instant(self.now_ms),
+            "now": format_instant(self.now_ms) if self.is_now_given else None,
             "workers": self.workers,
             "export": self.export and str(self.export.absolute()),
         }

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
+from hourtally.build.empty_hours import EmptyHours
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.errors import HourtallyError
 from hourtally.ingest.files import IngestReport
 
@@ -18,11 +20,15 @@ class JobReport:
     """What a whole job did.
 
     Attributes:
+        empty: the closed hours without events; None if nobody looked.
+        held: who is held when the job is done; in a backfill, in its range.
         exported: what was exported, the error that prevented it, or None if nothing was due.
     """
 
     ingested: IngestReport = field(default_factory=IngestReport)
     built: BuildReport = field(default_factory=BuildReport)
+    empty: EmptyHours | None = None
+    held: HeldHours = field(default_factory=HeldHours)
     exported: ExportReport | HourtallyError | None = None
 
     @property

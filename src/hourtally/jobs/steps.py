@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
+from hourtally.build.empty_hours import EmptyHours, find_empty_hours
+from hourtally.build.rates.held_hours import HeldHours, find_held
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.ingest.files import Ingester, IngestReport
 from hourtally.jobs.job import Job
@@ -47,6 +49,18 @@ def find_stale_hours(
 def summarize_idle_hours(job: Job, first: Hour, end: Hour) -> IdleSummary:
     """Count the closed hours of `[first, end)`, none of which is stale."""
     return idle_summary(job.home, job.now_ms, job.settle_ms, first, end)
+
+
+def look_for_empty_hours(job: Job) -> EmptyHours:
+    """The closed hours of the last 31 days without events."""
+    return find_empty_hours(job.home, job.now_ms, job.settle_ms)
+
+
+def find_held_customers(
+    job: Job, card: RateCard, first: Hour | None = None, end: Hour | None = None
+) -> HeldHours:
+    """Who is held in the newest revisions of `[first, end)`."""
+    return find_held(job.home, card, HourRange(first, end))
 
 
 def build_hours(

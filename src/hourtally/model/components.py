@@ -9,10 +9,12 @@ from typing import Final, Literal, get_args
 
 RESOURCE_EVENT: Final = "metering.resource.v1"
 CLUSTER_EVENT: Final = "metering.cluster.v1"
+VOID_EVENT: Final = "metering.void.v1"
 
 ResourceType = Literal[
     "addon",
     "external-addon",
+    "harness",
     "job",
     "llm-model-deployment",
     "opentofu-job",
@@ -20,6 +22,11 @@ ResourceType = Literal[
     "volume",
 ]
 RESOURCE_TYPES: Final[tuple[str, ...]] = get_args(ResourceType)
+
+# The values of `gpuCapacity`. Stored slices have null for the first, as for an absent one.
+ON_DEMAND: Final = "on-demand"
+SPOT: Final = "spot"
+GPU_CAPACITIES: Final = (ON_DEMAND, SPOT)
 
 # Price components in the document's order, each with its meter and its quantity's column.
 PAAS_COMPONENTS: Final = {

@@ -22,7 +22,13 @@ DAY_MS = 24 * HOUR_MS
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST_SECOND = (dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH).days * 86_400
 _END_SECOND = (dt.datetime(9999, 12, 31, tzinfo=dt.UTC) - _EPOCH).days * 86_400 + 86_400
-_NAME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})", re.ASCII)
+# The hour may be left out: a date stands for its first hour.
+_NAME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}))?", re.ASCII)
+_UNIX_SECONDS = re.compile(r"-?\d{1,12}", re.ASCII)
+# The calendar repeats after 400 years, so years past 9999 can be printed by those before them.
+_FOUR_CENTURIES_MS = 146_097 * DAY_MS
+HOUR_FORMS: Final = "2026-11-22T13, 2026-11-22, 2026-11-22T13:00:00Z or Unix seconds"
+"""The forms in which an hour is given, for messages and help; the first two are UTC."""
 # RFC 3339, section 5.6; "T" and "Z" may be lower case there. 23:59:60 is refused: POSIX
 # time, in which everything here is counted, has no such second.
 _INSTANT = re.compile(
@@ -31,8 +37,12 @@ _INSTANT = re.compile(
 )
 
 
-def parse_instant_us(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 instant; digits past microseconds are cut off.
+def parse_instant_ns(text: str, most_digits: int | None = None) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 instant; digits past nanoseconds are cut off.
+
+    Args:
+        text: the instant.
+        most_digits: how many digits of a second it may have; None for any number.
 
     Raises:
         ValueError: not of that form, no such date or time of day, or no offset.
@@ -43,8 +53,11 @@ def parse_instant_us(text: str) -> int:
         raise ValueError(message)
     year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    if most_digits is not None and len(fraction or "") > most_digits:
+        message = f"has more than {most_digits} digits after the second"
+        raise ValueError(message)
     local_seconds = _seconds_of(year, month, day, hour, minute, second)
-    microseconds = int((fraction or "0").ljust(6, "0")[:6])
+    nanoseconds = int((fraction or "0").ljust(9, "0")[:9])
     offset_seconds = 0
     if sign:
         if int(offset_hours) > 23 or int(offset_minutes) > 59:
@@ -55,7 +68,7 @@ def parse_instant_us(text: str) -> int:
             offset_seconds = -offset_seconds
     whole_seconds = local_seconds - offset_seconds
     check_year(whole_seconds * 1_000)
-    return whole_seconds * 1_000_000 + microseconds
+    return whole_seconds * 1_000_000_000 + nanoseconds
 
 
 def check_year(instant_ms: int) -> None:
@@ -73,17 +86,19 @@ def parse_instant_ms(text: str) -> int:
     """Milliseconds since 1970 of an RFC 3339 instant of millisecond precision at most.
 
     Raises:
-        ValueError: as `parse_instant_us`, or more than three digits of a second.
+        ValueError: as `parse_instant_ns`, or more than three digits of a second.
     """
-    match = _INSTANT.fullmatch(text)
-    if match is not None and len(match[7] or "") > 3:
-        message = "is finer than a millisecond"
-        raise ValueError(message)
-    return parse_instant_us(text) // 1_000
+    return parse_instant_ns(text, most_digits=3) // 1_000_000
 
 
 def format_instant(instant_ms: int) -> str:
-    """RFC 3339 in UTC, with milliseconds only where there are any."""
+    """RFC 3339 in UTC, with milliseconds only where there are any.
+
+    The last hour of 9999 ends, and closes, in a year of five digits, which RFC 3339 lacks.
+    """
+    if instant_ms >= _END_SECOND * 1_000:
+        text = format_instant(instant_ms - _FOUR_CENTURIES_MS)
+        return f"{int(text[:4]) + 400}{text[4:]}"
     moment = _EPOCH + dt.timedelta(milliseconds=instant_ms)
     digits = f".{instant_ms % 1_000:03d}" if instant_ms % 1_000 else ""
     return moment.isoformat()[:19] + digits + "Z"
@@ -103,20 +118,21 @@ class Hour:
 
     @classmethod
     def parse(cls, text: str) -> Hour:
-        """An hour from `2026-11-22T13` or from Unix seconds.
+        """An hour from any of `HOUR_FORMS`.
 
         Raises:
-            InvalidArgument: neither of the two, not a whole hour, or outside the years 0001 to
-                9998: the instant at which it closes must have a four-digit year as well.
+            InvalidArgument: none of them, not a whole hour, or outside the years 0001 to 9999.
         """
         try:
-            hour = cls(_timestamp_of(text))
-            check_year(hour.start_ms)
-            check_year(hour.end_ms + 366 * DAY_MS)
+            timestamp = _timestamp_of(text)
+            check_year(timestamp * 1_000)
         except ValueError:
-            message = f"{text!r} is not an hour: use 2026-11-22T13 (UTC) or Unix seconds"
+            message = f"{text!r} is not an hour: use {HOUR_FORMS}"
             raise InvalidArgument(message) from None
-        return hour
+        if timestamp % HOUR_SECONDS:
+            message = f"{text!r} is not the start of an hour: use {HOUR_FORMS}"
+            raise InvalidArgument(message)
+        return cls(timestamp)
 
     @classmethod
     def containing(cls, instant_ms: int) -> Hour:
@@ -126,7 +142,7 @@ class Hour:
     @cached_property
     def name(self) -> str:
         """`2026-11-22T13`."""
-        return format_instant(self.start_ms)[:13]
+        return format_instant(self.start_ms).removesuffix(":00:00Z")
 
     @property
     def start_ms(self) -> int:
@@ -153,13 +169,21 @@ class Hour:
 
 
 def _timestamp_of(text: str) -> int:
-    if re.fullmatch(r"-?\d{1,12}", text, re.ASCII):
-        return int(text)
+    """Unix seconds of any of `HOUR_FORMS`.
+
+    Raises:
+        ValueError: none of them, or an instant between two seconds.
+    """
     match = _NAME.fullmatch(text)
-    if match is None:
+    if match is not None:
+        year, month, day, hour = (int(group or 0) for group in match.groups())
+        return _seconds_of(year, month, day, hour)
+    if _UNIX_SECONDS.fullmatch(text):
+        return int(text)
+    instant = _INSTANT.fullmatch(text)
+    if instant is not None and (instant[7] or "").strip("0"):
         raise ValueError(text)
-    year, month, day, hour = (int(group) for group in match.groups())
-    return _seconds_of(year, month, day, hour)
+    return parse_instant_ns(text) // 1_000_000_000
 
 
 def _seconds_of(

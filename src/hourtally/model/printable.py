@@ -10,6 +10,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 hour`, `2 hours`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def printable_message(text: str) -> str:
     """As `printable` for a message of several lines; all but the first are indented.
 

@@ -18,6 +18,7 @@ Schema = dict[str, pl.DataType | type[pl.DataType]]
 # Grain: one event. Quantities are what is allocated during [start_ms, end_ms), absent ones 0
 # (cluster_count 1 in a cluster's event, 0 elsewhere). A cluster is named by the columns
 # resource_id and resource_name; columns of the other type of event are null.
+# gpu_capacity: "spot", or null for on-demand, said or not.
 # event_time_us: microseconds, null where absent; it orders conflicts and nothing else.
 # identity: first 64 bits of the MD5 of source, NUL, id: equal identities have equal ones.
 EVENTS: Final[Schema] = {
@@ -38,6 +39,7 @@ EVENTS: Final[Schema] = {
     "storage_mib": pl.Int64,
     "gpu_milli": pl.Int64,
     "gpu_model": pl.String,
+    "gpu_capacity": pl.String,
     "vcpu_millicores": pl.Int64,
     "gpu_memory_mib": pl.Int64,
     "cluster_count": pl.Int64,
@@ -70,10 +72,29 @@ CONTENT: Final = (
     "cluster_count",
     "gpu_milli",
     "gpu_model",
+    "gpu_capacity",
 )
 
+# Grain: one void, which cancels the event `voided_source`, `voided_id` in every hour that
+# [start_ms, end_ms) touches. source and id are the void's own; reason is no content.
+VOIDS: Final[Schema] = {
+    "source": pl.String,
+    "id": pl.String,
+    "voided_source": pl.String,
+    "voided_id": pl.String,
+    "start_ms": pl.Int64,
+    "end_ms": pl.Int64,
+    "reason": pl.String,
+}
+# What makes two voids of a file duplicates.
+VOID_CONTENT: Final = tuple(name for name in VOIDS if name != "reason")
+# Grain: one void as a voids file holds it, in each hour that it touches. identity: of the event
+# that it cancels, as in `EVENTS`.
+STORED_VOIDS: Final[Schema] = {**VOIDS, "identity": pl.UInt64}
+
 # Grain: one slice, the part of an event inside one hour: [slice_start_ms, slice_end_ms).
-# start_ms and end_ms stay the event's own.
+# start_ms and end_ms stay the event's own. Batches of build version 1 lack gpu_capacity in their
+# files: `store/slice_files.py` reads it as null.
 SLICES: Final[Schema] = {**EVENTS, "slice_start_ms": pl.Int64, "slice_end_ms": pl.Int64}
 # The order of rows in a slices file: a resource's rows lie together, which halves the file
 # and takes the grouping from 2.7 s to 0.6 s for 10 million rows.
@@ -98,6 +119,7 @@ USAGE_TEXTS: Final = (
     "resource_name",
     "region",
     "gpu_model",
+    "gpu_capacity",
 )
 # The texts of a slice. There are few resources, so these repeat; all other columns differ.
 DIMENSIONS: Final = (*USAGE_TEXTS, "event_source")
@@ -128,8 +150,9 @@ def of_hours(table: pl.DataFrame, timestamps: Sequence[int]) -> Iterator[pl.Data
         yield rest[begin:end]
 
 
-# Grain: one resource or cluster (event_type tells) x names x region x gpu_model x rate period
-# (counted from 0 through all the hours). Usage: sum of quantity x milliseconds; exact, 128 bits.
+# Grain: one resource or cluster (event_type tells) x names x region x gpu_model x gpu_capacity
+# x rate period (counted from 0 through all the hours). Usage: sum of quantity x milliseconds;
+# exact, 128 bits.
 # last_end_ms: the latest end of the slices in it, which decides between names.
 USAGE: Final[Schema] = {
     HOUR: pl.Int64,
@@ -182,6 +205,8 @@ TEAMS: Final[Schema] = {
 }
 # Grain: one customer with events in the hour; where its line lies in documents.ndjson.
 # offset and length delimit the document {"data":...} itself, in bytes; sha256 is its digest.
+# held: the hour has usage of the customer without a rate; it has no document, and its prices,
+# place and digest are null. Revisions of build version 1 lack this column: they hold nobody.
 CUSTOMERS: Final[Schema] = {
     "customer_id": pl.String,
     **{f"paas_{name}": dtype for name, dtype in _prices(PAAS_PRICES).items()},
@@ -189,6 +214,27 @@ CUSTOMERS: Final[Schema] = {
     "offset": pl.Int64,
     "length": pl.Int64,
     "sha256": pl.String,
+    "held": pl.Boolean,
+}
+# Grain: one customer x meter x selectors of its usage without a rate x span of that usage.
+# [from_ms, until_ms): no rate at any instant of it at which there is usage; spans of one customer,
+# meter and selectors lie apart. resources: how many have usage in it; the ids after it are those
+# of one of them, and batch names an ingest record with a slice of it. gpu_capacity: of paas.gpu
+# only, "on-demand" or "spot". Sorted by its columns, in this order, nulls first.
+HELD: Final[Schema] = {
+    "customer_id": pl.String,
+    "meter": pl.String,
+    "resource_type": pl.String,
+    "region": pl.String,
+    "gpu_model": pl.String,
+    "gpu_capacity": pl.String,
+    "from_ms": pl.Int64,
+    "until_ms": pl.Int64,
+    "resources": pl.Int64,
+    "team_id": pl.String,
+    "project_id": pl.String,
+    "resource_id": pl.String,
+    "batch": pl.String,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -117,9 +118,11 @@ class BuildQueue:
         """Wait for all running tasks, and keep the reports of those that did not fail."""
         for number, future in self._running.items():
             future.wait()
-            report = future.state.result(raise_on_failure=False)
-            if isinstance(report, BuildReport):
-                self._reports[number] = report
+            # What ended the flow is told, not what a task ended with meanwhile.
+            with suppress(Exception):
+                report = unwrap(future.state)
+                if isinstance(report, BuildReport):
+                    self._reports[number] = report
 
     def _show(self, *reports: BuildReport) -> None:
         for report in reports:

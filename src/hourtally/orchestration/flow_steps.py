@@ -60,9 +60,7 @@ def ingest_inbox(job: Job, report: IngestReport) -> None:
     for start in range(0, len(files), _MAX_TASK_FILES):
         group = files[start : start + _MAX_TASK_FILES]
         part: IngestReport = unwrap(ingest(job, group, IngestReport(), return_state=True))
-        report.files += part.files
-        report.refused += part.refused
-        report.undone += part.undone
+        report.add(part)
 
 
 def export_documents(job: Job, report: JobReport) -> None:

@@ -23,7 +23,7 @@ from prefect.task_runners import TaskRunner
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.steps import find_stale_hours
+from hourtally.jobs.steps import find_held_customers, find_stale_hours, look_for_empty_hours
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
 from hourtally.orchestration.build_queue import BuildQueue
@@ -40,6 +40,7 @@ from hourtally.orchestration.parameters import (
     Minutes,
     resolve_parameters,
 )
+from hourtally.orchestration.run_names import name_backfill_run, name_hourly_run
 from hourtally.orchestration.server import recorded
 from hourtally.orchestration.states import unwrap
 from hourtally.ratecard import load_rate_card
@@ -51,7 +52,7 @@ _HOURLY = "hourtally-hourly"
 _BACKFILL = "hourtally-backfill"
 
 
-@flow(name="hourly", persist_result=False)
+@flow(name=_HOURLY, flow_run_name=name_hourly_run, persist_result=False)
 def hourly(
     home: str | None = None,
     rates: str | None = None,
@@ -89,6 +90,8 @@ def hourly(
         with local_workers(job, stale) as runner:
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
+        report.empty = look_for_empty_hours(job)
+        report.held = find_held_customers(job, card)
         export_documents(job, report)
 
     return run_steps(_HOURLY, steps)
@@ -101,11 +104,12 @@ def run_hourly(progress: Progress | None, stop: Stop, **parameters: Any) -> JobR
     return report
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name=_BACKFILL, flow_run_name=name_backfill_run, persist_result=False)
 def backfill(
     from_: str,
     to: str,
     force: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters are given by name
+    reason: str | None = None,
     workers: Count = 1,
     home: str | None = None,
     rates: str | None = None,
@@ -119,9 +123,10 @@ def backfill(
     """Build the stale closed hours of a range.
 
     Args:
-        from_: First hour, as 2026-11-22T13 (UTC) or Unix seconds.
-        to: End of the range, exclusive.
+        from_: First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds (in UTC).
+        to: End of the range, exclusive; the same forms.
         force: Build all closed hours of the range, current or not.
+        reason: With force: why; it is kept in the manifests of the hours.
         workers: How many groups of hours are built at a time.
         home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
         rates: Rate card; by default rates.toml in the home folder.
@@ -149,12 +154,15 @@ def backfill(
             threads=cores * workers if dask_scheduler else cores,
             memory_mib=memory_mib,
             force=force,
+            reason=reason or "",
         )
-        stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
+        card = load_rate_card(job.rates)
+        stale = find_stale_hours(job, card, first, end)
         tasks_on = _dask(dask_scheduler) if dask_scheduler else local_workers(job, stale)
         with tasks_on as runner:
             progress = ProgressArtifact(f"{_BACKFILL}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
+        report.held = find_held_customers(job, card, first, end)
         export_documents(job, report)
 
     return run_steps(_BACKFILL, steps)

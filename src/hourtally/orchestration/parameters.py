@@ -37,6 +37,7 @@ def resolve_parameters(
         home=folder,
         rates=Path(rates).absolute() if rates else folder.rates,
         now_ms=now_ms,
+        is_now_given=now is not None,
         threads=usable_cores(),
         export=Path(export).absolute() if export else None,
     )

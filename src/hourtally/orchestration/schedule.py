@@ -1,4 +1,4 @@
-"""Serving the hourly flow on one machine: a deployment with a schedule, without a work pool."""
+"""Serving the flows on one machine: deployments, one with a schedule, without a work pool."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import time
 import warnings
 from typing import Any, Final
 
+from prefect import Flow, serve
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_logger
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from hourtally.errors import InvalidArgument
-from hourtally.orchestration.flows import hourly
+from hourtally.orchestration.flows import backfill, hourly
+from hourtally.orchestration.old_deployments import remove_old_deployments
 from hourtally.orchestration.server import server_answers
 
-NAME: Final = "hourly"
+TAG: Final = "hourtally"
+# One of each flow.
+_MOST_RUNS: Final = 2
 # So that events which arrive at the last moment are in the inbox when the run starts.
 _MINUTES_AFTER_CLOSING: Final = 2
 _POLL_SECONDS: Final = 5.0
@@ -33,12 +38,16 @@ def cron_after(settle_minutes: float) -> str:
     return f"{(math.ceil(settle_minutes) + _MINUTES_AFTER_CLOSING) % 60} * * * *"
 
 
-def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
-    """Serve the flow until SIGTERM or SIGINT, even if the server is down for a while.
+def serve_flows(parameters: dict[str, Any], cron: str) -> None:
+    """Serve both flows until SIGTERM or SIGINT, even if the server is down for a while.
 
-    There is one run at a time. A run that is due while another one is in progress waits for it,
-    and then ingests the files that arrived in between. The schedule continues when this process
+    Each flow has one run at a time. A run that is due while another one is in progress waits for
+    it, and then ingests the files that arrived in between. The schedule continues when this process
     ends: missed runs show as late, and the first one makes up for all once it is served again.
+
+    Args:
+        parameters: defaults of the runs of both flows.
+        cron: when the hourly flow runs, in UTC; backfills run on request.
 
     Raises:
         InvalidArgument: `cron` is not a cron expression.
@@ -54,18 +63,11 @@ def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
         _wait_for_server()
         try:
             _free_slots()
-            hourly.serve(
-                name=NAME,
-                schedule=schedule,
-                parameters=parameters,
-                global_limit=ConcurrencyLimitConfig(
-                    limit=1,
-                    collision_strategy=ConcurrencyLimitStrategy.ENQUEUE,
-                    grace_period_seconds=600,
-                ),
-                limit=1,
+            serve(
+                _deployment(hourly, parameters, schedule),
+                _deployment(backfill, parameters, None),
+                limit=_MOST_RUNS,
                 pause_on_shutdown=False,
-                entrypoint_type=EntrypointType.MODULE_PATH,
             )
         except Exception:
             # Prefect's loop ends once three requests in a row have failed.
@@ -73,6 +75,26 @@ def serve_hourly(parameters: dict[str, Any], cron: str) -> None:
                 raise
         else:
             return
+
+
+def _deployment(
+    flow: Flow[..., Any], parameters: dict[str, Any], schedule: Schedule | None
+) -> RunnerDeployment:
+    """A flow's deployment, which has the flow's name."""
+    deployment = flow.to_deployment(
+        name=flow.name,
+        schedule=schedule,
+        parameters=parameters,
+        tags=[TAG],
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1,
+            collision_strategy=ConcurrencyLimitStrategy.ENQUEUE,
+            grace_period_seconds=600,
+        ),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    assert isinstance(deployment, RunnerDeployment)
+    return deployment
 
 
 def _wait_for_server() -> None:
@@ -85,7 +107,9 @@ def _wait_for_server() -> None:
 
 
 def _free_slots() -> None:
-    """Free the concurrency slot of a run that died while its server was restarted.
+    """Free the concurrency slots of runs that died while their server was restarted.
+
+    Deployments of the version before are removed too.
 
     By default a server keeps the leases of slots in memory but counts slots in its database. If
     it restarts while a run is in progress that then dies, the lease never expires and the slot
@@ -93,8 +117,10 @@ def _free_slots() -> None:
     runs build at the same time, which is safe: each hour is locked.
     """
     with get_client(sync_client=True) as client:
-        try:
-            deployment = client.read_deployment_by_name(f"{hourly.name}/{NAME}")
-        except ObjectNotFound:
-            return
-        client.update_deployment(deployment.id, DeploymentUpdate(concurrency_limit=None))
+        remove_old_deployments(client)
+        for flow in (hourly, backfill):
+            try:
+                deployment = client.read_deployment_by_name(f"{flow.name}/{flow.name}")
+            except ObjectNotFound:
+                continue
+            client.update_deployment(deployment.id, DeploymentUpdate(concurrency_limit=None))

@@ -11,7 +11,9 @@ from hourtally.build.publish import BuildReceipt
 from hourtally.build.staleness import describe_reasons
 from hourtally.errors import Damaged, HourtallyError
 from hourtally.ingest.files import IngestReport
+from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import empty_sentence, held_sentence, restated_sentence
 from hourtally.model.hours import Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import printable_message
@@ -29,6 +31,8 @@ _HEADER: Final = (
     "total, cents",
     "duplicate slices",
     "conflicts",
+    "slices in conflict",
+    "slices voided",
 )
 
 
@@ -41,6 +45,8 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
     parts = [] if ended_by is None else [f"Ended early: {printable_message(str(ended_by))}"]
     if built.built or built.failed or built.undone or ended_by is None:
         parts.append(_sums(built))
+    sentences = [restated_sentence(built), empty_sentence(report.empty) if report.empty else ""]
+    parts += filter(None, sentences)
     if ingested.files:
         parts.append(_ingested(ingested))
     if 0 < len(built.built) <= _MAX_ROWS:
@@ -50,17 +56,21 @@ def summary_of(report: JobReport, ended_by: HourtallyError | None = None) -> str
             f"Interrupted: {built.undone} hours and {ingested.undone} files are left for the "
             "next run."
         )
-    quarantined = [one for one in ingested.files if one.quarantined and not one.skipped]
+    quarantined = [one for one in ingested.files if one.quarantined and not one.known]
     parts += _listed(
         "Lines in quarantine:",
         (
-            f"{one.file}: {one.quarantined}, see quarantine/{one.batch}.ndjson"
+            f"{one.file}: {one.quarantined}, see quarantine/{one.record}.ndjson"
             for one in quarantined
         ),
     )
+    parts += [printable_message(remark) for remark in ingested.remarks()]
     problems = [*ingested.refused, *(error for _, error in built.failed)]
     if isinstance(report.exported, Exception):
         problems.append(report.exported)
+    if report.held.hours:
+        blocks = "\n\n".join(one.block for one in report.held.suggested[:_MAX_PROBLEMS])
+        parts.append(f"Held: {held_sentence(report.held)}.\n\n```toml\n{blocks}\n```")
     parts += _listed("Failed:", map(str, problems))
     return "\n\n".join(parts)
 
@@ -69,10 +79,11 @@ def _sums(built: BuildReport) -> str:
     if not built.built:
         return "No hour was built." if built.failed or built.undone else "No closed hour was stale."
     sums = _row_of("", built.built)
+    voids = "".join(f" {sentence}" for sentence in void_sentences(built.built))
     return (
         f"Hours built: {len(built.built)}, restated: {sums['restated']}, failed: "
-        f"{len(built.failed)}. Total: {sums['total, cents']} cents. Duplicate slices "
-        f"left out: {sums['duplicate slices']}, conflicts: {sums['conflicts']}."
+        f"{len(built.failed)}. Total: {sums['total, cents']} cents; "
+        f"{left_out(built.built)}.{printable_message(voids)}"
     )
 
 
@@ -82,7 +93,7 @@ def _ingested(report: IngestReport) -> str:
     duplicates = sum(receipt.duplicates for receipt in new)
     return (
         f"New files: {len(new)}. Events accepted: {accepted}, duplicate lines: {duplicates}, "
-        f"lines in quarantine: {report.quarantined}."
+        f"lines in quarantine: {sum(receipt.quarantined for receipt in new)}."
     )
 
 
@@ -124,6 +135,8 @@ def _row_of(name: str, receipts: Sequence[BuildReceipt]) -> dict[str, Any]:
         "total, cents": format_cents(sum(receipt.total_nanocents for receipt in receipts)),
         "duplicate slices": sum(receipt.duplicates for receipt in receipts),
         "conflicts": sum(receipt.conflicts for receipt in receipts),
+        "slices in conflict": sum(receipt.conflict_losers for receipt in receipts),
+        "slices voided": sum(receipt.voids["slices_voided"] for receipt in receipts),
     }
 
 
@@ -163,6 +176,8 @@ def _cells(receipt: BuildReceipt) -> tuple[str, ...]:
         format_cents(receipt.total_nanocents),
         str(receipt.duplicates),
         str(receipt.conflicts),
+        str(receipt.conflict_losers),
+        str(receipt.voids["slices_voided"]),
     )
 
 

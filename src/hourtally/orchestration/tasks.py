@@ -31,9 +31,10 @@ from hourtally.errors import HourtallyError, StorageFault
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs import steps
 from hourtally.jobs.job import Job
+from hourtally.jobs.sentences import built_sentence, ingested_sentence
 from hourtally.model.printable import printable
 from hourtally.orchestration.caller import current_caller
-from hourtally.orchestration.states import failed_state
+from hourtally.orchestration.states import build_state, failed_state, ingest_state
 from hourtally.published.export import ExportReport
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.runtime.worker_pool import report_lost_workers
@@ -81,16 +82,18 @@ def ingest(job: Job, files: Sequence[Path], report: IngestReport) -> IngestRepor
         _ingest_files(job, files, report)
     except HourtallyError as error:
         return failed_state(error)
-    return report
+    return ingest_state(report)
 
 
 def _ingest_files(job: Job, files: Sequence[Path], report: IngestReport) -> None:
-    finished = len(report.files) + len(report.refused)
-    steps.ingest_files(job, files[finished:], report, stop=current_caller().stop)
-    for receipt in report.files:
-        get_run_logger().info("%s", receipt)
-    for refusal in report.refused:
-        get_run_logger().error("%s", refusal)
+    finished, taken, refused = report.finished, len(report.files), len(report.refused)
+    try:
+        steps.ingest_files(job, files[finished:], report, stop=current_caller().stop)
+    finally:
+        for receipt in report.files[taken:]:
+            get_run_logger().info("%s", ingested_sentence(receipt))
+        for refusal in report.refused[refused:]:
+            get_run_logger().error("%s", refusal)
 
 
 @task(
@@ -115,7 +118,7 @@ def build(job: Job, stale: Sequence[StaleHour], report: BuildReport) -> BuildRep
         _build_groups(job, stale, report)
     except HourtallyError as error:
         return failed_state(error)
-    return report
+    return build_state(report)
 
 
 # Not part of the task: a task travels to other machines with its code and every global that it
@@ -131,7 +134,7 @@ def _build_groups(job: Job, stale: Sequence[StaleHour], report: BuildReport) -> 
             continue
         part, fault = _build_group(job, card, group)
         for receipt in part.built:
-            get_run_logger().info("hour %s: %s", receipt.hour, receipt)
+            get_run_logger().info("%s", built_sentence(receipt))
         for _, error in part.failed:
             get_run_logger().error("%s", error)
         if fault is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from hourtally.errors import Damaged
+from hourtally.errors import Damaged, Pruned
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import (
     CHARGES,
@@ -24,7 +24,7 @@ from hourtally.model.schemas import (
     TYPES,
     Schema,
 )
-from hourtally.published.reader import read_table
+from hourtally.published.checked_files import read_table
 from hourtally.ratecard import Rate, read_rates_snapshot
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
@@ -39,7 +39,10 @@ LEVELS: Final[dict[str, tuple[str, Schema, tuple[str, ...], str | None]]] = {
     "resources": ("charges", CHARGES, RESOURCE_KEY, "resource_name"),
     "clusters": ("clusters", CLUSTERS, ("customer_id", "cluster_id"), "cluster_name"),
 }
-_LOCATION: Final = ("offset", "length", "sha256")
+_LOCATION: Final = ("offset", "length", "sha256", "held")
+# What differs of a customer that one of the revisions holds.
+NOW_HELD: Final = "held"
+NO_LONGER_HELD: Final = "no longer held"
 _PRICES: Final = "_nanocents"
 _USAGE: Final = "_ms"
 
@@ -80,12 +83,14 @@ class Changes:
 
     levels: the changed rows of each level, the largest change first. Columns: the level's key,
     `name`, `before` and `after` (totals in nanocents, null if there is no row) as 128-bit
-    integers, `delta`, and `what`, a list of what differs. total: before and after.
+    integers, `delta`, and `what`, a list of what differs. total: before and after. voids: as
+    `void_changes`.
     """
 
     causes: Causes
     levels: dict[str, pl.DataFrame]
     total: tuple[int, int]
+    voids: dict[str, dict[str, int]]
 
     @property
     def is_empty(self) -> bool:
@@ -99,12 +104,22 @@ def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
     Raises:
         Damaged: a file of a revision does not match its manifest.
     """
-    levels = {
-        level: _changed(level, read_table(before, table, schema), read_table(after, table, schema))
-        for level, (table, schema, _, _) in LEVELS.items()
-    }
+    levels = _levels(_tables(before), _tables(after))
     totals = (int(before.record["totals"]["total"]), int(after.record["totals"]["total"]))
-    return Changes(_causes(home, before.hour, before.inputs, after.inputs), levels, totals)
+    causes = _causes(home, before.hour, before.inputs, after.inputs)
+    return Changes(causes, levels, totals, void_changes(before.record, after.record))
+
+
+def void_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The number of voids and of voided slices in the manifests of two revisions.
+
+    Those of build version 1 know no voids.
+    """
+    then, now = before.get("voids", {}), after.get("voids", {})
+    return {
+        name: {"before": then.get(key, 0), "after": now.get(key, 0)}
+        for name, key in (("voids", "count"), ("slices_voided", "slices_voided"))
+    }
 
 
 def summarize_changes(
@@ -116,13 +131,10 @@ def summarize_changes(
     only has the reason why the changes are unknown.
     """
     try:
-        levels = {
-            level: _changed(level, read_table(before, table, schema), tables[table])
-            for level, (table, schema, _, _) in LEVELS.items()
-        }
+        levels = _levels(_tables(before), tables)
         causes = _causes(home, before.hour, before.inputs, inputs)
-    except Damaged as damage:
-        return {"unknown": str(damage)}
+    except (Damaged, Pruned) as error:
+        return {"unknown": str(error)}
     largest = levels["customers"].head(MOST_LISTED_CUSTOMERS)
     return {
         "batches_added": list(causes.batches_added),
@@ -137,6 +149,27 @@ def summarize_changes(
             for row in largest.iter_rows(named=True)
         ],
     }
+
+
+def _tables(manifest: Manifest) -> Tables:
+    return {table: read_table(manifest, table, schema) for table, schema, _, _ in LEVELS.values()}
+
+
+def _levels(before: Tables, after: Tables) -> dict[str, pl.DataFrame]:
+    """The changed rows of each level.
+
+    A customer that one of the revisions holds has a row among the customers only: below it there
+    is nothing to compare.
+    """
+    held = [tables["customers"].filter("held")["customer_id"] for tables in (before, after)]
+    changed = {}
+    for level, (table, _, _, _) in LEVELS.items():
+        frames = (before[table], after[table])
+        if level != "customers" and any(map(len, held)):
+            comparable = ~pl.col("customer_id").is_in(pl.concat(held).implode())
+            frames = (frames[0].filter(comparable), frames[1].filter(comparable))
+        changed[level] = _changed(level, *frames)
+    return changed
 
 
 def _changed(level: str, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +193,7 @@ def _changed(level: str, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFr
         _sum(totals, "exists", "").alias("before"),
         _sum(totals, "exists after", " after").alias("after"),
         _differences(compared, name).alias("what"),
-    ).with_columns(delta=pl.col("after").fill_null(0) - pl.col("before").fill_null(0))
+    ).with_columns(delta=_delta())
     return rows.sort(pl.col("delta").abs(), *key, descending=[True, *(False for _ in key)])
 
 
@@ -171,13 +204,23 @@ def _name(name: str | None, key: tuple[str, ...]) -> pl.Expr:
 
 
 def _sum(columns: list[str], exists: str, suffix: str) -> pl.Expr:
-    """The total; a customer's is the sum of two columns, each below 2^63."""
+    """The total; a customer's is the sum of two columns, each below 2^63. Null if it is held."""
     total = pl.sum_horizontal(pl.col(f"{c}{suffix}").cast(pl.Int128) for c in columns)
-    return pl.when(pl.col(exists)).then(total)
+    return pl.when(pl.col(exists) & pl.col(f"{columns[0]}{suffix}").is_not_null()).then(total)
+
+
+def _delta() -> pl.Expr:
+    """The difference of totals: none where one of them is held, for it is not known."""
+    known = ~pl.col("what").list.get(0, null_on_oob=True).is_in([NOW_HELD, NO_LONGER_HELD])
+    delta = pl.col("after").fill_null(0) - pl.col("before").fill_null(0)
+    return pl.when(known.fill_null(value=True)).then(delta).otherwise(pl.lit(0, pl.Int128))
 
 
 def _differences(compared: list[str], name: str | None) -> pl.Expr:
-    """The names of the prices that differ, `name` and `usage`; `new` or `gone` for a whole row."""
+    """The names of the prices that differ, `name` and `usage`.
+
+    Else one word for the whole row: `new`, `gone`, or of a customer `held` or `no longer held`.
+    """
 
     def where(columns: list[str], word: Callable[[str], str]) -> list[pl.Expr]:
         return [
@@ -194,8 +237,15 @@ def _differences(compared: list[str], name: str | None) -> pl.Expr:
     ]
     differ = pl.concat_list(words).list.drop_nulls().list.unique(maintain_order=True)
     added, removed = pl.col("exists").is_null(), pl.col("exists after").is_null()
+    # Only held customers have no prices.
+    now_held = ~removed & pl.col(f"{prices[0]} after").is_null()
+    no_longer_held = ~added & pl.col(prices[0]).is_null()
     return (
-        pl.when(added)
+        pl.when(now_held)
+        .then(pl.concat_list(pl.lit(NOW_HELD)))
+        .when(no_longer_held & ~removed)
+        .then(pl.concat_list(pl.lit(NO_LONGER_HELD)))
+        .when(added)
         .then(pl.concat_list(pl.lit("new")))
         .when(removed)
         .then(pl.concat_list(pl.lit("gone")))

@@ -1,4 +1,4 @@
-"""Explain a published charge: which slices counted, at which rate, and how it was rounded.
+"""Explain a published charge: which slices counted or not, at which rate, how it was rounded.
 
 Everything comes from what is stored (the revision's charges, the slices of its batches, the rates
 stored with it) and is computed again in fractions, one slice after another, as section 4 of the
@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
@@ -21,43 +20,20 @@ from hourtally.errors import Damaged, NotFound
 from hourtally.model.components import (
     BYOC_COMPONENTS,
     BYOC_PRICES,
-    CLUSTER_EVENT,
     PAAS_COMPONENTS,
     PAAS_PRICES,
-    RESOURCE_EVENT,
 )
 from hourtally.model.hours import Hour
 from hourtally.model.money import round_half_even
-from hourtally.model.schemas import CHARGES, CLUSTERS, CONTENT, SLICES
-from hourtally.published.reader import read_table
-from hourtally.ratecard import Rate, RatesInForce, read_rates_snapshot
+from hourtally.model.schemas import CHARGES, CLUSTERS
+from hourtally.published.checked_files import read_table
+from hourtally.published.explained_slices import Slice, SlicesOfCharge, SlicesOfId, slice_key
+from hourtally.published.reader import read_customers
+from hourtally.ratecard import Attributes, Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
-from hourtally.stages.deduplication import decide, with_digests
-from hourtally.store.batches import check_slices
+from hourtally.store.input_files import check_inputs
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
-from hourtally.store.slice_files import scan_slices
-
-_IDENTITY: Final = ("event_source", "event_id")
-_KEY: Final = ("team_id", "project_id", "resource_type", "resource_id")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A slice that counts. row: its columns. batches: those that have this slice."""
-
-    number: int
-    row: Mapping[str, Any]
-    batches: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ConflictLoser:
-    """A slice that does not count because a conflicting one of its identity does."""
-
-    row: Mapping[str, Any]
-    batch: str
-    winner: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,13 +62,22 @@ class Component:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One resource or cluster of an hour. charge: its published row."""
+    """One resource or cluster of an hour.
+
+    charge: its published row, or only its key columns where no slice counts or the hour holds the
+    customer. components: of a charge, published or held.
+    """
 
     is_cluster: bool
     charge: Mapping[str, Any]
-    slices: tuple[Slice, ...]
-    conflict_losers: tuple[ConflictLoser, ...]
+    slices: SlicesOfCharge
     components: tuple[Component, ...]
+    is_held: bool = False
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether the hour has a charge for it."""
+        return bool(self.components) and not self.is_held
 
     @property
     def total(self) -> int:
@@ -103,29 +88,49 @@ class Explanation:
 def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> list[Explanation]:
     """Explain every charge of a customer for this id in the hour: resources first, then a cluster.
 
+    Then those of which every slice is voided or lost to a conflicting one, without a charge. If the
+    hour holds the customer, none has a charge; the pieces show which usage has no rate.
+
     Raises:
-        NotFound: no charge is for this id.
+        NotFound: the hour has no slice with this id.
         Damaged: a file differs from its record, or the slices do not give the published charge.
     """
     hour = manifest.hour
+    batches = manifest.inputs["batches"]
+    files = check_inputs(home, {hour: batches}, usable_cores())[hour]
+    slices = SlicesOfId(files, customer, resource)
     charges = _published(manifest, customer, resource)
-    if not charges:
+    charged = [slice_key(row, is_cluster=is_cluster) for is_cluster, row in charges]
+    rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)
+    is_held = manifest.held_customers > 0 and read_customers(manifest).holds(customer)
+    uncharged = [
+        _uncharged(hour, key, slices.of(key, is_cluster=is_cluster), rates if is_held else None)
+        for is_cluster, key in slices.charge_keys()
+        if slice_key(key, is_cluster=is_cluster) not in charged
+    ]
+    if not charges and not uncharged:
         message = (
             f"hour {hour}: customer {customer!r} has no charge for a resource or cluster "
             f"{resource!r}; `hourtally show {hour} --customer {shlex.quote(customer)}` with "
             "--project or --type lists its resources, ids in brackets where names differ from them"
         )
         raise NotFound(message)
-    batches = manifest.inputs["batches"]
-    paths = [home.slices(hour, batch) for batch in batches]
-    check_slices(home, {hour: batches}, usable_cores())
-    related = _related_slices(paths, customer, resource)
-    counted = decide(related).slices
-    rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)
-    return [
-        _explain(manifest, is_cluster, charge, related, counted, rates)
+    explained = [
+        _explain(manifest, charge, slices.of(charge, is_cluster=is_cluster), rates, is_cluster)
         for is_cluster, charge in charges
     ]
+    return explained + uncharged
+
+
+def _uncharged(
+    hour: Hour, key: Mapping[str, Any], slices: SlicesOfCharge, rates: Sequence[Rate] | None
+) -> Explanation:
+    """A resource or cluster without a charge; rates: of the hour, if it holds the customer."""
+    is_cluster = "cluster_id" in key
+    if rates is None or not slices.counted:
+        return Explanation(is_cluster, key, slices, ())
+    components = tuple(_components(hour, is_cluster, slices.counted, rates))
+    return Explanation(is_cluster, key, slices, components, is_held=True)
 
 
 def _published(
@@ -142,73 +147,27 @@ def _published(
     return found
 
 
-def _related_slices(paths: list[Path], customer: str, resource: str) -> pl.DataFrame:
-    """The slices of a resource, and all others that share an identity with one of them."""
-    slices = scan_slices(paths)
-    is_own = pl.all_horizontal(pl.col("customer_id") == customer, pl.col("resource_id") == resource)
-    own = slices.filter(is_own).select("identity").collect()
-    return with_digests(slices, own["identity"].unique(), (*SLICES, "path"))
-
-
 def _explain(
     manifest: Manifest,
-    is_cluster: bool,  # noqa: FBT001 - part of a pair with its row
     charge: Mapping[str, Any],
-    related: pl.DataFrame,
-    counted: pl.DataFrame,
+    slices: SlicesOfCharge,
     rates: Sequence[Rate],
+    is_cluster: bool,  # noqa: FBT001 - part of a pair with its row
 ) -> Explanation:
     table = "clusters" if is_cluster else "charges"
-    key = {"customer_id": charge["customer_id"]}
-    if is_cluster:
-        key |= {"event_type": CLUSTER_EVENT, "resource_id": charge["cluster_id"]}
-    else:
-        key |= {"event_type": RESOURCE_EVENT, **{name: charge[name] for name in _KEY}}
-    is_own = pl.all_horizontal(pl.col(name) == value for name, value in key.items())
-    slices = _counted_slices(counted.filter(is_own), related)
-    components = tuple(_components(manifest.hour, is_cluster, slices, rates))
+    components = tuple(_components(manifest.hour, is_cluster, slices.counted, rates))
     names = BYOC_PRICES if is_cluster else PAAS_PRICES
     expected = [charge[f"{name}_nanocents"] for name in names]
     charges = [component.charge for component in components]
     if [sum(charges), *charges] != expected:
         reason = (
             f"hour {manifest.hour}: the charge of {charge['customer_id']!r} for "
-            f"{key['resource_id']!r} is published as {expected} nanocents ({', '.join(names)}), "
-            f"but its slices and rates give {[sum(charges), *charges]}; `hourtally verify` finds "
-            "what is wrong"
+            f"{charge['cluster_id' if is_cluster else 'resource_id']!r} is published as "
+            f"{expected} nanocents ({', '.join(names)}), but its slices and rates give "
+            f"{[sum(charges), *charges]}; `hourtally verify` finds what is wrong"
         )
         raise Damaged(manifest.folder / f"{table}.parquet", reason)
-    losers = _conflict_losers(related.filter(is_own), counted)
-    return Explanation(is_cluster, charge, slices, tuple(losers), components)
-
-
-def _counted_slices(own: pl.DataFrame, related: pl.DataFrame) -> tuple[Slice, ...]:
-    """The slices that count, in order of time, each with the batches that have it."""
-    holders: dict[tuple[Any, ...], set[str]] = {}
-    for row in related.iter_rows(named=True):
-        holders.setdefault(_content(row), set()).add(Path(row["path"]).stem)
-    rows = own.sort("slice_start_ms", "slice_end_ms", *_IDENTITY).iter_rows(named=True)
-    return tuple(
-        Slice(number, row, tuple(sorted(holders[_content(row)])))
-        for number, row in enumerate(rows, 1)
-    )
-
-
-def _conflict_losers(own: pl.DataFrame, counted: pl.DataFrame) -> Iterator[ConflictLoser]:
-    """The losers of conflicts, each with the slice that counts instead of it."""
-    winners = {_identity(row): row for row in counted.iter_rows(named=True)}
-    for row in own.sort(*_IDENTITY, "path").iter_rows(named=True):
-        winner = winners[_identity(row)]
-        if _content(row) != _content(winner):
-            yield ConflictLoser(row, Path(row["path"]).stem, winner)
-
-
-def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in _IDENTITY)
-
-
-def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in (*_IDENTITY, *CONTENT))
+    return Explanation(is_cluster, charge, slices, components)
 
 
 def _components(
@@ -256,11 +215,11 @@ def _pieces(
 def _select(
     index: RatesInForce, meter: str, row: Mapping[str, Any], instant_ms: int
 ) -> Rate | None:
-    return index.select(
-        meter=meter,
-        customer=row["customer_id"],
-        resource_type=row["resource_type"],
-        region=row["region"],
-        gpu_model=row["gpu_model"],
-        instant_ms=instant_ms,
+    attributes = Attributes(
+        row["customer_id"],
+        row["resource_type"],
+        row["region"],
+        row["gpu_model"],
+        row["gpu_capacity"],
     )
+    return index.select(meter, attributes, instant_ms)

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
+from hourtally.published.checked_files import recorded_sha256
 from hourtally.published.export_tree import ExportTree, folder_name, open_tree
 from hourtally.published.reader import (
     DOCUMENTS_FILE,
+    read_current,
     read_customers,
     read_document,
     read_documents,
-    recorded_sha256,
 )
 from hourtally.runtime.progress import Progress
 from hourtally.store import durable
@@ -49,8 +51,9 @@ def export_hours(
 ) -> ExportReport:
     """Export the newest revisions of published hours.
 
-    A customer has a file for each hour in which it had events. With `customer`, only its files are
-    exported, and no hour is marked as current.
+    A customer has a file for each hour in which it had events, unless the hour holds it: then
+    `@held.ndjson` has a line. With `customer`, only its files are exported, and no hour is marked
+    as current.
 
     Raises:
         Damaged: a file of a revision does not match its manifest; the other hours are exported.
@@ -64,21 +67,31 @@ def export_hours(
     ):
         for number, hour in enumerate(hours, 1):
             try:
-                manifest = current_manifest(home, hour)
-                if manifest is not None and customer is not None:
-                    _export_customer(tree, manifest, customer, report)
-                elif manifest is not None:
-                    _export_hour(tree, home, manifest, report)
+                read_current(partial(_export_newest, tree, home, hour, customer, report))
             except Damaged as damage:
                 damaged.append((hour, damage))
             if progress:
                 progress(number, len(hours), hour.name)
         tree.write_markers()
+        tree.write_held()
     if damaged:
         first = damaged[0][1]
         names = ", ".join(hour.name for hour, _ in damaged)
         raise Damaged(first.path, f"{first.reason}. Not exported: {names}") from first
     return report
+
+
+def _export_newest(
+    tree: ExportTree, home: Home, hour: Hour, customer: str | None, report: ExportReport
+) -> None:
+    manifest = current_manifest(home, hour)
+    if manifest is None:
+        return
+    if customer is None:
+        _export_hour(tree, home, manifest, report)
+    else:
+        _export_customer(tree, manifest, customer, report)
+    tree.held.replace(hour, _held_ids(manifest), customer)
 
 
 def _export_hour(tree: ExportTree, home: Home, manifest: Manifest, report: ExportReport) -> None:
@@ -111,12 +124,18 @@ def _export_customer(
     hour, name, folder = manifest.hour, _file_name(manifest.hour), folder_name(customer)
     if not tree.is_current(hour, recorded_sha256(manifest, DOCUMENTS_FILE)):
         tree.remove_marker(hour)
-    if read_customers(manifest).find(customer) is not None:
+    customers = read_customers(manifest)
+    row = customers.find(customer)
+    if row is not None and not customers.is_held(row):
         tree.write(folder, name, read_document(manifest, customer))
         report.written += 1
     elif folder in tree.existing_folders:
         report.removed += tree.remove(folder, name)
     report.hours += 1
+
+
+def _held_ids(manifest: Manifest) -> list[str]:
+    return read_customers(manifest).held_ids if manifest.held_customers else []
 
 
 def _file_name(hour: Hour) -> str:

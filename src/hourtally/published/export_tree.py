@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from hourtally.errors import StorageFault
 from hourtally.model.hours import Hour
+from hourtally.published.held_list import HELD_FILE, HeldList
 from hourtally.store import durable
 
 _MARKERS: Final = "@hourtally"
@@ -57,6 +58,7 @@ class ExportTree:
         markers: the descriptor of the markers' folder.
         existing_folders: the customers' folders that existed when the tree was opened.
         folders: the customers' folders that exist now.
+        held: who is held, as `@held.ndjson` says.
         pending: markers to be written, by hour.
         pending_files: how many files they cover.
     """
@@ -66,6 +68,7 @@ class ExportTree:
     markers: int
     existing_folders: frozenset[str]
     folders: set[str]
+    held: HeldList
     pending: dict[str, bytes] = field(default_factory=dict)
     pending_files: int = 0
 
@@ -134,6 +137,12 @@ class ExportTree:
         if self.pending_files >= _FILES_PER_SYNC:
             self.write_markers()
 
+    def write_held(self) -> None:
+        """Write `@held.ndjson`, unless it is there as it should be."""
+        with _path_in_error(self.path):
+            if self.held.is_changed:
+                _replace(self.path, self.root, HELD_FILE, self.held.content)
+
     def write_markers(self) -> None:
         """Write the pending markers."""
         if self.pending:
@@ -162,7 +171,8 @@ def open_tree(directory: Path) -> Iterator[ExportTree]:
         with os.scandir(root) as entries:
             inside = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
         found = frozenset(inside - {_MARKERS})
-        yield ExportTree(directory, root, markers, found, set(found))
+        held = HeldList(_read(root, HELD_FILE))
+        yield ExportTree(directory, root, markers, found, set(found), held)
 
 
 @contextlib.contextmanager
@@ -175,6 +185,16 @@ def _path_in_error(folder: Path) -> Iterator[None]:
         if os.sep not in name and name != str(folder):
             error.filename = str(folder / name)
         raise
+
+
+def _read(descriptor: int, name: str) -> bytes | None:
+    """A file in an open folder; None if there is none."""
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(opened, "rb") as file:
+        return file.read()
 
 
 def _temporary(name: str) -> str:

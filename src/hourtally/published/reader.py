@@ -10,37 +10,44 @@ Reading a document takes its manifest, one ranged read, and the first time in a 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hourtally.errors import Damaged, HourNotPublished
+from hourtally.errors import Damaged, HourNotPublished, Pruned
 from hourtally.model.hours import Hour, format_instant
+from hourtally.published.checked_files import (
+    REPAIR,
+    missing_of_revision,
+    read_checked,
+    recorded_sha256,
+)
+from hourtally.published.held import held_error
 from hourtally.published.views import zero_document
 from hourtally.store.durable import list_names, storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from hourtally.model.schemas import Schema
+    pass
 
 CUSTOMERS_FILE = "customers.parquet"
 DOCUMENTS_FILE = "documents.ndjson"
 
+Value = TypeVar("Value")
+
 _HOUR_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
+# A second one already takes a restatement and a prune while an hour is read.
+_ATTEMPTS = 10
 # 2 MB each for 20,000 customers.
 _CACHED_REVISIONS = 16
-_REPAIR = "so it is not used; run `hourtally backfill --force` over the hour to build it again"
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,26 @@ class Customers:
     offsets: Any
     lengths: Any
     digests: Any
+    held: Any
 
     def find(self, customer: str) -> int | None:
         """The row of a customer; None if it had no events in the hour."""
         row = bisect_left(self.ids, customer, key=methodcaller("as_py"))
         return row if row < len(self.ids) and self.ids[row].as_py() == customer else None
+
+    def is_held(self, row: int) -> bool:
+        """Whether a row is of a held customer, who has no document."""
+        return bool(self.held[row].as_py())
+
+    def holds(self, customer: str) -> bool:
+        """Whether a customer is held."""
+        row = self.find(customer)
+        return row is not None and self.is_held(row)
+
+    @property
+    def held_ids(self) -> list[str]:
+        """The held customers, sorted."""
+        return [str(self.ids[row].as_py()) for row in range(len(self.ids)) if self.is_held(row)]
 
 
 def published_hours(home: Home, first: Hour | None = None, end: Hour | None = None) -> list[Hour]:
@@ -101,40 +123,67 @@ def published_manifest(home: Home, hour: Hour, *, now_ms: int, settle_ms: int) -
     raise HourNotPublished(message)
 
 
+def read_current(read: Callable[[], Value]) -> Value:
+    """Read the newest revision of an hour, and look again if it was pruned meanwhile.
+
+    A revision is pruned only when a newer one is published, so each attempt finds a newer one.
+
+    Args:
+        read: finds the newest revision and reads it.
+
+    Raises:
+        Pruned: the newest revision itself is marked as pruned.
+    """
+    for _ in range(_ATTEMPTS):
+        with suppress(Pruned):
+            return read()
+    return read()
+
+
 def find_document(home: Home, hour: Hour, customer: str, *, now_ms: int, settle_ms: int) -> bytes:
     """The canonical bytes of a customer's whole document; the zero document if it had no events.
 
     Raises:
         HourNotPublished: see `published_manifest`.
-        Damaged: see `read_document`.
+        HourHeld, Damaged: see `read_document`.
     """
-    manifest = published_manifest(home, hour, now_ms=now_ms, settle_ms=settle_ms)
-    return read_document(manifest, customer)
+
+    def read() -> bytes:
+        manifest = published_manifest(home, hour, now_ms=now_ms, settle_ms=settle_ms)
+        return read_document(manifest, customer)
+
+    return read_current(read)
 
 
 def read_document(manifest: Manifest, customer: str) -> bytes:
     """A customer's whole document in one revision; the zero document if it had no events.
 
     Raises:
+        HourHeld: the revision holds the customer.
         Damaged: a file of the revision is missing or differs from its record.
     """
     customers = read_customers(manifest)
     row = customers.find(customer)
     if row is None:
         return zero_document(manifest.hour.timestamp)
-    [document] = _documents(manifest, customers, range(row, row + 1))
+    if customers.is_held(row):
+        raise held_error(manifest, customer)
+    [document] = _documents(manifest, customers, [row])
     return document
 
 
 def read_documents(manifest: Manifest) -> Iterator[tuple[str, bytes]]:
-    """Every customer of a revision with its document, in the order of ids.
+    """Every customer of a revision that is not held, with its document, in the order of ids.
 
     Raises:
         Damaged: as `read_document`, when the iterator gets there.
     """
     customers = read_customers(manifest)
-    documents = _documents(manifest, customers, range(len(customers.ids)))
-    return zip(customers.ids.to_pylist(), documents, strict=True)
+    rows: Sequence[int] = range(len(customers.ids))
+    if manifest.held_customers:
+        rows = [row for row in rows if not customers.is_held(row)]
+    ids = (str(customers.ids[row].as_py()) for row in rows)
+    return zip(ids, _documents(manifest, customers, rows), strict=True)
 
 
 def read_customers(manifest: Manifest) -> Customers:
@@ -148,47 +197,6 @@ def read_customers(manifest: Manifest) -> Customers:
     )
 
 
-def recorded_sha256(manifest: Manifest, name: str) -> str:
-    """The SHA-256 that a manifest records for one of its files.
-
-    Raises:
-        Damaged: the manifest records none.
-    """
-    try:
-        return str(manifest.record["files"][name]["sha256"])
-    except (KeyError, TypeError):
-        raise Damaged(manifest.path, f"it records no SHA-256 of {name}") from None
-
-
-def read_checked(path: Path, sha256: str) -> bytes:
-    """The bytes of a file of a revision.
-
-    Raises:
-        Damaged: it is missing or has another SHA-256.
-    """
-    with storage_faults(path, "reading"):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise _missing(path) from None
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise Damaged(path, f"its SHA-256 does not match the hour's manifest, {_REPAIR}")
-    return content
-
-
-def read_table(manifest: Manifest, name: str, schema: Schema) -> pl.DataFrame:
-    """A table of a revision, checked.
-
-    Raises:
-        Damaged: its file is missing or differs from the manifest's record.
-    """
-    import polars as pl
-
-    path = manifest.folder / f"{name}.parquet"
-    content = read_checked(path, recorded_sha256(manifest, path.name))
-    return pl.read_parquet(io.BytesIO(content), columns=list(schema))
-
-
 @lru_cache(maxsize=_CACHED_REVISIONS)
 def _read_customers(path: Path, sha256: str) -> Customers:
     # Imported here because it takes 0.13 s (Polars takes 0.16 s, DuckDB with a connection 0.13 s).
@@ -196,14 +204,17 @@ def _read_customers(path: Path, sha256: str) -> Customers:
     import pyarrow.parquet as pq
 
     content = read_checked(path, sha256)
+    # Of build version 1 there is no `held`.
     table = pq.ParquetFile(pa.BufferReader(content)).read(
-        columns=["customer_id", "offset", "length", "sha256"], use_threads=False
+        columns=["customer_id", "offset", "length", "sha256", "held"], use_threads=False
     )
-    columns = (column.combine_chunks() for column in table.columns)
+    columns = [column.combine_chunks() for column in table.columns]
+    if "held" not in table.column_names:
+        columns.append(pa.array([False] * len(table)))
     return Customers(*columns)
 
 
-def _documents(manifest: Manifest, customers: Customers, rows: range) -> Iterator[bytes]:
+def _documents(manifest: Manifest, customers: Customers, rows: Sequence[int]) -> Iterator[bytes]:
     """The documents of some rows of a revision's customers, each checked."""
     path = manifest.folder / DOCUMENTS_FILE
     with _open(path) as descriptor:
@@ -213,7 +224,7 @@ def _documents(manifest: Manifest, customers: Customers, rows: range) -> Iterato
             if hashlib.sha256(document).hexdigest() != customers.digests[row].as_py():
                 reason = (
                     f"the document of customer {customers.ids[row].as_py()!r}, bytes {offset} to "
-                    f"{offset + length}, does not match its SHA-256 in {CUSTOMERS_FILE}, {_REPAIR}"
+                    f"{offset + length}, does not match its SHA-256 in {CUSTOMERS_FILE}, {REPAIR}"
                 )
                 raise Damaged(path, reason)
             yield document
@@ -225,15 +236,11 @@ def _open(path: Path) -> Iterator[int]:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise _missing(path) from None
+            raise missing_of_revision(path) from None
     try:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _missing(path: Path) -> Damaged:
-    return Damaged(path, f"it is missing, {_REPAIR}")
 
 
 def _read(path: Path, descriptor: int, length: int, offset: int) -> bytes:

@@ -13,16 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from hourtally.model.hours import Hour
-from hourtally.published.reader import (
-    CUSTOMERS_FILE,
-    published_hours,
-    read_checked,
-    recorded_sha256,
-)
+from hourtally.published.checked_files import read_checked, recorded_sha256
+from hourtally.published.reader import CUSTOMERS_FILE, published_hours, read_current
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
@@ -44,13 +41,17 @@ class _Checked(NamedTuple):
 
 
 class HourTotals(NamedTuple):
-    """A customer's totals in a published hour. used: whether it had events in it."""
+    """A customer's totals in a published hour. used: whether it had events in it.
+
+    held: it is held in the hour, which then counts in no sum.
+    """
 
     hour: Hour
     currency: str
     paas_nanocents: int
     byoc_nanocents: int
     used: bool
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class PeriodTotals:
         currency: hours of different currencies are never added up.
         first: the earliest of the hours.
         last: the latest of the hours.
-        hours: how many are published, which may be fewer than the period has.
+        hours: how many are published, which may be fewer than the period has; those in which the
+            customer is held do not count.
         used_hours: in how many of them the customer had events.
     """
 
@@ -81,24 +83,49 @@ class PeriodTotals:
         return self.paas_nanocents + self.byoc_nanocents
 
 
+@dataclass(frozen=True)
+class RangeTotals:
+    """A customer's totals in a range. periods: newest first.
+
+    held: the published hours in which the customer is held, in order; no period counts them.
+    """
+
+    periods: list[PeriodTotals]
+    held: list[Hour]
+
+
+def left_out(held: Sequence[Hour], customer: str) -> str:
+    """Which hours no total of a customer counts."""
+    where = f"{held[0]}" if len(held) == 1 else f"{len(held)} hours, {held[0]} to {held[-1]}"
+    return (
+        f"left out: {where}, where customer {customer!r} is held: some of its usage has no rate. "
+        "`hourtally run` prints the rates to add"
+    )
+
+
 def list_totals(
     home: Home,
     customer: str,
     granularity: Granularity,
     first: Hour | None = None,
     end: Hour | None = None,
-) -> list[PeriodTotals]:
-    """A customer's totals in the published hours of `[first, end)`, newest period first.
+) -> RangeTotals:
+    """A customer's totals in the published hours of `[first, end)`.
 
     Raises:
         Damaged: an hour's manifest or `customers.parquet` differs from its record.
     """
     length = _NAME_LENGTHS[granularity]
     periods: defaultdict[tuple[str, str], list[HourTotals]] = defaultdict(list)
+    held = []
     for one in hour_totals(home, customer, published_hours(home, first, end)):
-        periods[one.hour.name[:length], one.currency].append(one)
+        if one.held:
+            held.append(one.hour)
+        else:
+            periods[one.hour.name[:length], one.currency].append(one)
     totals = [_sum(*period, hours) for period, hours in periods.items()]
-    return sorted(totals, key=lambda one: (one.period, one.last), reverse=True)
+    totals.sort(key=lambda one: (one.period, one.last), reverse=True)
+    return RangeTotals(totals, held)
 
 
 def hour_totals(home: Home, customer: str, hours: Sequence[Hour]) -> Iterator[HourTotals]:
@@ -120,21 +147,26 @@ def _checked(home: Home, hours: Sequence[Hour]) -> Iterator[list[_Checked]]:
     chunk: list[_Checked] = []
     size = 0
     for hour in hours:
-        manifest = current_manifest(home, hour)
-        if manifest is not None:
-            content = read_checked(
-                manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
-            )
-            record = manifest.record
-            chunk.append(
-                _Checked(hour, str(record["currency"]), record["rows"]["customers"], content)
-            )
-            size += len(content)
+        checked = read_current(partial(_check, home, hour))
+        if checked is not None:
+            chunk.append(checked)
+            size += len(checked.content)
         if size >= _BYTES_A_CHUNK:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _check(home: Home, hour: Hour) -> _Checked | None:
+    manifest = current_manifest(home, hour)
+    if manifest is None:
+        return None
+    content = read_checked(
+        manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
+    )
+    record = manifest.record
+    return _Checked(hour, str(record["currency"]), record["rows"]["customers"], content)
 
 
 def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:
@@ -143,12 +175,17 @@ def _totals(customer: str, chunk: Sequence[_Checked]) -> Iterator[HourTotals]:
     is_text = customer.encode("utf-8", "ignore").decode() == customer
     found = _find(customer, chunk) if is_text else {}
     for index, one in enumerate(chunk):
-        paas, byoc = found.get(index, (0, 0))
-        yield HourTotals(one.hour, one.currency, paas, byoc, index in found)
+        paas, byoc, held = found.get(index, (0, 0, False))
+        yield HourTotals(one.hour, one.currency, paas or 0, byoc or 0, index in found, bool(held))
 
 
-def _find(customer: str, chunk: Sequence[_Checked]) -> dict[int, tuple[int, int]]:
-    """PaaS and BYOC totals in nanocents, by the index of each hour that has the customer."""
+def _find(
+    customer: str, chunk: Sequence[_Checked]
+) -> dict[int, tuple[int | None, int | None, bool | None]]:
+    """PaaS and BYOC totals in nanocents and whether it is held, by the index of the hour.
+
+    Revisions of build version 1 do not say whether it is held: it is not.
+    """
     # Imported here (0.16 s), so that the checks of the first hours need not wait for it.
     import polars as pl
 
@@ -161,14 +198,15 @@ def _find(customer: str, chunk: Sequence[_Checked]) -> dict[int, tuple[int, int]
             [one.content for one in chunk],
             glob=False,
             schema=CUSTOMERS,
+            missing_columns="insert",
             use_statistics=False,
             row_index_name="row",
         )
         .filter(pl.col("customer_id") == customer)
-        .select("row", "paas_total_nanocents", "byoc_total_nanocents")
+        .select("row", "paas_total_nanocents", "byoc_total_nanocents", "held")
         .collect()
     )
-    return {bisect_right(ends, row): (paas, byoc) for row, paas, byoc in rows.iter_rows()}
+    return {bisect_right(ends, row): (paas, byoc, held) for row, paas, byoc, held in rows.rows()}
 
 
 def _sum(period: str, currency: str, hours: Sequence[HourTotals]) -> PeriodTotals:

@@ -29,7 +29,9 @@ METERS: Final = {
     "byoc.cluster": ("cluster", 1),
 }
 # The most specific first: each outweighs all that follow it together.
-SELECTORS: Final = ("customer", "gpu_model", "resource_type", "region")
+SELECTORS: Final = ("customer", "gpu_model", "gpu_capacity", "resource_type", "region")
+# The meter whose usage has a capacity: on-demand or spot.
+GPU_METER: Final = "paas.gpu"
 
 _PRICE_DIGITS = 64
 # Later than every instant that can be expressed.
@@ -55,11 +57,18 @@ class Rate:
     resource_type: str | None = None
     region: str | None = None
     gpu_model: str | None = None
+    gpu_capacity: str | None = None
 
     @property
     def selectors(self) -> tuple[str | None, ...]:
         """The selectors in the order of `SELECTORS`."""
-        return (self.customer, self.gpu_model, self.resource_type, self.region)
+        return (
+            self.customer,
+            self.gpu_model,
+            self.gpu_capacity,
+            self.resource_type,
+            self.region,
+        )
 
     @property
     def nanocents_per_unit_ms(self) -> Fraction:
@@ -157,14 +166,21 @@ class RateCard:
 
 
 def _snapshot_line(rate: Rate, from_ms: int, until_ms: int) -> str:
-    """The parts of a rate that can change a charge or its explanation, as canonical JSON."""
+    """The parts of a rate that can change a charge or its explanation, as canonical JSON.
+
+    The capacity comes last, and only where a rate has one: other lines stay what they were before
+    rates could have one, and so do the digests in manifests.
+    """
+    selectors = [rate.customer, rate.gpu_model, rate.resource_type, rate.region]
+    if rate.gpu_capacity is not None:
+        selectors.append(rate.gpu_capacity)
     record = (
         rate.id,
         rate.meter,
         str(rate.price_cents),
         rate.per,
         rate.per_hours,
-        rate.selectors,
+        selectors,
         from_ms,
         until_ms,
     )

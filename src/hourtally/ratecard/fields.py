@@ -85,6 +85,9 @@ class Table:
             self.reject(f"price_cents is a float, which is not exact: write {_PRICE_FORM}")
         elif not isinstance(value, str):
             self.reject(f"price_cents is {got(value)}: write {_PRICE_FORM}")
+        elif not value:
+            # As in a block that `hourtally run` prints for usage without a rate.
+            self.reject(f"price_cents is empty: fill in the price, {_PRICE_FORM}")
         elif len(value) > MAX_PRICE_LENGTH:
             size = f"{len(value)} characters long, at most {MAX_PRICE_LENGTH} are allowed"
             self.reject(f"price_cents is {size}: {quoted(value)}")
@@ -134,6 +137,11 @@ class Table:
         else:
             return value
         return DEFAULT_MONTH_HOURS
+
+
+def is_selectable(value: str) -> bool:
+    """Whether a card may have this text as a selector."""
+    return 0 < len(value.encode()) <= MAX_TEXT_BYTES and not _UNPRINTABLE.search(value)
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:

@@ -7,6 +7,7 @@ misspelt selector or end would silently change what is charged.
 from __future__ import annotations
 
 import tomllib
+from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from hourtally.errors import RateCardError
-from hourtally.model.components import RESOURCE_TYPES
+from hourtally.model.components import GPU_CAPACITIES, RESOURCE_TYPES
 from hourtally.model.hours import format_instant
-from hourtally.ratecard.card import METERS, SELECTORS, Rate, RateCard, format_selectors
+from hourtally.ratecard.card import GPU_METER, METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, quoted
 
 # 40,000 rates; read in three seconds.
@@ -27,6 +28,7 @@ _RATE_REQUIRED = ("id", "meter", "price_cents", "per", "active_from")
 _RATE_KEYS = (*_RATE_REQUIRED, "active_until", *SELECTORS)
 # The units of each meter.
 _UNITS = {meter: (f"{noun}-hour", f"{noun}-month") for meter, (noun, _) in METERS.items()}
+_CHOICES: Final = {"resource_type": RESOURCE_TYPES, "gpu_capacity": GPU_CAPACITIES}
 _ALL_UNITS = tuple(dict.fromkeys(unit for units in _UNITS.values() for unit in units))
 
 
@@ -46,6 +48,7 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
     if len(content) > MAX_CARD_BYTES:
         problem = f"is larger than {MAX_CARD_BYTES} bytes: this is not a rate card"
         raise RateCardError(str(path), [problem])
+    content = content.removeprefix(BOM_UTF8)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -131,8 +134,12 @@ def _read_rate(table: Table, month_hours: int) -> Rate | None:
     price_cents = table.price_cents()
     known_problems = len(table.problems)
     meter = table.choice("meter", METERS)
-    selectors = {name: table.text(name) for name in SELECTORS if name != "resource_type"}
-    selectors["resource_type"] = table.choice("resource_type", RESOURCE_TYPES)
+    selectors = {
+        name: table.choice(name, _CHOICES[name]) if name in _CHOICES else table.text(name)
+        for name in SELECTORS
+    }
+    if selectors["gpu_capacity"] and meter not in {None, GPU_METER}:
+        table.reject(f"gpu_capacity is a selector of {GPU_METER!r} only: leave it out")
     from_ms = table.instant_ms("active_from")
     until_ms = table.instant_ms("active_until")
     if from_ms is not None and until_ms is not None and until_ms <= from_ms:

@@ -6,12 +6,28 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import compress
+from typing import NamedTuple
 
+from hourtally.model.components import ON_DEMAND
 from hourtally.ratecard.card import Rate
 
 # Which selectors a rate has, in the order of `card.SELECTORS`. Of two masks the greater tuple is
 # the more specific, because each selector outweighs all that follow it.
 _Mask = tuple[bool, ...]
+
+
+class Attributes(NamedTuple):
+    """What rates select usage by.
+
+    One that the usage lacks is None (a cluster has neither resource_type nor gpu_model): no rate
+    that selects on it matches. Only a gpu_capacity of None is on-demand.
+    """
+
+    customer: str | None
+    resource_type: str | None
+    region: str | None
+    gpu_model: str | None
+    gpu_capacity: str | None
 
 
 class RatesInForce:
@@ -34,22 +50,10 @@ class RatesInForce:
             rate.customer for group in windows.values() for rate in group if rate.customer
         )
 
-    def select(
-        self,
-        *,
-        meter: str,
-        customer: str | None,
-        resource_type: str | None,
-        region: str | None,
-        gpu_model: str | None,
-        instant_ms: int,
-    ) -> Rate | None:
-        """The rate of usage at an instant; None if no rate matches.
-
-        An attribute that the usage lacks is None (a cluster has neither resource_type nor
-        gpu_model): no rate that selects on it matches.
-        """
-        usage = (customer, gpu_model, resource_type, region)
+    def select(self, meter: str, attributes: Attributes, instant_ms: int) -> Rate | None:
+        """The rate of usage of a meter at an instant; None if no rate matches."""
+        customer, resource_type, region, gpu_model, gpu_capacity = attributes
+        usage = (customer, gpu_model, gpu_capacity or ON_DEMAND, resource_type, region)
         for mask in self._masks:
             windows = self._windows.get((meter, mask, tuple(compress(usage, mask))))
             if windows:

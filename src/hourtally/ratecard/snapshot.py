@@ -7,7 +7,6 @@ changed, and the rates of two revisions can be compared.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
 from hourtally.ratecard.card import Rate, RateCard
-from hourtally.store import durable
+from hourtally.store.addressed import read_addressed, write_addressed
 from hourtally.store.layout import Home
 
 
@@ -28,15 +27,7 @@ def write_rates_snapshot(home: Home, card: RateCard, hour: Hour, staging: Path) 
         hour: the hour.
         staging: a folder of the home for temporary files.
     """
-    digest = card.digest(hour)
-    path = home.rates_snapshot(digest)
-    if _read(path, digest) is None:
-        durable.make_folder(path.parent)
-        with durable.undo_on_failure(path.unlink):
-            durable.replace_file(path, card.snapshot(hour), staging=staging)
-    else:
-        # Its writer may have been killed before the name was durable.
-        durable.fsync_folder(path.parent)
+    write_addressed(home.rates_snapshot(card.digest(hour)), card.snapshot(hour), staging)
 
 
 def read_rates_snapshot(home: Home, digest: str, hour: Hour) -> tuple[Rate, ...]:
@@ -45,29 +36,35 @@ def read_rates_snapshot(home: Home, digest: str, hour: Hour) -> tuple[Rate, ...]
     Raises:
         Damaged: the file is missing or differs from what was written.
     """
+    lines = _read(home, digest, hour)
+    return tuple(_rate(line, hour) for line in lines[1:])
+
+
+def read_snapshot_currency(home: Home, digest: str, hour: Hour) -> str:
+    """The currency of the rates with this digest.
+
+    Raises:
+        Damaged: as `read_rates_snapshot`.
+    """
+    return str(json.loads(_read(home, digest, hour)[0]))
+
+
+def _read(home: Home, digest: str, hour: Hour) -> list[bytes]:
     path = home.rates_snapshot(digest)
-    content = _read(path, digest)
+    content = read_addressed(path)
     if content is None:
         reason = (
             "it is missing, or its SHA-256 is not its name; restore it from a copy, or run "
             f"`hourtally backfill --force` over hour {hour} to publish it with today's rates"
         )
         raise Damaged(path, reason)
-    return tuple(_rate(line, hour) for line in content.splitlines()[1:])
-
-
-def _read(path: Path, digest: str) -> bytes | None:
-    """The text with this digest; None if it is missing or damaged."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return content if hashlib.sha256(content).hexdigest() == digest else None
+    return content.splitlines()
 
 
 def _rate(line: bytes, hour: Hour) -> Rate:
     rate_id, meter, price, per, per_hours, selectors, from_ms, until_ms = json.loads(line)
-    customer, gpu_model, resource_type, region = selectors
+    # Rates without a capacity, and all of the version before, have four.
+    customer, gpu_model, resource_type, region, *capacity = selectors
     return Rate(
         id=rate_id,
         meter=meter,
@@ -80,4 +77,5 @@ def _rate(line: bytes, hour: Hour) -> Rate:
         resource_type=resource_type,
         region=region,
         gpu_model=gpu_model,
+        gpu_capacity=capacity[0] if capacity else None,
     )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeVar
@@ -20,10 +21,11 @@ import pyarrow.parquet  # noqa: F401
 from cachetools import LRUCache
 
 from hourtally import __version__
-from hourtally.errors import InvalidArgument
+from hourtally.errors import HourHeld, InvalidArgument
 from hourtally.model.hours import Hour, format_instant
-from hourtally.published.reader import read_customers, read_document
+from hourtally.published.reader import read_current, read_customers, read_document
 from hourtally.published.views import view, zero_document
+from hourtally.server.held_index import HeldIndex
 from hourtally.server.requests import Filters, HttpError, ListRequest, ViewRequest, cursor_after
 from hourtally.server.responses import Response, customer_response, etag_of
 from hourtally.store.durable import storage_faults
@@ -39,6 +41,8 @@ _RESPONSE_OVERHEAD_BYTES = 1_024
 
 _PAAS_PRICE = b',"paasUsage":{"price":'
 _BYOC_USAGE = b',"byocUsage":'
+
+_KEPT_FIELDS = ("folder", "files", "held", "rows")
 
 Value = TypeVar("Value")
 
@@ -60,6 +64,7 @@ class PublishedUsage:
         self._revisions: LRUCache[Hashable, _Revision] = LRUCache(_CACHED_REVISIONS)
         self._views: LRUCache[Hashable, Response] = LRUCache(_CACHED_VIEW_BYTES, _size)
         self._list_items: LRUCache[Hashable, bytes] = LRUCache(_CACHED_LIST_ITEMS)
+        self._held_index = HeldIndex()
         # cachetools leaves locking to its users.
         self._lock = Lock()
 
@@ -74,9 +79,12 @@ class PublishedUsage:
         """The canonical bytes of a customer's view of an hour.
 
         Raises:
-            HttpError: the hour is not published.
+            HttpError: the hour is not published, or holds the customer.
             Damaged: a published file is missing or has changed.
         """
+        return read_current(lambda: self._read_view(customer, request))
+
+    def _read_view(self, customer: str, request: ViewRequest) -> Response:
         revision = self._current_revision(request.timestamp)
         if revision is None:
             message = (
@@ -84,8 +92,11 @@ class PublishedUsage:
                 "built, or is not the start of a UTC hour."
             )
             raise HttpError(404, "hour_not_found", message)
+        try:
+            body = _view(revision.manifest, customer, request.filters)
+        except HourHeld as held:
+            raise HttpError(409, "hour_held", _why_held(held)) from None
         digest = _document_digest(revision.manifest, customer)
-        body = _view(revision.manifest, customer, request.filters)
         # The version is part of the ETag, because another version may render views differently.
         etag = etag_of(__version__.encode(), digest, json.dumps(request.filters).encode())
         response = customer_response(body, etag)
@@ -98,9 +109,14 @@ class PublishedUsage:
         Raises:
             Damaged: as `view`.
         """
+        return read_current(lambda: self._read_list(customer, request))
+
+    def _read_list(self, customer: str, request: ListRequest) -> Response:
         page: list[tuple[int, bytes]] = []
         is_last = True
         for revision in self._newest_first(request):
+            if _holds(revision, customer):
+                continue
             if len(page) == request.per_page:
                 is_last = False
                 break
@@ -109,16 +125,42 @@ class PublishedUsage:
         pagination: dict[str, object] = {"hasNextPage": not is_last, "count": len(page)}
         if not is_last:
             pagination["cursor"] = cursor_after(page[-1][0])
-        body = b'{"data":{"usage":[%b]},"pagination":%b}' % (
+        body = b'{"data":{"usage":[%b]},%b"pagination":%b}' % (
             b",".join(item for _, item in page),
+            self._held_json(customer, request),
             json.dumps(pagination, separators=(",", ":")).encode(),
         )
         return customer_response(body, etag_of(body))
 
+    def _held_json(self, customer: str, request: ListRequest) -> bytes:
+        """The hours of the range, of any page, that hold the customer; nothing if none does."""
+        held = []
+        for hour in self._hours(request, None):
+            timestamp = hour.timestamp
+            folder = str(self._home.hour(hour))
+            if self._held_index.holds_anybody(folder, partial(self._holds_anybody, timestamp)):
+                revision = self._current_revision(timestamp)
+                if revision is not None and _holds(revision, customer):
+                    held.append(timestamp)
+        if not held:
+            return b""
+        return b'"held":{"hours":%d,"first":%d,"last":%d},' % (len(held), held[-1], held[0])
+
+    def _holds_anybody(self, timestamp: int) -> bool:
+        revision = self._current_revision(timestamp)
+        return revision is not None and revision.manifest.held_customers > 0
+
     def _newest_first(self, request: ListRequest) -> Iterator[_Revision]:
         """The current revisions of the requested hours."""
+        for hour in self._hours(request, request.before):
+            revision = self._current_revision(hour.timestamp)
+            if revision is not None:
+                yield revision
+
+    def _hours(self, request: ListRequest, before: int | None) -> Iterator[Hour]:
+        """The hours of the range that have a folder, newest first; those before an instant only."""
         start = "" if request.start is None else format_instant(request.start * 1_000)
-        ends = [format_instant(b * 1_000) for b in (request.end, request.before) if b is not None]
+        ends = [format_instant(b * 1_000) for b in (request.end, before) if b is not None]
         with storage_faults(self._home.hours, "reading"):
             names = _names(str(self._home.hours))
         # Instants sort as text: years have four digits.
@@ -126,9 +168,8 @@ class PublishedUsage:
         instants = [i for i in names_by_instant if i >= start and all(i < end for end in ends)]
         for instant in sorted(instants, reverse=True):
             hour = _hour(names_by_instant[instant])
-            revision = None if hour is None else self._current_revision(hour.timestamp)
-            if revision is not None:
-                yield revision
+            if hour is not None:
+                yield hour
 
     def _list_item(self, revision: _Revision, customer: str, filters: Filters) -> bytes:
         """An hour of a list: its view without teams, cut out of the view's bytes."""
@@ -163,7 +204,7 @@ class PublishedUsage:
         if manifest is None:
             return None
         # The rest of a manifest may be a thousand conflicts.
-        record = {name: manifest.record[name] for name in ("folder", "files")}
+        record = {name: manifest.record.get(name) for name in _KEPT_FIELDS}
         revision = _Revision(folder, names, replace(manifest, record=record), str(manifest.folder))
         self._cache(self._revisions, timestamp, revision)
         return revision
@@ -176,6 +217,17 @@ class PublishedUsage:
         # cachetools raises ValueError for a value larger than the whole cache: do not cache it.
         with self._lock, suppress(ValueError):
             cache[key] = value
+
+
+def _holds(revision: _Revision, customer: str) -> bool:
+    """Whether a revision holds the customer; most hold nobody, which costs nothing to know."""
+    manifest = revision.manifest
+    return bool(manifest.held_customers) and read_customers(manifest).holds(customer)
+
+
+def _why_held(held: HourHeld) -> str:
+    gaps = "; ".join(held.gaps)
+    return f"Hour {held.hour} has no figures yet, as some usage has no rate: {gaps}."
 
 
 def _size(response: Response) -> int:

@@ -255,7 +255,7 @@ def _blocks(customers: pl.DataFrame, written: pl.DataFrame) -> list[DocumentBloc
     ]
     located = customers.hstack(
         places.select(pl.col("offset") - pl.col("begin").first().over(HOUR), "length")
-    ).with_columns(pl.Series("sha256", digests, dtype=pl.String))
+    ).with_columns(pl.Series("sha256", digests, dtype=pl.String), held=pl.lit(value=False))
     conform(located.select(HOUR, *CUSTOMERS), hourly(CUSTOMERS))
     begins = places.group_by(HOUR, maintain_order=True).agg(pl.col("begin").first())
     timestamps = begins[HOUR].to_list()

@@ -1,4 +1,4 @@
-"""Metering: the slices of hours to usage, each identity counted once.
+"""Metering: the slices of hours to usage, each identity counted once, voided ones never.
 
 Most hours have no identity twice, so only the identities' 64-bit digests are compared; slices
 that share one are looked at more closely (`deduplication`). Usage is summed by usage key, and the
@@ -8,7 +8,7 @@ texts that a key stands for are read from one slice that has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -16,8 +16,17 @@ import duckdb
 import polars as pl
 
 from hourtally.model.hours import HOUR_MS, Hour
-from hourtally.model.schemas import HOUR, RESOURCE_ORDER, USAGE, USAGE_KEY, USAGE_TEXTS, conform
+from hourtally.model.schemas import (
+    HOUR,
+    RESOURCE_ORDER,
+    STORED_VOIDS,
+    USAGE,
+    USAGE_KEY,
+    USAGE_TEXTS,
+    conform,
+)
 from hourtally.stages.deduplication import find_not_counted
+from hourtally.stages.voiding import VoidCounts, find_voided
 
 
 @dataclass(frozen=True)
@@ -26,34 +35,39 @@ class HourSlices:
 
     slices: `schemas.STORED_SLICES` of its committed batches, and `slice_row`, which numbers the
     slices of all hours that are metered together. periods: the hour cut where a rate starts or
-    ends, `(start_ms, end_ms)` each.
+    ends, `(start_ms, end_ms)` each. voids: those that touch the hour, `schemas.STORED_VOIDS`.
     """
 
     hour: Hour
     slices: pl.LazyFrame
     periods: Sequence[tuple[int, int]]
+    voids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STORED_VOIDS))
 
 
 @dataclass(frozen=True)
 class SliceCounts:
-    """How many slices of an hour count, how many are duplicates, and its conflicts.
+    """How many slices of an hour count, and why the others do not.
 
-    conflicts: `CONFLICTS`, sorted by identity.
+    duplicates: slices that equal another one. conflicts: `CONFLICTS`, sorted by identity. losers:
+    slices that do not count because of a conflict. voids: what its voids did.
     """
 
     counted: int
     duplicates: int
     conflicts: pl.DataFrame
+    losers: int
+    voids: VoidCounts
 
 
 @dataclass(frozen=True)
 class Metered:
     """The usage of hours. usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`.
 
-    counts: one for each hour.
+    keys: the usage key of each of its rows. counts: one for each hour.
     """
 
     usage: pl.DataFrame
+    keys: pl.DataFrame
     counts: list[SliceCounts]
 
 
@@ -71,17 +85,33 @@ def meter(
     """
     not_counted, counts = [], []
     for hour, digests in zip(hours, _digests(hours), strict=True):
-        found = find_not_counted(hour.slices, _repeated(digests))
-        not_counted.append(found.rows)
+        voided = find_voided(hour.slices, digests, hour.voids)
+        slices_left = hour.slices
+        if len(voided.rows):
+            is_voided = pl.col("slice_row").cast(pl.Int64).is_in(voided.rows.implode())
+            slices_left = slices_left.filter(~is_voided)
+        found = find_not_counted(slices_left, _repeated(digests))
+        not_counted += [voided.rows, found.rows]
         counts.append(
-            SliceCounts(len(digests) - len(found.rows), found.duplicates, found.conflicts)
+            SliceCounts(
+                counted=len(digests) - len(voided.rows) - len(found.rows),
+                duplicates=found.duplicates,
+                conflicts=found.conflicts,
+                losers=len(found.rows) - found.duplicates,
+                voids=voided.counts,
+            )
         )
     _register(connection, "not_counted", pl.concat(not_counted).to_frame("slice_row"))
     _register(connection, "periods", _periods(hours))
     summed = slices.query("slices", _usage_sql())
     assert summed is not None, "a SELECT has rows"
     usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours)
-    return Metered(_as_usage(usage, hours), counts)
+    by_resource = _sorted(usage, hours)
+    return Metered(
+        usage=conform(by_resource.drop(USAGE_KEY), USAGE),
+        keys=by_resource.select(USAGE_KEY),
+        counts=counts,
+    )
 
 
 def _digests(hours: Sequence[HourSlices]) -> list[pl.Series]:
@@ -137,12 +167,12 @@ def _with_texts(summed: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFra
     return usage
 
 
-def _as_usage(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
-    """`schemas.USAGE`, sorted, from rows of `sql/usage.sql` with texts.
+def _sorted(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
+    """`schemas.USAGE` and `USAGE_KEY`, sorted, from rows of `sql/usage.sql` with texts.
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
     of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
     usage = usage.with_columns(of_periods.gather(usage["period"]))
     columns = (pl.col(column).cast(dtype) for column, dtype in USAGE.items())
-    return conform(usage.select(columns).sort(HOUR, *RESOURCE_ORDER), USAGE)
+    return usage.select(*columns, *USAGE_KEY).sort(HOUR, *RESOURCE_ORDER)

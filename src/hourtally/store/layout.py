@@ -1,4 +1,9 @@
-"""Every path and file name of the home folder."""
+"""Every path and file name of the home folder.
+
+A batch has one ingest record or several, numbered from 1 (contract, section 2: withdrawal). The
+files that belong to one record share its name: `<batch>` for number 1, `<batch>.N` for number N.
+`store.batches` makes such names and takes them apart.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,14 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from hourtally.model.hours import Hour
 from hourtally.store.durable import list_names
+
+RECORD_SUFFIX: Final = ".json"
+_SLICES: Final = ".parquet"
+_VOIDS: Final = ".voids.parquet"
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Home:
     # folder, and `status` of a year lists 17,520 of them.
     @cached_property
     def events(self) -> Path:
-        """The slices, `hour=<name>/<batch>.parquet`."""
+        """The slices, `hour=<name>/<record name>.parquet`."""
         return self.root / "events"
 
     @property
@@ -49,13 +59,17 @@ class Home:
         """The published hours."""
         return self.root / "hours"
 
-    def slices(self, hour: Hour, batch: str) -> Path:
-        """The slices of one batch in one hour."""
-        return self.events / f"hour={hour.name}" / f"{batch}.parquet"
+    def slices(self, hour: Hour, name: str) -> Path:
+        """The slices of one record in one hour."""
+        return self.events / f"hour={hour.name}" / f"{name}{_SLICES}"
 
-    def batch_record(self, batch: str) -> Path:
-        """The ingest record of a batch; without it the batch does not exist."""
-        return self.batches / f"{batch}.json"
+    def voids(self, hour: Hour, name: str) -> Path:
+        """The voids of one record that touch one hour."""
+        return self.events / f"hour={hour.name}" / f"{name}{_VOIDS}"
+
+    def batch_record(self, name: str) -> Path:
+        """The record of this name; a batch without any record does not exist."""
+        return self.batches / f"{name}{RECORD_SUFFIX}"
 
     @property
     def rates_snapshots(self) -> Path:
@@ -66,9 +80,18 @@ class Home:
         """The rates in force in the hours whose manifests have this digest."""
         return self.rates_snapshots / f"{digest}.txt"
 
-    def quarantine(self, batch: str) -> Path:
-        """The quarantined lines of a batch."""
-        return self.root / "quarantine" / f"{batch}.ndjson"
+    @property
+    def cases(self) -> Path:
+        """The folder of `cases_file`."""
+        return self.root / "cases"
+
+    def cases_file(self, digest: str) -> Path:
+        """What the hours whose manifests have this digest ask of a rate card."""
+        return self.cases / f"{digest}.ndjson"
+
+    def quarantine(self, name: str) -> Path:
+        """The lines that one record quarantined."""
+        return self.root / "quarantine" / f"{name}.ndjson"
 
     def hour(self, hour: Hour) -> Path:
         """The folder of an hour's revisions."""
@@ -94,10 +117,11 @@ class Home:
         """A folder that an engine creates when its memory is full; the caller removes it."""
         return self.root / f".spill-{name}"
 
-    def batches_with_slices(self, hour: Hour) -> list[str]:
-        """The batches that have slices in an hour, committed or not, sorted."""
-        slices = list_names(f"{self.events}/hour={hour.name}")
-        return [name.removesuffix(".parquet") for name in slices if name.endswith(".parquet")]
+    def records_with_slices(self, hour: Hour) -> list[str]:
+        """The names of records that have slices or voids in an hour, committed or not, sorted."""
+        files = list_names(f"{self.events}/hour={hour.name}")
+        slices = {name.removesuffix(_SLICES) for name in files if name.endswith(_SLICES)}
+        return sorted({name.removesuffix(".voids") for name in slices})
 
 
 def _manifest_name(revision: int) -> str:

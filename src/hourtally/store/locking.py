@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from hourtally.runtime.notices import notify
 from hourtally.store.durable import make_folder
 
 _RETRY_SECONDS: Final = 0.05
+# Most waits are shorter, and nobody needs to know of them.
+_SILENT_SECONDS: Final = 2.0
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path, while_waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked_folder(
+    folder: Path, while_waiting: Callable[[], None] | None = None, *, what: str | None = None
+) -> Iterator[None]:
     """Hold a folder's lock; the kernel releases it when the process ends, however it ends.
 
     Two builds of one hour would notice each other when they commit. Two ingests of one file would
     not, so a home needs a file system whose locks are seen by everything that writes into it.
 
-    `while_waiting` is called repeatedly while another process holds the lock, and may raise.
+    Args:
+        folder: made if it is missing.
+        while_waiting: called repeatedly while another process holds the lock; may raise.
+        what: what a wait of over two seconds is said to be for, by default the folder.
     """
+    message = f"waiting for {what or f'another process that works in {folder}'}"
     while True:
         make_folder(folder)
         try:
@@ -32,7 +42,7 @@ def locked_folder(folder: Path, while_waiting: Callable[[], None] | None = None)
             # The previous holder has just removed it.
             continue
         try:
-            _lock(descriptor, while_waiting)
+            _lock(descriptor, while_waiting, message)
             # It may also have removed it while we waited: then our lock is on a deleted folder.
             try:
                 ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
@@ -45,15 +55,17 @@ def locked_folder(folder: Path, while_waiting: Callable[[], None] | None = None)
             os.close(descriptor)
 
 
-def _lock(descriptor: int, while_waiting: Callable[[], None] | None) -> None:
-    if while_waiting is None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return
+def _lock(descriptor: int, while_waiting: Callable[[], None] | None, message: str) -> None:
+    say_at = time.monotonic() + _SILENT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            while_waiting()
+            if while_waiting is not None:
+                while_waiting()
+            if time.monotonic() >= say_at:
+                say_at = math.inf
+                notify(message)
             time.sleep(_RETRY_SECONDS)
         else:
             return

@@ -8,13 +8,14 @@ over.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
 from hourtally.store import durable
+from hourtally.store.input_files import HourFiles
 from hourtally.store.layout import Home
 
 _MANIFEST_NAME: Final = re.compile(r"(\d{6,})\.json", re.ASCII)
@@ -37,9 +38,19 @@ class Manifest:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """`batches` (sorted), `rates` (a digest), `build` (a version)."""
+        """`batches` (sorted), `build` (a version), and digests.
+
+        `rates`: of those in force in the hour. From build version 2 on also `cases`: what its
+        usage asks of a card, and `selection`: what the card said.
+        """
         inputs: dict[str, Any] = self.record["inputs"]
         return inputs
+
+    @property
+    def held_customers(self) -> int:
+        """How many customers the revision holds; those of build version 1 hold nobody."""
+        held = self.record.get("held") or {}
+        return int(held.get("customers", 0))
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class PendingRevision:
     """A revision that is being built. folder: where its files are written.
 
     parent: the hour's newest revision so far. reasons: why it is built. inputs: everything that it
-    depends on, as its manifest records it.
+    depends on, as its manifest records it. files: of its inputs, once they are checked.
     """
 
     hour: Hour
@@ -56,6 +67,7 @@ class PendingRevision:
     reasons: tuple[str, ...]
     inputs: dict[str, Any]
     folder: Path
+    files: HourFiles = field(default_factory=HourFiles)
 
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:

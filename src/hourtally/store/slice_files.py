@@ -22,6 +22,8 @@ from hourtally.runtime.sql_text import quoted_path
 def scan_slices(paths: Sequence[Path], first_row: int = 0) -> pl.LazyFrame:
     """`schemas.STORED_SLICES` of these files, each row with `slice_row` and its file's `path`.
 
+    Columns that a file lacks, as batches of build version 1 do, are null.
+
     Args:
         paths: the files; their rows are numbered in this order.
         first_row: the number of the first row.
@@ -31,6 +33,8 @@ def scan_slices(paths: Sequence[Path], first_row: int = 0) -> pl.LazyFrame:
         return pl.LazyFrame(schema=schema)
     return pl.scan_parquet(
         list(paths),
+        schema=STORED_SLICES,
+        missing_columns="insert",
         glob=False,
         hive_partitioning=False,
         include_file_paths="path",
@@ -51,7 +55,10 @@ def _rows_of(path: Path) -> int:
 def slices_relation(
     connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]
 ) -> duckdb.DuckDBPyRelation:
-    """The rows of `scan_slices(paths)` in DuckDB, numbered alike."""
+    """The rows of `scan_slices(paths)` in DuckDB, numbered alike.
+
+    Do not select columns that some of the files lack.
+    """
     if not paths:
         return connection.from_arrow(scan_slices(()).collect().to_arrow())
     query = files("hourtally.store").joinpath("sql/slices.sql").read_text()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +13,27 @@ import pyarrow.parquet as pq
 
 from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
-from hourtally.model.schemas import CUSTOMERS
+from hourtally.model.schemas import CUSTOMERS, Schema
+from hourtally.ratecard import (
+    HourRates,
+    Rate,
+    read_cases,
+    read_rates_snapshot,
+    read_snapshot_currency,
+)
 from hourtally.store import durable
+from hourtally.store.batches import parse_record_name
+from hourtally.store.input_files import HourFiles
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, read_manifest, revisions_of
+from hourtally.store.pruning import is_pruned
 from hourtally.verify.findings import Findings
 from hourtally.verify.row_comparison import read_table
 
 DOCUMENTS: Final = "documents.ndjson"
 _INDEX: Final = "customers.parquet"
 _CONFLICTS: Final = "conflicts.parquet"
+_HELD: Final = "held.parquet"
 # Every revision has these files, and one with conflicts has `conflicts.parquet` too.
 _FILES: Final = frozenset(
     (
@@ -57,7 +70,9 @@ def check_manifests(home: Home, hour: Hour, findings: Findings) -> Manifest | No
             findings.compare(path, "parent", parent, manifest.record.get("parent"))
             timestamp = manifest.record.get("timestamp")
             findings.compare(path, "timestamp", hour.timestamp, timestamp)
-            if not manifest.folder.is_dir():
+            if is_pruned(home, hour, revision):
+                findings.pruned += revision < revisions[-1]
+            elif not manifest.folder.is_dir():
                 findings.add(manifest.folder, "missing folder of a revision")
             elif revision < revisions[-1]:
                 check_files(manifest, findings)
@@ -69,7 +84,8 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     """Check the files of a revision by size and SHA-256; the names of the intact ones."""
     files = manifest.record["files"]
     conflicts = _field(manifest.record["conflicts"], "count")
-    expected = sorted(_FILES | {_CONFLICTS} if conflicts else _FILES)
+    names = _FILES | ({_CONFLICTS} if conflicts else set())
+    expected = sorted(names | ({_HELD} if manifest.held_customers else set()))
     recorded = sorted(files) if isinstance(files, dict) else []
     findings.compare(manifest.path, "file names", expected, recorded)
     return {
@@ -79,14 +95,26 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     }
 
 
+def customers_schema(manifest: Manifest) -> Schema:
+    """The columns of a revision's `customers.parquet`; build version 1 did not say who is held."""
+    build = manifest.inputs["build"]
+    return {c: t for c, t in CUSTOMERS.items() if c != "held" or build > 1}
+
+
 def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> None:
     """Check each document by the offset, length and SHA-256 in the index."""
     path = manifest.folder / DOCUMENTS
     if _INDEX not in intact or not path.is_file():
         return
     with path.open("rb") as file:
-        for row in read_table(manifest.folder / _INDEX, CUSTOMERS, 1, findings):
-            customer_id, (offset, length, sha256) = row[0], row[-3:]
+        schema = customers_schema(manifest)
+        for row in read_table(manifest.folder / _INDEX, schema, 1, findings):
+            of_column = dict(zip(schema, row, strict=True))
+            if of_column.get("held"):
+                continue
+            customer_id, offset, length, sha256 = (
+                of_column[name] for name in ("customer_id", "offset", "length", "sha256")
+            )
             file.seek(max(0, offset))
             digest = hashlib.sha256(file.read(max(0, length))).hexdigest()
             what = (
@@ -94,6 +122,14 @@ def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> Non
                 f"{length} long)"
             )
             findings.compare(path, what, sha256, digest)
+
+
+@dataclass(frozen=True)
+class KeptRates:
+    """The rates in force in an hour, clipped to it, that are kept with a revision."""
+
+    currency: str
+    rates: Sequence[Rate]
 
 
 class StoredInputs:
@@ -106,20 +142,39 @@ class StoredInputs:
         self._home = home
         self._findings = findings
         self._records: dict[str, dict[str, Any] | None] = {}
-        self._rates: set[str] = set()
+        self._addressed: dict[Path, bool] = {}
 
-    def check_slices(self, hour: Hour, batch: str) -> bool:
-        """Check the slices of a batch in an hour by the batch record; whether they are intact."""
-        if batch not in self._records:
-            self._records[batch] = self._read_record(batch)
-        record = self._records[batch]
+    def check_hour(self, hour: Hour, names: Iterable[str]) -> HourFiles | None:
+        """Check the slices and voids of some records in an hour; None if any is not intact."""
+        checked = [self._check_record(hour, name) for name in names]
+        intact = [files for files in checked if files is not None]
+        if len(intact) < len(checked):
+            return None
+        slices = [path for files in intact for path in files.slices]
+        return HourFiles(slices, [path for files in intact for path in files.voids])
+
+    def _check_record(self, hour: Hour, name: str) -> HourFiles | None:
+        if name not in self._records:
+            self._records[name] = self._read_record(name)
+        record = self._records[name]
         if record is None:
-            return False
-        path = self._home.slices(hour, batch)
+            return None
         entry = _field(_field(record, "hours"), hour.name)
         if entry is None:
-            self._findings.add(self._home.batch_record(batch), f"no entry for hour {hour}")
-            return False
+            self._findings.add(self._home.batch_record(name), f"no entry for hour {hour}")
+            return None
+        files, of_voids = HourFiles(), _field(entry, "voids")
+        if of_voids is not None:
+            files.voids.append(self._home.voids(hour, name))
+        # An hour may have voids only.
+        if of_voids is None or _field(entry, "sha256") is not None:
+            files.slices.append(self._home.slices(hour, name))
+        checked = [self._check_table(path, entry) for path in files.slices]
+        checked += [self._check_table(path, of_voids) for path in files.voids]
+        return files if all(checked) else None
+
+    def _check_table(self, path: Path, entry: Any) -> bool:
+        """Check a file of slices or voids by its entry; whether it is intact."""
         if not _check_file(path, entry, self._findings):
             return False
         try:
@@ -129,18 +184,36 @@ class StoredInputs:
             return False
         return self._findings.compare(path, "row count", _field(entry, "rows"), rows)
 
-    def check_rates(self, digest: str) -> None:
-        """Check the stored rates with this digest."""
-        if digest in self._rates:
-            return
-        self._rates.add(digest)
-        path = self._home.rates_snapshot(digest)
+    def kept_rates(self, manifest: Manifest) -> KeptRates | None:
+        """The rates kept with a revision, after checking them and its cases; None if damaged."""
+        inputs, hour = manifest.inputs, manifest.hour
+        digest = str(inputs["rates"])
+        if not self._is_intact(self._home.rates_snapshot(digest), "rates"):
+            return None
+        kept = KeptRates(
+            currency=read_snapshot_currency(self._home, digest, hour),
+            rates=read_rates_snapshot(self._home, digest, hour),
+        )
+        if "cases" in inputs and self._is_intact(self._home.cases_file(inputs["cases"]), "cases"):
+            # What the cases and the kept rates give; whole hours share both.
+            cases = read_cases(self._home, inputs["cases"])
+            selection = HourRates.kept(kept.rates, hour).selection(cases)
+            self._findings.compare(manifest.path, "selection", selection, inputs["selection"])
+        return kept
+
+    def _is_intact(self, path: Path, what: str) -> bool:
+        """Whether a file is what its name, a digest, says; each is checked once."""
+        if path not in self._addressed:
+            self._addressed[path] = self._check_addressed(path, what)
+        return self._addressed[path]
+
+    def _check_addressed(self, path: Path, what: str) -> bool:
         try:
             sha256 = durable.sha256_of(path)
         except FileNotFoundError:
-            self._findings.add(path, "missing rates of published hours")
-        else:
-            self._findings.compare(path, "SHA-256", digest, sha256)
+            self._findings.add(path, f"missing {what} of published hours")
+            return False
+        return self._findings.compare(path, "SHA-256", path.stem, sha256)
 
     def check_remaining_records(self) -> None:
         """Check the records of batches that no verified hour has as an input."""
@@ -148,9 +221,15 @@ class StoredInputs:
             if path.suffix == ".json" and path.stem not in self._records:
                 self._records[path.stem] = self._read_record(path.stem)
 
-    def _read_record(self, batch: str) -> dict[str, Any] | None:
+    def check_remaining_cases(self) -> None:
+        """Check the cases of superseded revisions, which no verified hour has as an input."""
+        for path in durable.list_folder(self._home.cases):
+            if path.suffix == ".ndjson":
+                self._is_intact(path, "cases")
+
+    def _read_record(self, name: str) -> dict[str, Any] | None:
         """A batch record, after checking that its counts add up; None if it is unreadable."""
-        path = self._home.batch_record(batch)
+        path = self._home.batch_record(name)
         try:
             record = durable.read_sealed_json(path)
         except FileNotFoundError:
@@ -161,12 +240,15 @@ class StoredInputs:
             return None
         counts = ("accepted", "duplicates", "quarantined")
         lines = sum(record.get(count, 0) for count in counts)
-        self._findings.compare(path, "batch", path.stem, record.get("batch"))
+        batch, number = parse_record_name(name)
+        self._findings.compare(path, "batch", batch, record.get("batch"))
+        # Records of the version before have no number.
+        self._findings.compare(path, "number", number, record.get("number", 1))
         self._findings.compare(path, "lines", lines, record.get("lines"))
         quarantined = record.get("quarantined")
         by_rule = sum(record.get("rules", {}).values())
         self._findings.compare(path, "sum of quarantined lines by rule", quarantined, by_rule)
-        quarantine = self._home.quarantine(batch)
+        quarantine = self._home.quarantine(name)
         if entry := record.get("quarantine"):
             _check_file(quarantine, entry, self._findings)
         else:

@@ -28,7 +28,8 @@ class Findings:
     """What was verified, and the differences.
 
     differences: how many. listed: the first 20 of them. checksums_only: stale hours, by name,
-    each with the reason; today's rates and code cannot recompute them.
+    each with the reason; today's rates and code cannot recompute them. pruned: superseded revisions
+    whose files are removed on request.
     """
 
     hours: int = 0
@@ -37,6 +38,17 @@ class Findings:
     differences: int = 0
     listed: list[Difference] = field(default_factory=list)
     checksums_only: list[tuple[str, str]] = field(default_factory=list)
+    pruned: int = 0
+
+    def merge(self, part: Findings) -> None:
+        """Add what was found in a part of the hours."""
+        self.hours += part.hours
+        self.documents += part.documents
+        self.charges += part.charges
+        self.differences += part.differences
+        self.listed += part.listed[: MAX_LISTED - len(self.listed)]
+        self.checksums_only += part.checksums_only
+        self.pruned += part.pruned
 
     def add(self, file: Path, problem: str) -> None:
         """Add a difference."""

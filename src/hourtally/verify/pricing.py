@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
-from hourtally.model.hours import HOUR_MS, Hour, format_instant
-from hourtally.ratecard import Rate, RateCard
+from hourtally.model.hours import HOUR_MS, Hour
+from hourtally.ratecard import Rate
 from hourtally.verify.slices import Usage
 
 _NANOCENTS_PER_CENT: Final = 10**9
@@ -23,18 +23,18 @@ _BYOC_METERS: Final = tuple(meter for meter, _ in BYOC_COMPONENTS.values())
 
 
 class Pricing:
-    """The rates of one hour. gaps: usage without a rate, each gap once, as text."""
+    """The rates of one hour. has_gap: whether some usage priced had no rate; may be reset."""
 
-    def __init__(self, card: RateCard, hour: Hour) -> None:
+    def __init__(self, rates: Iterable[Rate], hour: Hour) -> None:
         self._hour = hour
-        rates = defaultdict(list)
-        for rate in card.rates:
+        by_meter = defaultdict(list)
+        for rate in rates:
             if rate.active_from_ms < hour.end_ms and not _has_ended(rate, hour.start_ms):
-                rates[rate.meter, rate.customer].append(rate)
-        self._rates = dict(rates)
+                by_meter[rate.meter, rate.customer].append(rate)
+        self._rates = dict(by_meter)
         self._customers = {customer for _, customer in self._rates}
         self._cache: dict[tuple[object, ...], tuple[Fraction | None, ...]] = {}
-        self.gaps: dict[str, None] = {}
+        self.has_gap = False
 
     def rate_periods(self) -> list[tuple[int, int]]:
         """The half-open parts of the hour, in milliseconds, within which no rate changes."""
@@ -51,17 +51,26 @@ class Pricing:
         meters = _PAAS_METERS if row.event_type == RESOURCE_EVENT else _BYOC_METERS
         charges = []
         prices = self._prices(row, meters)
-        for meter, used, price in zip(meters, quantities_ms, prices, strict=True):
+        for used, price in zip(quantities_ms, prices, strict=True):
             if used and price is None:
-                self.gaps[_gap(meter, row)] = None
+                self.has_gap = True
             charges.append(used * (price or Fraction(0)) if used else Fraction(0))
         return charges
+
+    def unrated_meters(self, row: Usage) -> Iterator[tuple[str, str]]:
+        """The meters that have no rate for a row, each with the column of its quantity."""
+        is_resource = row.event_type == RESOURCE_EVENT
+        components = (PAAS_COMPONENTS if is_resource else BYOC_COMPONENTS).values()
+        prices = self._prices(row, _PAAS_METERS if is_resource else _BYOC_METERS)
+        for (meter, quantity), price in zip(components, prices, strict=True):
+            if price is None:
+                yield meter, quantity
 
     def _prices(self, row: Usage, meters: Sequence[str]) -> tuple[Fraction | None, ...]:
         """Nanocents per unit and millisecond, for each meter; None without a rate."""
         customer = row.customer_id if row.customer_id in self._customers else None
         key = (
-            *(meters, customer, row.resource_type, row.region, row.gpu_model),
+            *(meters, customer, row.resource_type, row.region, row.gpu_model, row.gpu_capacity),
             row.period_start_ms,
         )
         prices = self._cache.get(key)
@@ -78,6 +87,7 @@ class Pricing:
                 rate.active_from_ms > row.period_start_ms
                 or _has_ended(rate, row.period_start_ms)
                 or rate.gpu_model not in {None, row.gpu_model}
+                or rate.gpu_capacity not in {None, row.gpu_capacity or "on-demand"}
                 or rate.resource_type not in {None, row.resource_type}
                 or rate.region not in {None, row.region}
             ):
@@ -86,6 +96,7 @@ class Pricing:
             specificity = (
                 rate.customer is not None,
                 rate.gpu_model is not None,
+                rate.gpu_capacity is not None,
                 rate.resource_type is not None,
                 rate.region is not None,
             )
@@ -98,10 +109,3 @@ class Pricing:
 
 def _has_ended(rate: Rate, instant_ms: int) -> bool:
     return rate.active_until_ms is not None and rate.active_until_ms <= instant_ms
-
-
-def _gap(meter: str, row: Usage) -> str:
-    return (
-        f"usage without a rate: {meter} from {format_instant(row.period_start_ms)}, resource_type "
-        f"{row.resource_type!r}, region {row.region!r}, gpu_model {row.gpu_model!r}"
-    )

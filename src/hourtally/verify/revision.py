@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 import polars as pl
 
 from hourtally.model.hours import format_instant
-from hourtally.model.schemas import CHARGES, CLUSTERS, CUSTOMERS, PROJECTS, TEAMS, TYPES, Schema
+from hourtally.model.schemas import (
+    CHARGES,
+    CLUSTERS,
+    CUSTOMERS,
+    HELD,
+    PROJECTS,
+    TEAMS,
+    TYPES,
+    Schema,
+)
 from hourtally.store.manifests import Manifest
-from hourtally.verify.checksums import DOCUMENTS
+from hourtally.verify.checksums import DOCUMENTS, customers_schema
 from hourtally.verify.derive import (
     BYOC_KEYS,
     PAAS_KEYS,
@@ -42,6 +52,7 @@ _CONFLICTS: Final[Schema] = {
     "event_time_us": pl.Int64,
 }
 _MAX_LISTED_CONFLICTS: Final = 1_000
+_MAX_LISTED_GAPS: Final = 100
 
 
 class RevisionComparison:
@@ -57,8 +68,12 @@ class RevisionComparison:
         self._findings = findings
         self._folder = manifest.folder
         self._intact = intact
-        self._tables = {name: self._table(name, *table) for name, table in _TABLES.items()}
+        self._manifest = manifest
+        self._has_held = "held" in customers_schema(manifest)
+        tables = _TABLES | {"customers": (customers_schema(manifest), 1)}
+        self._tables = {name: self._table(name, *table) for name, table in tables.items()}
         self._lines = self._documents()
+        self._intact_held = "held.parquet" in intact
         self._offset = 0
         self._paas = (0,) * len(PAAS_KEYS)
         self._byoc = (0,) * len(BYOC_KEYS)
@@ -77,8 +92,11 @@ class RevisionComparison:
         lines = read_lines(path, self._findings)
         return RowComparison(path, ("customer_id", "line"), 1, lines, self._findings)
 
-    def expect_conflicts(self, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
-        """Compare the hour's conflicts; what the manifest should record about them."""
+    def expect_conflicts(self, rows: Iterable[tuple[Any, ...]], losers: int) -> dict[str, Any]:
+        """Compare the hour's conflicts; what the manifest should record about them.
+
+        losers: slices that do not count because of a conflict.
+        """
         table = self._table("conflicts", _CONFLICTS, 2)
         listed = []
         count = 0
@@ -93,7 +111,7 @@ class RevisionComparison:
             table.finish()
         if count:
             self.rows["conflicts"] = count
-        return {"count": count, "listed": listed}
+        return {"count": count, "slices_not_counted": losers, "listed": listed}
 
     def expect(self, derived: DerivedHour) -> None:
         """Compare the rows and document of the next customer."""
@@ -103,7 +121,8 @@ class RevisionComparison:
         # The document ends before the closing brace and the newline of its line.
         offset = self._offset + len(line) - len(derived.document) - 2
         sha256 = hashlib.sha256(derived.document).hexdigest()
-        location = (offset, len(derived.document), sha256)
+        held = (False,) if self._has_held else ()
+        location = (offset, len(derived.document), sha256, *held)
         self._offset += len(line)
         for name, rows in derived.tables.items():
             self.rows[name] += len(rows)
@@ -114,6 +133,31 @@ class RevisionComparison:
         self._byoc = add_prices([self._byoc, derived.byoc])
         self._findings.documents += 1
         self._findings.charges += len(derived.tables["charges"]) + len(derived.tables["clusters"])
+
+    def expect_held(self, customer_id: str) -> None:
+        """Compare the row of the next customer, who is held: it has no figures and no document."""
+        self.rows["customers"] += 1
+        if not self._has_held:
+            self._findings.add(self._folder, f"usage of {customer_id} without a rate")
+        elif table := self._tables["customers"]:
+            table.expect((customer_id, *[None] * (len(CUSTOMERS) - 2), True))
+
+    def expect_gaps(
+        self, rows: Sequence[tuple[Any, ...]], customer_ids: list[str]
+    ) -> dict[str, Any]:
+        """Compare `held.parquet`; what the manifest should record about the held customers."""
+        listed: list[dict[str, Any]] = []
+        if rows:
+            self.rows["held"] = len(rows)
+            path = self._folder / "held.parquet"
+            stored = list(read_table(path, HELD, 0, self._findings)) if self._intact_held else []
+            for expected, row in zip_longest(rows, stored):
+                *got, batch = row or (None,)
+                self._findings.compare(path, "row", expected, tuple(got) if row else None)
+                if batch not in self._manifest.inputs["batches"]:
+                    self._findings.add(path, f"{batch!r} is not an input of the hour")
+            listed = [_listed(row) for row in stored[:_MAX_LISTED_GAPS]]
+        return {"customers": len(customer_ids), "customer_ids": customer_ids, "listed": listed}
 
     def finish(self) -> None:
         """Report what follows the last customer."""
@@ -128,3 +172,10 @@ class RevisionComparison:
             "paas": dict(zip(PAAS_KEYS, self._paas, strict=True)),
             "byoc": dict(zip(BYOC_KEYS, self._byoc, strict=True)),
         }
+
+
+def _listed(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A row of `held.parquet` as a manifest lists it."""
+    values = dict(zip(HELD, row, strict=True))
+    span = {end: format_instant(values.pop(f"{end}_ms")) for end in ("from", "until")}
+    return values | span

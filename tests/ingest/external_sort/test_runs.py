@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hourtally.events.validation import check_line
 from hourtally.ingest.external_sort import runs, spill
 from hourtally.ingest.external_sort.dimensions import merge
 from hourtally.ingest.external_sort.partitions import PARTITION_ROWS
 from hourtally.ingest.external_sort.runs import SortedRuns
-from hourtally.ingest.parsed import events_frame
 from hourtally.ingest.slicing import slices_of
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.command_line import hourtally
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import make_event
-from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.events.random_events import Json, event_sets
+from tests.support.events.validated import validated_frame
 from tests.support.ingest.encoded_slices import decoded, sorted_slices
 
 
@@ -116,12 +115,6 @@ def test_a_resource_larger_than_a_partition_is_divided(tmp_path: Path, event: st
         assert max(sizes) <= 40
     expected, _ = sorted_slices(replicas)
     assert pl.concat(decoded(partition) for partition, _ in merged_partitions).equals(expected)
-
-
-def validated_frame(events: list[Json]) -> pl.DataFrame:
-    """The events by the strict validator."""
-    lines = (json.dumps(as_cloud_event(event)).encode() for event in events)
-    return events_frame(check_line(line, NOW_MS) for line in lines)
 
 
 def test_hours_merged_at_the_same_time_do_not_mix(tmp_path: Path) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.events.event_types import EVENT_TYPES, Event, EventType
+from hourtally.events.event_types import EVENT_TYPES, Event, EventType, Void
 from hourtally.events.strict_json import JsonObject, RuleViolation, parse_line
-from hourtally.events.validation import check_event, check_line
+from hourtally.events.validation import Accepted, check_event
 from hourtally.ingest.ndjson import parser as parser_module
 from hourtally.ingest.ndjson.blocks import Block
-from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader
+from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader, ReadLines
 from hourtally.ingest.ndjson.line_shapes import find_shape, matches_shape
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import events_frame
@@ -26,7 +27,7 @@ from hourtally.model.components import CLUSTER_EVENT
 from tests.support.events.event_files import as_cloud_event, written_line
 from tests.support.events.near_valid_lines import distorted, raw_of
 from tests.support.events.one_resource import make_event
-from tests.support.events.random_events import NOW_MS, Json, event_sets, fresh_events
+from tests.support.events.random_events import Json, event_sets, fresh_events
 from tests.support.examples import examples
 
 GOOD = json.dumps(
@@ -88,6 +89,24 @@ CHANGES = [
     (b"13:00:00.5Z", b"24:00:00Z"),
     (b"13:00:00.5Z", b"13:00:00"),
     (b"13:00:00.5Z", b"15:00:00+02:00"),
+    (b"13:00:00.5Z", b"15:00:00.123456789+02:00"),
+    (b"13:00:00.5Z", b"15:00:00.1234567890+02:00"),
+    (b"2026-11-22T13:00:00.5Z", b"1970-01-01T00:59:59.9999+01:00"),
+    (b'"cpuMillicores": 500', b'"cpu_millicores": 500'),
+    (b'"cpuMillicores": 500', b'"cpuMillicores": 500, "cpu_millicores": 500'),
+    (b'"cpuMillicores": 500', b'"cpuMilicores": 500'),
+    (b'"cpuMillicores": 500', b'"cpuMilicores": "500"'),
+    (b'"labels"', b'"gpu_model"'),
+    (b'"labels"', b'"data.storageMiB"'),
+    (b'"gpuModel": null', b'"gpuCapacity": "spot"'),
+    (b'"gpuModel": null', b'"gpuCapacity": "on-demand"'),
+    (b'"gpuModel": null', b'"gpuCapacity": "reserved"'),
+    (b"2026-11-22T13:05:00.123456789Z", b"0001-01-01T00:00:00Z"),
+    (b"2026-11-22T13:05:00.123456789Z", b"0001-01-01T00:00:00.5Z"),
+    (b"2026-11-22T13:05:00.123456789Z", b"0000-01-01T00:00:00Z"),
+    (b'"labels": {"env": "prod", "n": 1.5}', b'"labels": 1, "labels": 2'),
+    (b'"traceparent"', b'"data_base64"'),
+    (b'"traceparent": "00-ab"', b'"data_base64": null'),
     (b"2026-11-22T13:00:00.5Z", b"2026-02-30T13:00:00Z"),
     (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:04:59.999Z"),
     (b"2026-11-22T13:00:00.5Z", b"2026-10-22T13:05:00Z"),
@@ -109,20 +128,42 @@ CHANGES = [
 ENGINE = threading.local()
 
 
-def validated(lines: list[bytes]) -> tuple[list[Event], dict[int, str]]:
-    """Events, and the rule of each quarantined line, by the strict validator."""
-    events, rules = [], {}
+class Validated(NamedTuple):
+    """What the strict validator makes of lines.
+
+    rules: of each quarantined line. unknown: how many accepted lines have each ignored field.
+    """
+
+    events: list[Event]
+    voids: list[Void]
+    rules: dict[int, str]
+    unknown: Counter[str]
+
+
+def validated(lines: list[bytes]) -> Validated:
+    events: list[Event] = []
+    voids: list[Void] = []
+    rules = {}
+    found: Counter[str] = Counter()
     for number, line in enumerate(lines, 1):
         try:
-            events.append(check_line(line, NOW_MS))
+            accepted, unknown = check_event(parse_line(line))
         except RuleViolation as violation:
             rules[number] = violation.rule
-    return events, rules
+            continue
+        found.update(unknown)
+        if isinstance(accepted, Void):
+            voids.append(accepted)
+        else:
+            events.append(accepted)
+    return Validated(events, voids, rules, found)
 
 
 def assert_parsed_as_validated(parser: LineParser, lines: list[bytes]) -> None:
     parsed = parser.parse(Block(1, b"\n".join(lines) + b"\n", 0))
-    events, rules = validated(lines)
+    events, voids, rules, unknown = validated(lines)
+    assert +parsed.unknown == unknown
+    assert parsed.voids.rows() == voids
     assert sorted(parsed.events.rows(), key=repr) == sorted(events_frame(events).rows(), key=repr)
     assert {line.number: line.rule for line in parsed.quarantined} == rules
     assert parsed.lines == len(lines)
@@ -152,7 +193,7 @@ def test_a_shape_matches_lines_without_optional_keys_and_no_others() -> None:
 def test_a_changed_line_gets_the_verdict_of_the_validator(old: bytes, new: bytes) -> None:
     assert old in GOOD
     # The good line comes first, so its shape is known when the changed one is read.
-    assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
+    assert_parsed_as_validated(LineParser(_local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
 
 
 # What the query that reads lines calls its own columns, and fields that count in other cases.
@@ -171,6 +212,8 @@ _NEARLY = [
         "event_time_us",
         "start_ms",
         "end_ms",
+        "start_us",
+        "end_us",
         "is_round_trip",
         "customer_id",
         "parsed",
@@ -198,7 +241,7 @@ _NEARLY = [
     "names",
     [
         # The query's own columns, and a tenth of the others.
-        pytest.param([*_NEARLY[:16], *_NEARLY[16::10]], id="some"),
+        pytest.param([*_NEARLY[:18], *_NEARLY[18::10]], id="some"),
         pytest.param(_NEARLY, id="all", marks=pytest.mark.slow),
     ],
 )
@@ -225,15 +268,11 @@ def test_an_ignored_field_named_nearly_like_another_is_ignored(
             lines.append(json.dumps(event, separators=(",", ":")).encode())
         # Each line comes first once, so that the shape is learned from it.
         for first in range(0, len(lines), 2):
-            assert_parsed_as_validated(
-                LineParser(NOW_MS, _local=ENGINE), [*lines[first:], *lines[:first]]
-            )
+            assert_parsed_as_validated(LineParser(_local=ENGINE), [*lines[first:], *lines[:first]])
 
 
 def test_blank_lines_count_for_nothing() -> None:
-    parsed = LineParser(NOW_MS, _local=ENGINE).parse(
-        Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0)
-    )
+    parsed = LineParser(_local=ENGINE).parse(Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0))
     assert (parsed.lines, len(parsed.events), parsed.quarantined) == (2, 2, [])
 
 
@@ -245,9 +284,9 @@ def test_lines_of_two_types_pass_the_round_trip_wherever_their_type_is(
 ) -> None:
     validated_events: list[object] = []
 
-    def counted(event: JsonObject, now_ms: int) -> Event:
+    def counted(event: JsonObject) -> Accepted:
         validated_events.append(event)
-        return check_event(event, now_ms)
+        return check_event(event)
 
     events = [
         as_cloud_event(event)
@@ -262,7 +301,7 @@ def test_lines_of_two_types_pass_the_round_trip_wherever_their_type_is(
     ]
     monkeypatch.setattr(parser_module, "check_event", counted)
     monkeypatch.delattr(DuckDBReader, "read_matching")
-    assert_parsed_as_validated(LineParser(NOW_MS), lines)
+    assert_parsed_as_validated(LineParser(), lines)
     # Of each type, only the line from which its shape is learned.
     assert len(validated_events) == 2
 
@@ -290,7 +329,7 @@ def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
 def test_any_lines_get_the_verdict_of_the_validator(lines: list[bytes]) -> None:
     if lines:
         # Twice: the second time the shapes are known.
-        parser = LineParser(NOW_MS, _local=ENGINE)
+        parser = LineParser(_local=ENGINE)
         assert_parsed_as_validated(parser, lines)
         assert_parsed_as_validated(parser, lines)
 
@@ -305,17 +344,17 @@ def test_near_valid_lines_of_a_known_shape_get_the_verdict_of_the_validator(
     lines = [raw.line() for raw in valid]
     lines += [distorted(chance.choice(valid), chance) for _ in range(40)]
     # The valid lines come first, so their shapes are known when the others are read.
-    assert_parsed_as_validated(LineParser(NOW_MS, _local=ENGINE), lines)
+    assert_parsed_as_validated(LineParser(_local=ENGINE), lines)
 
 
 def test_near_valid_lines_are_read_by_duckdb_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     # If none were, the test above would compare the validator with itself.
     fast: list[int] = []
 
-    def counting(read: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
-        def counted(*arguments: Any, **options: Any) -> pl.DataFrame:
+    def counting(read: Callable[..., ReadLines]) -> Callable[..., ReadLines]:
+        def counted(*arguments: Any, **options: Any) -> ReadLines:
             taken = read(*arguments, **options)
-            fast.append(len(taken))
+            fast.append(len(taken.events))
             return taken
 
         return counted
@@ -326,5 +365,5 @@ def test_near_valid_lines_are_read_by_duckdb_as_well(monkeypatch: pytest.MonkeyP
     event = make_event(0, cpuMillicores=5, teamName="Blue")
     raw = raw_of(event, chance)
     lines = [raw.line(), *(distorted(raw, chance) for _ in range(1_000))]
-    accepted = len(LineParser(NOW_MS).parse(Block(1, b"\n".join(lines), 0)).events)
+    accepted = len(LineParser().parse(Block(1, b"\n".join(lines), 0)).events)
     assert 100 < sum(fast) < accepted < len(lines)

@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hourtally.events.event_types import Event
-from hourtally.events.strict_json import MAX_LINE_BYTES
-from hourtally.events.validation import check_event
+from hourtally.events.strict_json import MAX_LINE_BYTES, JsonObject
+from hourtally.events.validation import Accepted, check_event
 from hourtally.ingest.ndjson import blocks as blocks_module
 from hourtally.ingest.ndjson import parser as parser_module
 from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
@@ -22,7 +21,6 @@ from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.events.event_files import as_cloud_event
 from tests.support.events.one_resource import make_event
-from tests.support.events.random_events import NOW_MS
 
 
 def line(number: int, **data: Any) -> bytes:
@@ -30,7 +28,7 @@ def line(number: int, **data: Any) -> bytes:
 
 
 def parse(*lines: bytes, ending: bytes = b"\n") -> ParsedBlock:
-    return LineParser(NOW_MS).parse(Block(1, ending.join(lines), 0))
+    return LineParser().parse(Block(1, ending.join(lines), 0))
 
 
 def test_of_many_lines_of_one_shape_only_the_first_is_validated(
@@ -38,9 +36,9 @@ def test_of_many_lines_of_one_shape_only_the_first_is_validated(
 ) -> None:
     validated: list[int] = []
 
-    def counted(*arguments: object) -> Event:
+    def counted(event: JsonObject) -> Accepted:
         validated.append(1)
-        return check_event(*arguments)  # type: ignore[arg-type]
+        return check_event(event)
 
     monkeypatch.setattr(parser_module, "check_event", counted)
     parsed = parse(*(line(number) for number in range(1_000)))
@@ -50,9 +48,9 @@ def test_of_many_lines_of_one_shape_only_the_first_is_validated(
 def test_lines_of_two_shapes_are_both_read_by_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     validated: list[int] = []
 
-    def counted(*arguments: object) -> Event:
+    def counted(event: JsonObject) -> Accepted:
         validated.append(1)
-        return check_event(*arguments)  # type: ignore[arg-type]
+        return check_event(event)
 
     monkeypatch.setattr(parser_module, "check_event", counted)
     shapes = [{}, {"type_": "metering.cluster.v1"}]
@@ -87,7 +85,7 @@ def test_a_quarantined_line_keeps_its_bytes() -> None:
 
 def test_an_oversized_line_is_quarantined_with_its_head() -> None:
     oversized = OversizedLine(7, b"head", 20_000_000, "ab" * 32)
-    [quarantined] = LineParser(NOW_MS).parse(oversized).quarantined
+    [quarantined] = LineParser().parse(oversized).quarantined
     assert json.loads(quarantined.to_json("f.ndjson")) == {
         "file": "f.ndjson",
         "line": 7,
@@ -128,8 +126,8 @@ def test_threads_that_share_shapes_get_the_same_result(
     monkeypatch.setattr(blocks_module, "BLOCK_BYTES", 6_000)
     blocks = list(read_blocks(tmp_path / "e.ndjson"))
     assert len(blocks) > 10
-    alone = [LineParser(NOW_MS).parse(block) for block in blocks]
-    parser = LineParser(NOW_MS)
+    alone = [LineParser().parse(block) for block in blocks]
+    parser = LineParser()
     together = list(ordered_map(4, parser.parse, ((block,) for block in blocks)))
     for one, other in zip(alone, together, strict=True):
         assert ordered(one.events).equals(ordered(other.events))

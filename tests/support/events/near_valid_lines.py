@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from dataclasses import dataclass, field
 
 from tests.support.events.event_files import written_instant, written_time
-from tests.support.events.random_events import HOUR_START_MS, NOW_MS, Json
+from tests.support.events.random_events import HOUR_START_MS, Json
 
 DAY_MS = 86_400_000
 
@@ -85,8 +86,9 @@ def raw_of(event: Json, chance: random.Random) -> Raw:
         plain = {"customerId": "acme", "teamId": "t\u00e9"}
         data = {key: plain.get(key, value) for key, value in event["data"].items()}
         event = {**event, "source": "meter", "id": "1", "data": data}
+    offset = chance.choice((0, 0, 60, -480, 345))
     inner = [
-        (f'"{key}"', written(key, value))
+        (f'"{key}"', written(key, value, offset))
         for key, value in event["data"].items()
         if value is not None or chance.random() < 0.3
     ]
@@ -102,10 +104,10 @@ def raw_of(event: Json, chance: random.Random) -> Raw:
     return Raw(outer, inner, chance.choice([(",", ":"), (", ", ": "), (" ,\t", "\t:  ")]))
 
 
-def written(key: str, value: object) -> str:
+def written(key: str, value: object, offset: int = 0) -> str:
     """The plainest JSON of a field."""
     if isinstance(value, int) and key in {"start", "end"}:
-        return f'"{written_instant(value, 0, 0)}"'
+        return f'"{written_instant(value, offset, 0)}"'
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -137,13 +139,15 @@ def _value(raw: Raw, chance: random.Random) -> None:
 
 
 def _near() -> list[str]:
-    """Instants at the limits of the future rule and of an interval's length."""
+    """Instants at the limits of the years there are, and of an interval's length."""
     moments = [
-        *(NOW_MS + 3_600_000 + n for n in (-1, 0, 1)),
+        *(0, 1, 253_402_300_799_999),
         *(HOUR_START_MS + sign * 31 * DAY_MS + n for sign in (-1, 1) for n in (-1, 0, 1)),
         *(HOUR_START_MS + n * 900_000 for n in range(-4, 5)),
     ]
-    return [f'"{written_instant(moment, 0, digits)}"' for moment in moments for digits in (0, 3)]
+    written = [written_instant(moment, 0, digits) for moment in moments for digits in (0, 3)]
+    written += [written_instant(moment, 60, 9) for moment in moments[3:]]
+    return [f'"{text}"' for text in written]
 
 
 def _missing(raw: Raw, chance: random.Random) -> None:
@@ -162,6 +166,8 @@ def _twice(raw: Raw, chance: random.Random) -> None:
 
 def _another_key(raw: Raw, chance: random.Random) -> None:
     keys = ['"x"', '""', '" "', r'"\u0069d"', '"ID"', '"customerid"', '"data"', '"clusterId"', "x"]
+    keys += ['"cpu_millicores"', '"vcpuMillicores"', '"memory-mib"', '"gpuMili"', '"data.region"']
+    keys += ['"team_name"', '"clusterCont"', '"gpu_capacity"', '"data_base64"', '"endd"']
     members = chance.choice((raw.inner, raw.outer))
     member = (chance.choice(keys), chance.choice(OTHERS))
     members.insert(chance.randrange(len(members) + 1), member)
@@ -172,7 +178,18 @@ def _respelled_key(raw: Raw, chance: random.Random) -> None:
     if members:
         place = chance.randrange(len(members))
         key, value = members[place]
-        spellings = (key.upper(), f"{key[:-1]} {key[-1:]}", key.replace("d", r"\u0064"), key[1:-1])
+        plain = key[1:-1]
+        cut = chance.randrange(len(plain) + 1)
+        misspelt = (
+            plain[:cut] + plain[cut + 1 :],
+            plain[:cut] + chance.choice("x_-.") + plain[cut:],
+            plain[:cut] + plain[cut + 1 : cut + 2] + plain[cut : cut + 1] + plain[cut + 2 :],
+            f"data.{plain}",
+        )
+        spellings = (
+            *(key.upper(), f"{key[:-1]} {key[-1:]}", key.replace("d", r"\u0064"), key[1:-1]),
+            *(f'"{name}"' for name in misspelt),
+        )
         members[place] = (chance.choice(spellings), value)
 
 
@@ -188,11 +205,32 @@ def _spaced(raw: Raw, chance: random.Random) -> None:
     raw.separators = (chance.choice(commas), chance.choice((":", " : ", "\t:", "=", "::", ":\r")))
 
 
+def _encoded(raw: Raw, chance: random.Random) -> None:
+    """The data in base64, whole or cut."""
+    for place, (key, value) in enumerate(raw.outer):
+        if value == "DATA":
+            data = "{" + ",".join(f"{name}:{inner}" for name, inner in raw.inner) + "}"
+            text = base64.b64encode(data.encode(errors="replace")).decode()
+            cut = chance.choice((len(text), len(text), len(text), chance.randrange(len(text) + 1)))
+            raw.outer[place] = (chance.choice(('"data_base64"', key)), f'"{text[:cut]}"')
+
+
 def _surrounded(raw: Raw, chance: random.Random) -> None:
     raw.around[chance.randrange(2)] = chance.choice(_TRAILS)
 
 
 _DISTORTIONS = (
     *(_value, _value, _value, _value, _value, _value),
-    *(_missing, _twice, _another_key, _respelled_key, _moved, _spaced, _surrounded),
+    *(
+        _missing,
+        _twice,
+        _another_key,
+        _another_key,
+        _respelled_key,
+        _respelled_key,
+        _encoded,
+        _moved,
+        _spaced,
+        _surrounded,
+    ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE
+from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, VOID
 
 Json = dict[str, Any]
 
@@ -21,10 +21,11 @@ CUSTOMERS = ("acme", "Acme", 'q"u\\o/te', "客\U0001f600")
 TEAMS = ("t1", "T1", "\uff5e", "\U0001f600")
 PROJECTS = ("p1", "p 2", "é")
 RESOURCES = ("r1", "r10", "r2")
-TYPES = ("service", "job", "addon", "volume", "opentofu-job", "llm-model-deployment")
+TYPES = ("service", "job", "addon", "volume", "opentofu-job", "llm-model-deployment", "harness")
 CLUSTERS = ("k1", "k2")
 REGIONS = (None, None, "eu", "us", "")
 GPU_MODELS = ("a100", "h100", "é")
+GPU_CAPACITIES = (None, None, "on-demand", "spot")
 NAMES = (
     None,
     None,
@@ -107,6 +108,7 @@ def resource_data(draw: st.DrawFn) -> Json:
         "storageMiB": draw(quantities),
         "gpuMilli": gpu,
         "gpuModel": draw(st.sampled_from(models)),
+        "gpuCapacity": draw(st.sampled_from(GPU_CAPACITIES)),
     }
 
 
@@ -172,3 +174,33 @@ def event_sets(draw: st.DrawFn, max_fresh: int = 6, max_variants: int = 6) -> li
     for _ in range(draw(st.integers(0, max_variants))):
         events.append(draw(variants(draw(st.sampled_from(events)))))
     return events
+
+
+@st.composite
+def voids_of(draw: st.DrawFn, events: list[Json]) -> Json:
+    """A void in the form of `fresh_events`.
+
+    Of one of the events and its interval, of its identity at other hours, or of what may be
+    nothing; by an identity of its own, which may be an event's.
+    """
+    event = draw(st.sampled_from(events))
+    source, id_ = draw(identities)
+    what = draw(st.sampled_from(("event", "event", "identity", "anything")))
+    start, end = draw(intervals())
+    if what == "event":
+        start, end = event["data"]["start"], event["data"]["end"]
+    voided = (event["source"], event["id"]) if what != "anything" else draw(identities)
+    return {
+        "specversion": "1.0",
+        "source": source,
+        "id": id_,
+        "time": draw(st.sampled_from(TIMES_US)),
+        "type": VOID,
+        "data": {
+            "voidedSource": voided[0],
+            "voidedId": voided[1],
+            "start": start,
+            "end": end,
+            "reason": draw(st.sampled_from((None, "", "sent twice", "\u2028"))),
+        },
+    }

@@ -16,7 +16,7 @@ from hourtally.build.builder import Builder
 from hourtally.build.staleness import FORCED, StaleHour
 from hourtally.ingest.files import ingest_paths
 from hourtally.model.hours import Hour
-from hourtally.ratecard import RateCard, parse_rate_card
+from hourtally.ratecard import parse_rate_card
 from hourtally.settings import Settings
 from hourtally.store.durable import describe_file, read_sealed_json, to_sealed_json
 from hourtally.store.layout import Home
@@ -50,8 +50,8 @@ def golden_home(folder: Path) -> Home:
     return Home(shutil.copytree(_golden()[0].root, folder / "home"))
 
 
-def verify(home: Home, card: RateCard = CARD) -> Findings:
-    return verify_hours(home, card, [GOLDEN], SETTINGS)
+def verify(home: Home) -> Findings:
+    return verify_hours(home, [GOLDEN], SETTINGS)
 
 
 def found(home: Home) -> list[str]:

@@ -76,12 +76,13 @@ def stale(home: Home, rates: str) -> set[int]:
     return {one.hour.timestamp for one in stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS)}
 
 
-def build(home: Home, rates: str, threads: int = 1) -> set[int]:
-    """Build the middle hour if it is stale; the hours built."""
+def build(home: Home, rates: str, threads: int = 1, *, force: bool = False) -> set[int]:
+    """Build the middle hour if it is stale or by force; the hours built."""
     card = parse_rate_card(rates, "rates.toml")
     choices = Settings(threads=threads)
-    found = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, HourRange(MIDDLE, NEXT))
-    report = Builder(home, card, NOW_MS, choices).build(found)
+    within = HourRange(MIDDLE, NEXT)
+    found = stale_hours(home, card, NOW_MS, DEFAULT_SETTLE_MS, within, force=force)
+    report = Builder(home, card, NOW_MS, choices, force).build(found)
     assert report.failed == []
     return {Hour.parse(receipt.hour).timestamp for receipt in report.built}
 
@@ -95,9 +96,12 @@ def built(home: Home) -> Built:
     revision = manifests[-1].parent / manifest["folder"]
     names = ("charges", "clusters", "types", "projects", "teams", "customers")
     tables = {name: pl.read_parquet(revision / f"{name}.parquet") for name in names}
+    if (revision / "held.parquet").exists():
+        tables["held"] = pl.read_parquet(revision / "held.parquet")
     content = (revision / "documents.ndjson").read_bytes()
     documents = {}
-    columns = tables["customers"].select("customer_id", "offset", "length", "sha256")
+    published = tables["customers"].filter(~pl.col("held"))
+    columns = published.select("customer_id", "offset", "length", "sha256")
     for customer, offset, length, sha256 in columns.iter_rows():
         documents[customer] = content[offset : offset + length]
         assert hashlib.sha256(documents[customer]).hexdigest() == sha256

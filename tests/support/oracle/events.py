@@ -1,9 +1,11 @@
-"""The oracle's events: what counts of one, and which of two conflicting ones counts."""
+"""The oracle's events and voids: what counts of one, and which of two conflicting ones counts."""
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +15,7 @@ HOUR_MS = 3_600_000
 
 RESOURCE = "metering.resource.v1"
 CLUSTER = "metering.cluster.v1"
+VOID = "metering.void.v1"
 
 # The fields that count, in the order of the contract's table, with what stands for an absent
 # one. None: nothing does.
@@ -34,6 +37,7 @@ CONTENT: dict[str, dict[str, int | None]] = {
         "storageMiB": 0,
         "gpuMilli": 0,
         "gpuModel": None,
+        "gpuCapacity": None,
     },
     CLUSTER: {
         "customerId": None,
@@ -77,24 +81,58 @@ class Event:
         return said, self.type.encode(), tuple(_field_rank(v) for v in self.fields.values())
 
 
+@dataclass(frozen=True)
+class Void:
+    """A void: its own identity, the identity it cancels, and from when until when, in ms."""
+
+    identity: tuple[str, str]
+    voided: tuple[str, str]
+    start: int
+    end: int
+
+
+def read_statement(line: dict[str, Any] | bytes) -> Event | Void:
+    """An event or a void from its object or its line."""
+    envelope = json.loads(line) if isinstance(line, bytes) else line
+    if envelope["type"] != VOID:
+        return read_event(envelope)
+    data = envelope["data"]
+    return Void(
+        identity=(envelope["source"], envelope["id"]),
+        voided=(data["voidedSource"], data["voidedId"]),
+        start=int(instant(data["start"]) * 1_000),
+        end=int(instant(data["end"]) * 1_000),
+    )
+
+
 def read_event(line: dict[str, Any] | bytes) -> Event:
     """An event from its object or its line; null stands for absent."""
     envelope = json.loads(line) if isinstance(line, bytes) else line
-    data = envelope["data"]
+    data = envelope.get("data")
+    if data is None:
+        data = json.loads(base64.b64decode(envelope["data_base64"]))
     fields: dict[str, Any] = {}
     for name, default in CONTENT[envelope["type"]].items():
         value = data.get(name)
         fields[name] = default if value is None else value
+    if fields.get("gpuCapacity") == "on-demand":
+        fields["gpuCapacity"] = None
     for name in ("start", "end"):
-        fields[name] = int(instant(fields[name]) * 1_000)
-    time = envelope.get("time")
+        fields[name] = math.floor(instant(fields[name]) * 1_000)
     return Event(
         source=envelope["source"],
         id=envelope["id"],
-        time=None if time is None else instant(time),
+        time=_read_time(envelope.get("time")),
         type=envelope["type"],
         fields=fields,
     )
+
+
+def _read_time(text: str | None) -> Fraction | None:
+    """When an event was stated, to the microsecond; the zero time of Go stands for absent."""
+    if text is None or instant(text) == instant("0001-01-01T00:00:00Z"):
+        return None
+    return Fraction(math.floor(instant(text) * 1_000_000), 1_000_000)
 
 
 def instant(text: str) -> Fraction:
@@ -107,9 +145,14 @@ def instant(text: str) -> Fraction:
 
 
 def affected_hours(event: dict[str, Any] | bytes) -> list[int]:
-    """The hours an event's interval touches, in Unix seconds."""
-    fields = read_event(event).fields
-    first, last = fields["start"] // HOUR_MS, (fields["end"] - 1) // HOUR_MS
+    """The hours that the interval of an event or void touches, in Unix seconds."""
+    read = read_statement(event)
+    start, end = (
+        (read.start, read.end)
+        if isinstance(read, Void)
+        else (read.fields["start"], read.fields["end"])
+    )
+    first, last = start // HOUR_MS, (end - 1) // HOUR_MS
     return [hour * 3_600 for hour in range(first, last + 1)]
 
 

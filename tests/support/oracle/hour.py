@@ -2,7 +2,7 @@
 
 Plain dicts and fractions, one event at a time: no frames, no SQL, no import from the product,
 so that agreement between the two means something. It takes only events that break no rule of
-quarantine and raises `Unrated` where usage above zero has no rate.
+quarantine. Customers with usage above zero that has no rate are held: they come to nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from tests.support.oracle.document import Key, Prices, document, totals
-from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, read_event
+from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, Void, read_statement
+from tests.support.oracle.selection import Case, Gap, gaps, selection, used_pieces
 
 NANOCENTS_PER_CENT = 10**9
 
@@ -46,11 +48,7 @@ NAMED = {
 }
 
 # The heaviest first: one selector outweighs all that follow it.
-SELECTORS = ("customer", "gpu_model", "resource_type", "region")
-
-
-class Unrated(Exception):
-    """Usage above zero for which no rate is in force."""
+SELECTORS = ("customer", "gpu_model", "gpu_capacity", "resource_type", "region")
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,11 @@ class OracleHour:
     """What one hour comes to.
 
     documents: by customer. conflicts: identities that were said to be different things.
-    duplicates: slices left out because another file has said the same. charges (nanocents),
-    usage (quantity × milliseconds): by component, by the key of a resource or cluster. names:
-    by level and key.
+    duplicates: slices left out because another file has said the same. losers: slices that do not
+    count because of a conflict. charges (nanocents), usage (quantity × milliseconds): by component,
+    by the key of a resource or cluster. names: by level and key. voids: how many different ones
+    touch the hour. voided: how many slices of the files they cancel. unmatched: how many of the
+    voids cancel none. strays: identities with a slice of an interval that is none of their voids'.
     """
 
     documents: dict[str, bytes]
@@ -91,6 +91,18 @@ class OracleHour:
     clusters: dict[Key, Prices]
     usage: dict[Key, dict[str, int]]
     names: dict[Key, str]
+    losers: int
+    voids: int
+    voided: int
+    unmatched: int
+    strays: list[tuple[str, str]]
+    gaps: list[Gap]
+    selection: dict[Case, list[tuple[int, int, Fraction | None]]]
+
+    @property
+    def held(self) -> list[str]:
+        """The customers without figures, because some usage of theirs has no rate."""
+        return sorted({gap.case[0] for gap in self.gaps}, key=str.encode)
 
 
 def oracle(
@@ -99,16 +111,28 @@ def oracle(
     """One hour of these files under this rate card.
 
     Args:
-        files: each file's events, as objects or as their lines; no two files of equal bytes.
+        files: each file's events and voids, as objects or lines; no two files of equal bytes.
         rates: the rate card as TOML.
         timestamp: the hour's start in Unix seconds.
     """
     start, end = timestamp * 1_000, timestamp * 1_000 + HOUR_MS
+    read = [[read_statement(line) for line in lines] for lines in files]
+    voids = {
+        one
+        for file in read
+        for one in file
+        if isinstance(one, Void) and one.start < end
+        if one.end > start
+    }
+    voided_identities = {void.voided for void in voids}
     distinct: dict[tuple[Any, ...], Event] = {}
+    voided: list[Event] = []
     duplicates = 0
-    for lines in files:
-        events = _once_each([read_event(line) for line in lines])
+    for file in read:
+        events = _once_each([one for one in file if isinstance(one, Event)])
         events = [e for e in events if e.fields["start"] < end and e.fields["end"] > start]
+        voided += [e for e in events if e.identity in voided_identities]
+        events = [e for e in events if e.identity not in voided_identities]
         duplicates += sum((e.identity, e.content) in distinct for e in events)
         for event in events:
             _keep_earliest(distinct, event)
@@ -120,6 +144,10 @@ def oracle(
     slices = [Slice(e, max(e.fields["start"], start), min(e.fields["end"], end)) for e in counted]
 
     card = read_rates(rates)
+    pieces = used_pieces(slices, COMPONENTS, _borders(card), partial(_price_at, card))
+    found = gaps(pieces)
+    held = {gap.case[0] for gap in found}
+    slices = [s for s in slices if s.event.fields["customerId"] not in held]
     charges = _charges([s for s in slices if s.event.type == RESOURCE], card)
     clusters = _charges([s for s in slices if s.event.type == CLUSTER], card)
     names = _names(slices)
@@ -133,6 +161,25 @@ def oracle(
         clusters=clusters,
         usage=_usage(slices),
         names=names,
+        gaps=found,
+        selection=selection(pieces),
+        losers=len(distinct) - len(by_identity),
+        voids=len(voids),
+        voided=len(voided),
+        unmatched=sum(void.voided not in {e.identity for e in voided} for void in voids),
+        strays=_strays(voids, voided),
+    )
+
+
+def _strays(voids: set[Void], voided: list[Event]) -> list[tuple[str, str]]:
+    """The voided identities of which some event has an interval that no void of it names."""
+    named = {(void.voided, void.start, void.end) for void in voids}
+    return sorted(
+        {
+            e.identity
+            for e in voided
+            if (e.identity, e.fields["start"], e.fields["end"]) not in named
+        }
     )
 
 
@@ -153,7 +200,7 @@ def _keep_earliest(distinct: dict[tuple[Any, ...], Event], event: Event) -> None
 def read_rates(text: str) -> list[Rate]:
     """The rates of a card, each with the end that stands for an absent `active_until`."""
     card = tomllib.loads(text)
-    records = [(_selectors(record), record) for record in card["rate"]]
+    records = [(_selectors(record), record) for record in card.get("rate", [])]
     rates = []
     for selectors, record in records:
         start = _toml_ms(record["active_from"])
@@ -182,11 +229,22 @@ def _toml_ms(moment: dt.datetime) -> int:
     return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
 
 
-def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate:
-    """The most specific of the rates that match at an instant."""
+def _borders(card: list[Rate]) -> set[int]:
+    """Every instant at which some rate starts or ends."""
+    return {moment for rate in card for moment in (rate.start, rate.end) if moment is not None}
+
+
+def _price_at(card: list[Rate], meter: str, event: Event, moment: int) -> Fraction | None:
+    rate = _rate_at(card, meter, event, moment)
+    return None if rate is None else rate.nanocents_per_unit_ms
+
+
+def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate | None:
+    """The most specific of the rates that match at an instant; None if none does."""
     resource = {
         "customer": event.fields["customerId"],
         "gpu_model": event.fields.get("gpuModel"),
+        "gpu_capacity": event.fields.get("gpuCapacity") or "on-demand",
         "resource_type": event.fields.get("resourceType"),
         "region": event.fields["region"],
     }
@@ -198,24 +256,20 @@ def _rate_at(card: list[Rate], meter: str, event: Event, moment: int) -> Rate:
         and (rate.end is None or moment < rate.end)
         and all(resource[name] == value for name, value in rate.selectors.items())
     ]
-    if not matching:
-        message = f"no rate of {meter} for {event} at {moment}"
-        raise Unrated(message)
-    return max(matching, key=lambda rate: [name in rate.selectors for name in SELECTORS])
+    return max(
+        matching, key=lambda rate: [name in rate.selectors for name in SELECTORS], default=None
+    )
 
 
 def _exact(part: Slice, meter: str, quantity: int, card: list[Rate]) -> Fraction:
     """Exact nanocents of one component of one slice, cut wherever a rate starts or ends."""
     if quantity == 0:
         return Fraction(0)
-    borders = {moment for rate in card for moment in (rate.start, rate.end) if moment is not None}
-    inside = sorted(moment for moment in borders if part.start < moment < part.end)
+    inside = sorted(moment for moment in _borders(card) if part.start < moment < part.end)
     cuts = [part.start, *inside, part.end]
     return sum(
         (
-            quantity
-            * (end - start)
-            * _rate_at(card, meter, part.event, start).nanocents_per_unit_ms
+            quantity * (end - start) * (_price_at(card, meter, part.event, start) or Fraction(0))
             for start, end in itertools.pairwise(cuts)
         ),
         Fraction(0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +30,14 @@ CLUSTER_DATA: Final = {
     "start": "2026-11-22T13:00:00Z",
     "end": "2026-11-22T14:00:00Z",
     "vcpuMillicores": 12,
+}
+
+
+VOID_DATA: Final = {
+    "voidedSource": "meter/eu",
+    "voidedId": "1",
+    "start": "2026-11-22T13:00:00Z",
+    "end": "2026-11-22T14:00:00Z",
 }
 
 
@@ -66,6 +75,11 @@ def cluster(name: str, rule: str | None = None, /, **data: Any) -> Case:
     return Case(name, _line("cluster", name, CLUSTER_DATA, {}, data), rule)
 
 
+def void(name: str, rule: str | None = None, /, **data: Any) -> Case:
+    """A void with some data fields otherwise than usual."""
+    return Case(name, _line("void", name, VOID_DATA, {}, data), rule)
+
+
 def event(name: str, rule: str | None = None, /, **attributes: Any) -> Case:
     """A PaaS event with some attributes otherwise than usual."""
     return Case(name, _line("resource", name, RESOURCE_DATA, attributes, {}), rule)
@@ -89,6 +103,18 @@ def padded(name: str, rule: str | None, size: int) -> Case:
     text = resource(name, padding="").line
     piece = b'"padding":"'
     return Case(name, text.replace(piece, piece + b"x" * (size - len(text))), rule)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def encoded(name: str, rule: str | None, case: Case) -> Case:
+    """A case with its data in base64."""
+    attributes = json.loads(case.line)
+    data = json.dumps(attributes.pop("data")).encode()
+    line = json.dumps({**attributes, "id": name, "data_base64": _base64(data)})
+    return Case(name, line.encode(), rule)
 
 
 PLAIN: Final = resource("the usual PaaS event")
@@ -135,10 +161,10 @@ NOT_JSON: Final = [
         '"specversion"',
         '"source":"meter/eu","specversion"',
     ),
-    spelled("an ignored attribute twice", "not_json", '"specversion"', '"x":1,"x":1,"specversion"'),
+    spelled("an ignored attribute twice", None, '"specversion"', '"x":1,"x":1,"specversion"'),
     spelled("a data field twice", "not_json", ":1024", ':1,"memoryMiB":1024'),
     spelled("a data field twice, escaped", "not_json", ":1024", ':1,"memory\\u004diB":1024'),
-    spelled("an ignored data field twice", "not_json", ":1024", ':1,"x":1,"x":2'),
+    spelled("an ignored data field twice", None, ":1024", ':1,"x":1,"x":2'),
     spelled("data twice", "not_json", '"data":', '"data":{},"data":'),
     spelled("arrays 100,000 deep", "not_json", ":1024", f':1,"x":{"[" * _DEEP}{"]" * _DEEP}'),
     spelled(
@@ -196,6 +222,14 @@ NOT_CLOUDEVENT: Final = [
     event("type null", "not_cloudevent", type=None),
     event("type empty", "not_cloudevent", type=""),
     event("type a number", "not_cloudevent", type=1),
+    event("data and data_base64", "not_cloudevent", data_base64="e30="),
+    event(
+        "data and data_base64 of an unknown type", "not_cloudevent", type="x", data_base64="e30="
+    ),
+    line(
+        "a Kafka Connect envelope", "not_cloudevent", b'{"schema":{},"payload":' + PLAIN.line + b"}"
+    ),
+    line("a string that holds JSON", "not_cloudevent", json.dumps(PLAIN.line.decode())),
 ]
 
 UNKNOWN_TYPE: Final = [
@@ -205,10 +239,89 @@ UNKNOWN_TYPE: Final = [
     event("another type without data", "unknown_type", type="metering.network.v1", data=ABSENT),
 ]
 
+_SNAKE: Final = {"cpuMillicores": ABSENT, "memoryMiB": ABSENT}
+
+MISSPELT_FIELD: Final = [
+    # Other spellings: equal after dropping a prefix, folding case, and dropping `_`, `-` and `.`.
+    *(
+        resource(f"{spelt} for cpuMillicores", "misspelt_field", cpuMillicores=ABSENT, **{spelt: 1})
+        for spelt in (
+            "cpu_millicores",
+            "cpumillicores",
+            "CPU-Millicores",
+            "data.cpuMillicores",
+            "Data.cpu.millicores",
+            "__cpuMillicores",
+        )
+    ),
+    resource("cpu_millicores a string", "misspelt_field", cpuMillicores=ABSENT, cpu_millicores="1"),
+    resource("cpu_millicores zero", "misspelt_field", cpuMillicores=ABSENT, cpu_millicores=0),
+    resource(
+        "cpu_millicores, cpuMillicores null", "misspelt_field", cpuMillicores=None, cpu_millicores=1
+    ),
+    resource("cpu_millicores null", None, cpuMillicores=ABSENT, cpu_millicores=None),
+    resource("cpu_millicores beside cpuMillicores", None, cpu_millicores=7),
+    resource("team_name for teamName", "misspelt_field", team_name="Web"),
+    resource("gpucapacity for gpuCapacity", "misspelt_field", gpucapacity="spot"),
+    resource("Region for region", "misspelt_field", Region="eu"),
+    resource("customer_id for customerId", "misspelt_field", customerId=ABSENT, customer_id="acme"),
+    # One edit, for quantities where the value is a number.
+    *(
+        resource(
+            f"{spelt} one edit from cpuMillicores",
+            "misspelt_field",
+            cpuMillicores=ABSENT,
+            **{spelt: 1},
+        )
+        for spelt in (
+            "cpuMilicores",
+            "cpuMilllicores",
+            "cpuMillicoras",
+            "cpuMillicoers",
+            "vcpuMillicores",
+            "cpu_milicores",
+            "pcuMillicores",
+            "cpuMillicore",
+        )
+    ),
+    *(
+        resource(f"{spelt} two edits from cpuMillicores", None, cpuMillicores=ABSENT, **{spelt: 1})
+        for spelt in ("cpuMilicore", "cpuMillicres_x", "puMillicoers", "cpu")
+    ),
+    *(
+        resource(f"cpuMilicores {value}", None, cpuMillicores=ABSENT, cpuMilicores=value)
+        for value in ("1", True, [1], {"a": 1}, None)
+    ),
+    resource("cpuMilicores 0.5", "misspelt_field", cpuMillicores=ABSENT, cpuMilicores=0.5),
+    resource("custmerId for customerId", "misspelt_field", customerId=ABSENT, custmerId="acme"),
+    resource("ends for end", "misspelt_field", end=ABSENT, ends="2026-11-22T14:00:00Z"),
+    resource("resourceTyp for resourceType", "misspelt_field", resourceType=ABSENT, resourceTyp=5),
+    resource("one edit from an optional text", None, temName="Web", regio="eu", gpuModl="a100"),
+    cluster(
+        "cpuMillicores in a BYOC event", "misspelt_field", vcpuMillicores=ABSENT, cpuMillicores=1
+    ),
+    cluster("cluster_count for clusterCount", "misspelt_field", cluster_count=2),
+    cluster("cpuMillicores beside vcpuMillicores", None, cpuMillicores=1),
+    void("voided_id for voidedId", "misspelt_field", voidedId=ABSENT, voided_id="1"),
+    void("voidedIds for voidedId", "misspelt_field", voidedId=ABSENT, voidedIds=5),
+    void("Reason for reason", "misspelt_field", Reason="why"),
+    resource(
+        "a misspelt field and a missing one",
+        "misspelt_field",
+        teamId=ABSENT,
+        **_SNAKE,
+        cpu_millicores=1,
+    ),
+    event(
+        "a misspelt field of an unknown type", "unknown_type", type="x", data={"cpu_millicores": 1}
+    ),
+]
+
 MISSING_FIELD: Final = [
     event("no data", "missing_field", data=ABSENT),
     event("data null", "missing_field", data=None),
-    event("data in base 64", "missing_field", data=ABSENT, data_base64="e30="),
+    event("an empty object in base 64", "missing_field", data=ABSENT, data_base64="e30="),
+    event("no data, data_base64 null", "missing_field", data=ABSENT, data_base64=None),
     event("data empty", "missing_field", data={}),
     *(
         resource(f"{field} {how}", "missing_field", **{field: value})
@@ -237,6 +350,20 @@ BAD_TYPE: Final = [
     event("data an array", "bad_type", data=[]),
     event("data a string", "bad_type", data='{"customerId":"acme"}'),
     event("data a number", "bad_type", data=1),
+    *(
+        event(f"data_base64 {what}", "bad_type", data=None, data_base64=value)
+        for what, value in (
+            ("a number", 1),
+            ("an object", {}),
+            ("not base64", "{}"),
+            ("of no padding", "e30"),
+            ("of an array", _base64(b"[]")),
+            ("of a string", _base64(b'"{}"')),
+            ("of no JSON", _base64(b"{")),
+            ("of no UTF-8", _base64(b"\xff")),
+            ("empty", ""),
+        )
+    ),
     *(
         resource(f"{field} a number", "bad_type", **{field: 5})
         for field in (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from tests.support.quarantine.structure_cases import (
+    ABSENT,
     BAD_TYPE,
     LINE_TOO_LONG,
     MISSING_FIELD,
+    MISSPELT_FIELD,
     NOT_CLOUDEVENT,
     NOT_JSON,
     NOT_UTF8,
@@ -15,9 +17,11 @@ from tests.support.quarantine.structure_cases import (
     UNKNOWN_TYPE,
     Case,
     cluster,
+    encoded,
     event,
     resource,
     spelled,
+    void,
 )
 
 _IDS = ("customerId", "teamId", "projectId", "resourceId")
@@ -81,8 +85,11 @@ BAD_TIMESTAMP: Final = [
             "20261122T130000Z",
             "2026-W47-7T13:00:00Z",
             "2026-326T13:00:00Z",
-            "2026-11-22T13:00:00.1234Z",
-            "2026-11-22T13:00:00.1230Z",
+            "2026-11-22T13:00:00.1234567890Z",
+            "2026-11-22T13:00:00.0000000000Z",
+            "1969-12-31T23:59:59.999999999Z",
+            "1970-01-01T00:59:59.9999+01:00",
+            "0001-01-01T00:00:00Z",
             "2026-11-22T13:00:00,123Z",
             "2026-11-22T13:00:00.Z",
             "2026-11-22T13:00:00Z ",
@@ -136,7 +143,33 @@ BAD_TIMESTAMP: Final = [
             "2026-11-22T13:00:00.0Z",
             "2026-11-22T13:00:00.12Z",
             "2026-11-22T13:00:00.123Z",
+            "2026-11-22T13:00:00.1234Z",
+            "2026-11-22T13:00:00.000000000Z",
+            "2026-11-22T13:00:00.123456789+00:00",
+            "2026-11-22T15:30:00.9999999+02:30",
         )
+    ),
+    event("time the zero time of Go", None, time="0001-01-01T00:00:00Z"),
+    event("time a second later", None, time="0001-01-01T00:00:01Z"),
+    event("time in the year 1600", None, time="1600-01-01T00:00:00Z"),
+    event("time before the year 1", "bad_timestamp", time="0001-01-01T00:00:00+01:00"),
+    resource(
+        "the first instants of all",
+        None,
+        start="1970-01-01T01:00:00+01:00",
+        end="1970-01-01T00:00:00.001Z",
+    ),
+    resource(
+        "the last instants of all",
+        None,
+        start="9999-12-31T22:00:00Z",
+        end="9999-12-31T23:59:59.999999999Z",
+    ),
+    resource(
+        "an end after the year 9999",
+        "bad_timestamp",
+        start="9999-12-31T23:00:00Z",
+        end="9999-12-31T23:59:59-01:00",
     ),
     resource(
         "a 29th of February",
@@ -144,10 +177,24 @@ BAD_TIMESTAMP: Final = [
         start="2024-02-29T23:00:00Z",
         end="2024-03-01T00:00:00Z",
     ),
-    resource("before 1970", None, start="1969-12-31T23:59:59.999Z", end="1970-01-01T00:00:00Z"),
+    resource(
+        "before 1970", "bad_timestamp", start="1969-12-31T23:59:59.999Z", end="1970-01-01T00:00:00Z"
+    ),
 ]
 
 ENDS_BEFORE_START: Final = [
+    resource(
+        "shorter than a millisecond",
+        "ends_before_start",
+        start="2026-11-22T13:00:00.0001Z",
+        end="2026-11-22T13:00:00.0009999Z",
+    ),
+    resource(
+        "a nanosecond over a millisecond's border",
+        None,
+        start="2026-11-22T13:00:00.000999999Z",
+        end="2026-11-22T13:00:00.001Z",
+    ),
     resource("1 ms long", None, end="2026-11-22T13:00:00.001Z"),
     resource("0 ms long", "ends_before_start", end="2026-11-22T13:00:00Z"),
     resource("1 ms the wrong way", "ends_before_start", end="2026-11-22T12:59:59.999Z"),
@@ -197,12 +244,65 @@ UNKNOWN_RESOURCE_TYPE: Final = [
             "opentofu-job",
             "llm-model-deployment",
             "external-addon",
+            "harness",
         )
     ),
     *(
         resource(f"resourceType {type_!r}", "unknown_resource_type", resourceType=type_)
         for type_ in ("vm", "Service", "service ", "", "opentofu_job", "cluster")
     ),
+]
+
+UNKNOWN_GPU_CAPACITY: Final = [
+    *(
+        resource(f"gpuCapacity {capacity}", None, gpuCapacity=capacity)
+        for capacity in (None, "on-demand", "spot")
+    ),
+    *(
+        resource(f"gpuCapacity {capacity!r}", "unknown_gpu_capacity", gpuCapacity=capacity)
+        for capacity in ("", "Spot", "spot ", "on_demand", "reserved")
+    ),
+    resource(
+        "an unknown capacity of an unknown type",
+        "unknown_resource_type",
+        resourceType="vm",
+        gpuCapacity="x",
+    ),
+    resource(
+        "an unknown capacity and no model", "unknown_gpu_capacity", gpuCapacity="x", gpuMilli=1
+    ),
+    resource("gpuCapacity a number", "bad_type", gpuCapacity=1),
+    cluster("gpuCapacity in a BYOC event", None, gpuCapacity="x"),
+]
+
+VOIDS: Final = [
+    void("the usual void"),
+    void("a reason of 1024 bytes", None, reason="é" * 512),
+    void("a reason of 1025 bytes", "bad_identifier", reason="é" * 512 + "r"),
+    void("a reason that is null", None, reason=None),
+    void("a reason that is a number", "bad_type", reason=5),
+    *(
+        void(f"{field} {how}", rule, **{field: value})
+        for field in ("voidedSource", "voidedId")
+        for how, rule, value in (
+            ("absent", "missing_field", ABSENT),
+            ("null", "missing_field", None),
+            ("a number", "bad_type", 1),
+            ("empty", "bad_identifier", ""),
+            ("of 512 bytes", None, "é" * 256),
+            ("of 513 bytes", "bad_identifier", "é" * 256 + "i"),
+            ("with control characters", None, "a\nb\0"),
+        )
+    ),
+    *(
+        void(f"{field} {how}, of a void", "missing_field", **{field: value})
+        for field in ("start", "end")
+        for how, value in (("absent", ABSENT), ("null", None))
+    ),
+    void("start without an offset, of a void", "bad_timestamp", start="2026-11-22T13:00:00"),
+    void("0 ms long, of a void", "ends_before_start", end="2026-11-22T13:00:00Z"),
+    void("31 days and 1 ms, of a void", "interval_too_long", end="2026-12-23T13:00:00.001Z"),
+    void("a void that names a customer", None, customerId="acme"),
 ]
 
 GPU_WITHOUT_MODEL: Final = [
@@ -215,22 +315,17 @@ GPU_WITHOUT_MODEL: Final = [
     resource("no GPU, a model", None, gpuModel="a100"),
 ]
 
-IN_FUTURE: Final = [
-    resource(
-        "start an hour after now", None, start="2026-11-22T16:00:00Z", end="2026-12-01T00:00:00Z"
-    ),
-    resource(
-        "start an hour and 1 ms after now",
-        "in_future",
-        start="2026-11-22T16:00:00.001Z",
-        end="2026-12-01T00:00:00Z",
-    ),
-    cluster(
-        "start of a cluster an hour and 1 ms after now",
-        "in_future",
-        start="2026-11-22T16:00:00.001Z",
-        end="2026-11-22T17:00:00Z",
-    ),
+FAR_AHEAD: Final = [
+    resource("in the year 2999", None, start="2999-01-01T00:00:00Z", end="2999-01-01T01:00:00Z"),
+]
+
+ENCODED: Final = [
+    encoded("a PaaS event in base64", None, PLAIN),
+    encoded("a BYOC event in base64", None, cluster("BYOC")),
+    encoded("a void in base64", None, void("void")),
+    encoded("a misspelt field in base64", "misspelt_field", resource("x", team_name="Web")),
+    encoded("a missing field in base64", "missing_field", resource("x", teamId=None)),
+    encoded("a wrong type in base64", "bad_type", resource("x", memoryMiB="1")),
 ]
 
 # What a reader may not stumble over.
@@ -253,6 +348,7 @@ GROUPS: Final[list[list[Case]]] = [
     LINE_TOO_LONG,
     NOT_CLOUDEVENT,
     UNKNOWN_TYPE,
+    MISSPELT_FIELD,
     MISSING_FIELD,
     BAD_TYPE,
     BAD_IDENTIFIER,
@@ -261,8 +357,11 @@ GROUPS: Final[list[list[Case]]] = [
     INTERVAL_TOO_LONG,
     QUANTITY_OUT_OF_RANGE,
     UNKNOWN_RESOURCE_TYPE,
+    UNKNOWN_GPU_CAPACITY,
     GPU_WITHOUT_MODEL,
-    IN_FUTURE,
+    VOIDS,
+    FAR_AHEAD,
+    ENCODED,
     IGNORED,
 ]
 CASES: Final = [case for group in GROUPS for case in group]

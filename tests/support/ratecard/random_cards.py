@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ PAAS_METERS = tuple(meter for meter in METERS if meter.startswith("paas."))
 SELECTOR_VALUES: dict[str, tuple[str, ...]] = {
     "customer": CUSTOMERS,
     "gpu_model": GPU_MODELS,
+    "gpu_capacity": ("on-demand", "spot"),
     "resource_type": TYPES[:2],
     "region": ("eu", "us"),
 }
@@ -49,45 +51,89 @@ CHANGES_MS = (-HOUR_MS, -1, 0, 1, 600_000, 1_800_000, 1_800_001, HOUR_MS - 1, HO
 LONG_AGO_MS = HOUR_START_MS - 1_000 * HOUR_MS
 
 
+Groups = dict[tuple[Any, ...], list[str]]
+"""The lines of the rates of each meter and set of selectors."""
+
+
 @st.composite
-def rate_cards(draw: st.DrawFn) -> str:
-    """A rate card as TOML in which every meter has a rate without selectors at all times."""
+def rate_cards(draw: st.DrawFn, *, gaps: bool = False) -> str:
+    """A rate card as TOML in which every meter has a rate without selectors at all times.
+
+    With `gaps` some meters have none, or only for some of the time.
+    """
+    return _card(draw(_groups("rate", gaps=gaps)).values())
+
+
+@st.composite
+def card_pairs(draw: st.DrawFn) -> tuple[str, str]:
+    """A card and a change of it: other rates of some selectors, other ids, another order."""
+    before = draw(_groups("rate", gaps=True))
+    other = draw(_groups("other", gaps=True))
+    after: Groups = {}
+    for key in [*before, *(key for key in other if key not in before)]:
+        source = draw(st.sampled_from((before, before, before, other)))
+        if key in source:
+            after[key] = source[key]
+    card = _card(draw(st.permutations(list(after.values()))))
+    if draw(st.booleans()):
+        card = card.replace('id = "', 'id = "renamed-')
+    return _card(before.values()), card
+
+
+def _card(groups: Iterable[list[str]]) -> str:
+    lines = ['currency = "USD"', "month_hours = 720", *(line for of in groups for line in of)]
+    return "\n".join(lines) + "\n"
+
+
+@st.composite
+def _groups(draw: st.DrawFn, prefix: str, *, gaps: bool) -> Groups:
     selector_sets = st.lists(
         st.tuples(st.sampled_from(tuple(METERS)), st.sets(st.sampled_from(tuple(SELECTOR_VALUES)))),
         max_size=8,
     )
-    chosen: dict[tuple[Any, ...], tuple[str, Json]] = {(meter,): (meter, {}) for meter in METERS}
+    chosen: dict[tuple[Any, ...], tuple[str, Json]] = {
+        (meter,): (meter, {}) for meter in METERS if not (gaps and draw(st.integers(0, 3)) == 0)
+    }
     for meter, selectors in draw(selector_sets):
         fitting = selectors if meter in PAAS_METERS else selectors & {"customer", "region"}
+        if meter != "paas.gpu":
+            fitting = fitting - {"gpu_capacity"}
         values = {name: draw(st.sampled_from(SELECTOR_VALUES[name])) for name in sorted(fitting)}
         chosen[meter, *values.items()] = (meter, values)
-    lines = ['currency = "USD"', "month_hours = 720"]
-    for number, (meter, values) in enumerate(chosen.values()):
-        lines += _rates_of(draw, number, meter, values)
-    return "\n".join(lines) + "\n"
+    return {
+        key: _rates_of(draw, f"{prefix}-{number}", meter, values, gaps or bool(values))
+        for number, (key, (meter, values)) in enumerate(chosen.items())
+    }
 
 
-def _rates_of(draw: st.DrawFn, number: int, meter: str, values: Json) -> list[str]:
-    """The consecutive rates of one meter and set of selectors; without selectors no gap."""
+def _rates_of(
+    draw: st.DrawFn,
+    name: str,
+    meter: str,
+    values: Json,
+    has_gaps: bool,
+) -> list[str]:
+    """The consecutive rates of one meter and set of selectors."""
     changes = draw(st.lists(st.sampled_from(CHANGES_MS), max_size=2, unique=True))
     starts = sorted(HOUR_START_MS + change for change in changes)
-    if not values or not starts or draw(st.booleans()):
+    if not has_gaps or not starts or draw(st.booleans()):
         starts.insert(0, LONG_AGO_MS)
     lines = []
     for index, start in enumerate(starts):
         per = f"{METERS[meter]}-{draw(st.sampled_from(('hour', 'month')))}"
         lines += [
             "[[rate]]",
-            f'id = "rate-{number}-{index}"',
+            f'id = "{name}-{index}"',
             f'meter = "{meter}"',
             f'price_cents = "{draw(st.sampled_from(PRICES))}"',
             f'per = "{per}"',
             f"active_from = {written_instant(start, 0, 3)}",
         ]
         # A rate that ends early leaves the rest to the one without selectors.
-        if values and index + 1 == len(starts) and draw(st.booleans()):
+        if has_gaps and index + 1 == len(starts) and draw(st.booleans()):
             lines.append(f"active_until = {written_instant(start + 900_000, 60, 3)}")
         lines += [
-            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()
+            f"{selector} = {json.dumps(value, ensure_ascii=False)}"
+            for selector, value in values.items()
         ]
     return lines

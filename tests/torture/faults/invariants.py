@@ -13,7 +13,7 @@ from hourtally.store.durable import to_sealed_json
 from tests.torture.faults.disk_model import Tree
 
 _MANIFEST: Final = re.compile(r"hours/([^/]+)/\d{6}\.json")
-_RECORD: Final = re.compile(r"batches/([0-9a-f]{16})\.json")
+_RECORD: Final = re.compile(r"batches/([0-9a-f]{16}(?:\.\d+)?)\.json")
 _MARKER: Final = re.compile(r"tree/@hourtally/([^/]+)\.json")
 
 
@@ -52,7 +52,11 @@ def _broken_batch(
         yield f"{path} is there and not whole"
         return
     for hour, entry in record["hours"].items():
-        yield from _wrong(tree, path, f"events/hour={hour}/{batch}.parquet", entry["sha256"])
+        file = f"events/hour={hour}/{batch}"
+        if "sha256" in entry:
+            yield from _wrong(tree, path, f"{file}.parquet", entry["sha256"])
+        if "voids" in entry:
+            yield from _wrong(tree, path, f"{file}.voids.parquet", entry["voids"]["sha256"])
     if record["quarantine"]:
         yield from _wrong(tree, path, f"quarantine/{batch}.ndjson", record["quarantine"]["sha256"])
 

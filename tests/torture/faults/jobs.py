@@ -19,7 +19,6 @@ from tests.torture.faults.two_hours import (
     RANGE,
     SETTINGS,
     add_late_file,
-    card_of,
     documents_by_customer,
     fresh_home,
     normalized_files,
@@ -41,6 +40,13 @@ class Job(NamedTuple):
 JOBS: Final = {
     "ingest": Job(("ingest", "{home}/inbox/late.ndjson", "--home", "{home}", "--now", NOW), True),
     "backfill": Job(("backfill", *RANGE, "--home", "{home}", "--now", NOW), True),
+    "withdraw": Job(
+        ("withdraw", "{home}/inbox/late.ndjson", "--reason", "x", "--home", "{home}", "--now", NOW),
+        True,
+    ),
+    "again": Job(
+        ("ingest", "--again", "{home}/inbox/late.ndjson", "--home", "{home}", "--now", NOW), True
+    ),
     "run": Job(("run", "--home", "{home}", "--now", NOW, "--export", "{home}/tree"), False),
 }
 
@@ -52,9 +58,11 @@ def prepared(folder: Path, name: str) -> Home:
         assert run(home) == []
         export_hours(home, home.root / "tree", HOURS)
     add_late_file(home)
-    if name == "backfill":
-        late = home.inbox / "late.ndjson"
-        assert hourtally("ingest", late, "--home", home.root, "--now", NOW).returncode == 3
+    late, common = home.inbox / "late.ndjson", ("--home", home.root, "--now", NOW)
+    if name in {"backfill", "withdraw", "again"}:
+        assert hourtally("ingest", late, *common).returncode == 3
+    if name == "again":
+        assert hourtally("withdraw", late, "--reason", "x", *common).returncode == 0
     return home
 
 
@@ -105,7 +113,7 @@ class Trial:
         for hour in HOURS:
             if documents_by_customer(self.home, hour) not in (self.old[hour], self.new[hour]):
                 yield f"{hour} {NEITHER}"
-        findings = verify_hours(self.home, card_of(self.home), HOURS, SETTINGS)
+        findings = verify_hours(self.home, HOURS, SETTINGS)
         yield from map(str, findings.listed)
 
     def problems_after_failure(self, end: subprocess.CompletedProcess[str]) -> Iterator[str]:

@@ -216,7 +216,7 @@ def test_the_next_run_repairs_the_home_after_a_power_loss(
         with many_small_builds():
             job(home)
         assert {hour: documents_by_customer(home, hour) for hour in HOURS} == told
-        assert verify_hours(home, card_of(home), HOURS, SETTINGS).listed == []
+        assert verify_hours(home, HOURS, SETTINGS).listed == []
         files = {p.relative_to(home.root / "tree") for p in home.root.glob("tree/[!@]*/*.json")}
         assert files == {
             Path(customer) / f"{hour.timestamp}.json"

@@ -1,8 +1,8 @@
 """Two hours that are built once and restated once: small, yet with everything that is stored.
 
-The first file has resources of two customers, a cluster, a conflict and a line for quarantine,
-and touches both hours; the late one adds to one customer, brings a new one, and loses a
-conflict against the first.
+The first file has resources of two customers, a cluster, a conflict, a voided event and a line for
+quarantine, and touches both hours; the late one adds to one customer, brings a new one, loses a
+conflict against the first, and voids one of its events.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ def _event(event_id: str, customer: str, start: str, end: str, **data: Any) -> J
     }
 
 
+def _void(event_id: str, event: Json) -> Json:
+    data = {name: event["data"][name] for name in ("start", "end")}
+    voided = {"voidedSource": event["source"], "voidedId": event["id"]}
+    return {**event, "id": event_id, "type": "metering.void.v1", "data": data | voided}
+
+
+_TWICE: Final = _event("g2", "globex", "09:00:00", "11:00:00", resourceId="api", memoryMiB=512)
+_WRONG: Final = _event("a4", "acme", "09:50:00", "10:10:00", resourceId="db", storageMiB=4_096)
 FIRST: Final = (
     _event("a1", "acme", "09:10:00", "10:50:00", resourceId="api", cpuMillicores=500),
     _event("a2", "acme", "09:00:00", "10:20:00", resourceId="db", memoryMiB=3_000),
@@ -59,12 +67,16 @@ FIRST: Final = (
     _event("c1", "acme", "09:30:00", "10:30:00", resourceId="job", cpuMillicores=700),
     _event("g1", "globex", "09:00:00", "11:00:00", resourceId="api", cpuMillicores=1_001),
     _event("k1", "globex", "09:05:00", "10:55:00", clusterId="k1", vcpuMillicores=16_000),
+    _TWICE,
+    _void("v1", _TWICE),
+    _WRONG,
     _event("q1", "acme", "10:00:00", "09:00:00", resourceId="wrong"),
 )
 LATE: Final = (
     _event("a3", "acme", "09:40:00", "10:10:00", resourceId="web", cpuMillicores=2_000),
     _event("c1", "acme", "09:30:00", "10:30:00", resourceId="job", cpuMillicores=900),
     _event("i1", "initech", "09:59:00", "10:01:00", resourceId="x", storageMiB=10_240),
+    _void("v2", _WRONG),
     _event("q2", "initech", "09:59:00", "09:59:00", resourceId="wrong"),
 )
 
@@ -124,8 +136,8 @@ def documents_by_customer(home: Home, hour: Hour) -> dict[str, bytes] | None:
 
 
 _NONCE: Final = re.compile(rb"(?<=rev-\d{6}-)[0-9a-f]+")
-# Times, and digests, which depend on times and nonces.
-_VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode)": [^,\n]+')
+# Times, what depends on how long ago a file was written, and digests of all these and of nonces.
+_VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode|settled)": [^,\n]+')
 
 
 def normalized_files(home: Home) -> dict[str, bytes]:

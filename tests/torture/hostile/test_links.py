@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_the_home_may_be_a_link(home: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/no/such/file", "/etc", "/dev/zero"])
 @pytest.mark.parametrize("command", ["run", "ingest"])
-def test_a_link_among_event_files_is_rejected_and_the_others_are_ingested(
+def test_a_link_among_event_files_is_passed_over_and_the_others_are_ingested(
     home: Path, capsys: pytest.CaptureFixture[str], target: str, command: str
 ) -> None:
     inbox = home / "inbox"
@@ -119,9 +120,9 @@ def test_a_link_among_event_files_is_rejected_and_the_others_are_ingested(
     link.symlink_to(target)
     folder = [str(inbox)] if command == "ingest" else []
 
-    assert call([command, *folder, "--home", str(home), "--now", NOW]) == 1
+    assert call([command, *folder, "--home", str(home), "--now", NOW]) == 3
     out, err = capsys.readouterr()
-    assert f"{link}: rejected, none of its events count: it is a symbolic link" in err
+    assert f"Passed over: 1 file: {link} (symbolic link)." in out
     assert "root:" not in out + err
     assert len(list((home / "batches").iterdir())) == len(list(inbox.iterdir())) - 1
 
@@ -131,8 +132,9 @@ def test_a_link_named_on_the_command_line_is_followed(home: Path, tmp_path: Path
     link = tmp_path / "link.ndjson"
     link.symlink_to(tmp_path / "events.txt")
 
-    assert call(["ingest", str(link), "--home", str(home), "--now", NOW]) == 3
-    # The event is in the future, so the file was read.
+    assert call(["ingest", str(link), "--home", str(home), "--now", NOW]) == 0
+    [record] = (home / "batches").iterdir()
+    assert json.loads(record.read_bytes())["accepted"] == 1
 
 
 @pytest.mark.parametrize("command", ["run", "ingest"])

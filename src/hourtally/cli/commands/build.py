@@ -1,7 +1,8 @@
-"""Commands that write hours: demo, ingest, run, backfill."""
+"""Commands that write into a home: demo, ingest, withdraw, run, schedule, backfill."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from cyclopts import Parameter
 
 from hourtally.cli.options import BuildOptions, HomeOption, NowOption, hour_range, minutes_ms
 from hourtally.errors import InvalidArgument
+
+Flag = Annotated[bool, Parameter(negative="")]
 
 
 def demo(*, home: Path | None = None) -> int:
@@ -27,31 +30,80 @@ def demo(*, home: Path | None = None) -> int:
 
 
 def ingest(
-    *files: Path, home_option: HomeOption | None = None, now_option: NowOption | None = None
+    *files: Path,
+    again: Flag = False,
+    json: Flag = False,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Ingest event files, or all event files in a folder.
+    """Ingest event files, or all event files in folders and their subfolders.
 
-    Files ingested before are skipped. Exit status 3: some lines were quarantined.
+    Files ingested before are skipped. Exit status 3: some lines are in quarantine.
 
     Example: hourtally ingest events/2026-11-22.ndjson.gz
 
     Parameters
     ----------
     files
-        Event files (.ndjson, .jsonl, also with .gz or .zst, or .parquet), or folders of them.
+        Event files (.ndjson, .jsonl, .json, also with .gz or .zst, or .parquet), or folders.
+    again
+        Judge files anew that were ingested or withdrawn before.
+    json
+        Print one JSON document instead of a table.
     """
     from hourtally.cli import jobs
 
     if not files:
         message = "name at least one event file or folder"
         raise InvalidArgument(message)
-    return jobs.ingest(
-        (home_option or HomeOption()).open(), files, (now_option or NowOption()).read_ms()
-    )
+    home = (home_option or HomeOption()).open()
+    return jobs.ingest(home, files, (now_option or NowOption()).read_ms(), again=again, json=json)
+
+
+def withdraw(
+    target: str,
+    /,
+    *,
+    reason: str,
+    json: Flag = False,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+) -> int:
+    """Take back an ingested file: none of its events count any more.
+
+    Nothing is deleted. `run` builds the file's hours without it; `ingest --again` ends the
+    withdrawal.
+
+    Example: hourtally withdraw events/2026-11-22.ndjson.gz --reason "wrong cluster"
+
+    Parameters
+    ----------
+    target
+        The event file as it was ingested, or its batch: 16 hex digits.
+    reason
+        Why; it is kept in the batch's record.
+    json
+        Print one JSON document instead of a sentence.
+    """
+    from hourtally.cli.output.ingest_report import print_withdrawal, withdrawal_json
+    from hourtally.cli.output.json_text import print_json
+    from hourtally.ingest.withdrawal import withdraw as withdraw_batch
+
+    if not reason.strip():
+        message = "--reason is empty: say why the batch is withdrawn"
+        raise InvalidArgument(message)
+    home = (home_option or HomeOption()).existing()
+    receipt = withdraw_batch(home, target, reason, (now_option or NowOption()).read_ms())
+    if json:
+        print_json(withdrawal_json(receipt))
+    else:
+        print_withdrawal(receipt)
+    return 0
 
 
 def run(
     *,
+    json: Flag = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,
@@ -61,10 +113,15 @@ def run(
     If PREFECT_API_URL is set, the run is recorded in that Prefect server.
 
     Example: hourtally run --export /srv/usage
+
+    Parameters
+    ----------
+    json
+        Print one JSON document instead of tables.
     """
     from hourtally.cli import jobs
 
-    return jobs.run(_job(home_option, now_option, build_options))
+    return jobs.run(_job(home_option, now_option, build_options), json=json)
 
 
 def schedule(
@@ -73,7 +130,7 @@ def schedule(
     home_option: HomeOption | None = None,
     build_options: BuildOptions | None = None,
 ) -> int:
-    """Serve `run` as an hourly Prefect deployment, until SIGTERM or SIGINT.
+    """Serve `run` as an hourly Prefect deployment, and `backfill`, until SIGTERM or SIGINT.
 
     Needs a Prefect server and PREFECT_API_URL. The first run makes up for all that were missed
     while this was not running.
@@ -85,17 +142,19 @@ def schedule(
     cron
         Cron expression, in UTC; default: every hour, two minutes after hours close.
     """
-    from hourtally.cli import jobs
+    from hourtally.cli import prefect_jobs
 
-    return jobs.schedule(_job(home_option, None, build_options), cron)
+    return prefect_jobs.schedule(_job(home_option, None, build_options), cron)
 
 
 def backfill(
     *,
     from_: Annotated[str, Parameter(name="--from")],
     to: str,
-    force: Annotated[bool, Parameter(negative="")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
+    reason: str | None = None,
+    dry_run: Flag = False,
+    json: Flag = False,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,
@@ -107,35 +166,42 @@ def backfill(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds.
     to
         End of the range, exclusive.
     force
         Build all closed hours of the range, current or not.
+    reason
+        With --force: why; it is kept in the manifests of the hours.
     dry_run
         Print what would be built and why, without building it.
+    json
+        Print one JSON document instead of a table.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
     assert first is not None
     assert end is not None
-    job = _job(home_option, now_option, build_options, force=force)
-    return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end)
+    if reason is not None and not (force and reason.strip()):
+        message = "--reason says why hours are built with --force: give both, or neither"
+        raise InvalidArgument(message)
+    job = _job(home_option, now_option, build_options)
+    job = replace(job, force=force, reason=reason or "")
+    return (jobs.plan_backfill if dry_run else jobs.backfill)(job, first, end, json=json)
 
 
 def _job(
     home_option: HomeOption | None,
     now_option: NowOption | None,
     build_options: BuildOptions | None,
-    *,
-    force: bool = False,
 ) -> Any:
     """The job that the options ask for."""
     from hourtally.jobs.job import Job
     from hourtally.settings import usable_cores
 
     options = build_options or BuildOptions()
+    clock = now_option or NowOption()
     home = (home_option or HomeOption()).open()
     if options.workers < 1:
         message = f"--workers must be at least 1, not {options.workers}"
@@ -143,10 +209,10 @@ def _job(
     return Job(
         home=home,
         rates=options.rates or home.rates,
-        now_ms=(now_option or NowOption()).read_ms(),
+        now_ms=clock.read_ms(),
+        is_now_given=clock.now is not None,
         threads=usable_cores(),
         settle_ms=minutes_ms(options.settle),
         workers=options.workers,
         export=options.export,
-        force=force,
     )

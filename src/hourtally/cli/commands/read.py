@@ -1,4 +1,4 @@
-"""Commands that read published hours: show, list, explain, diff, status, verify, export."""
+"""Commands that read published hours: show, list, explain, diff, verify, export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hourtally.cli.options import (
 )
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
-from hourtally.model.hours import Hour, HourRange
+from hourtally.model.hours import Hour
+from hourtally.model.printable import printable_message
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
 
@@ -31,6 +32,7 @@ def show(
     project: str | None = None,
     type: ResourceType | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    revision: int | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -42,7 +44,7 @@ def show(
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     team
         Show this team only, with its projects.
     project
@@ -51,20 +53,26 @@ def show(
         Show resources of this type only.
     json
         Print the canonical JSON instead of a table.
+    revision
+        Show this revision of the hour; default: the newest.
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.published.reader import published_manifest, read_document
+    from hourtally.published.reader import published_manifest, read_current, read_document
     from hourtally.published.views import view
+    from hourtally.store.manifests import Manifest, read_manifest
 
     asked_hour = Hour.parse(hour)
-    manifest = published_manifest(
-        (home_option or HomeOption()).existing(),
-        asked_hour,
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    document = read_document(manifest, customer)
+    home = (home_option or HomeOption()).existing()
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, bytes]:
+        manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        if revision is not None:
+            manifest = read_manifest(home, asked_hour, revision)
+        return manifest, read_document(manifest, customer)
+
+    manifest, document = read_current(read)
     shown = view(document, team=team, project=project, resource_type=type)
     if json:
         sys.stdout.buffer.write(shown + b"\n")
@@ -96,7 +104,8 @@ def export(
     directory
         Folder to export to, created if needed.
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     customer
@@ -114,39 +123,51 @@ def explain(
     *,
     customer: CustomerId,
     resource: str,
+    void: str | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
 ) -> int:
     """Explain a published charge, from events and rates to the rounded price.
 
-    Exit status 1 if the stored slices do not add up to the published charge.
+    Slices that do not count are listed too, and the void that would cancel each event. Exit status
+    1 if the stored slices do not add up to the published charge, or if the customer is held.
 
     Example: hourtally explain 2026-11-22T13 --customer acme --resource api
 
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     resource
         Id of a resource or BYOC cluster.
+    void
+        Print only the void of the event with this id, one line to append to an event file.
     settle
         Minutes after its end at which an hour closes.
     """
-    from hourtally.cli.output.explanation import print_explanations
+    from hourtally.cli.output.explanation import print_explanations, print_ready_voids
+    from hourtally.published.explain import Explanation
     from hourtally.published.explain import explain as explain_charge
-    from hourtally.published.reader import published_manifest
+    from hourtally.published.held import held_error
+    from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
+    from hourtally.store.manifests import Manifest
 
-    home = (home_option or HomeOption()).existing()
-    manifest = published_manifest(
-        home,
-        Hour.parse(hour),
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    explanations = explain_charge(home, manifest, customer, resource)
+    home, asked_hour = (home_option or HomeOption()).existing(), Hour.parse(hour)
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, list[Explanation]]:
+        manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        return manifest, explain_charge(home, manifest, customer, resource)
+
+    manifest, explanations = read_current(read)
+    if void is not None:
+        print_ready_voids(explanations, void)
+        return 0
     print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
+    if any(one.is_held for one in explanations):
+        raise held_error(manifest, customer)
     return 0
 
 
@@ -167,7 +188,7 @@ def diff(
     Parameters
     ----------
     hour
-        Hour, such as 2026-11-22T13, or Unix seconds.
+        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
     first
         Revision to compare with; default: the one before the newest.
     second
@@ -176,68 +197,31 @@ def diff(
         Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
-    from hourtally.published.diff import changes_between
-    from hourtally.published.reader import published_manifest
+    from hourtally.published.diff import Changes, changes_between
+    from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
-    from hourtally.store.manifests import read_manifest
+    from hourtally.store.manifests import Manifest, read_manifest
 
     if (first is None) != (second is None):
         message = "give two revisions, or none to compare the newest with the one before it"
         raise InvalidArgument(message)
-    home = (home_option or HomeOption()).existing()
-    newest = published_manifest(
-        home,
-        Hour.parse(hour),
-        now_ms=(now_option or NowOption()).read_ms(),
-        settle_ms=minutes_ms(settle),
-    )
-    if first is None or second is None:
-        first, second = newest.record["parent"], newest.revision
-        if first is None:
-            print_never_restated(newest)
-            return 0
-    before, after = (read_manifest(home, newest.hour, number) for number in (first, second))
+    home, asked_hour = (home_option or HomeOption()).existing(), Hour.parse(hour)
+    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
+
+    def read() -> tuple[Manifest, Manifest, Changes | None]:
+        newest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
+        numbers = (first or newest.record["parent"], second or newest.revision)
+        if numbers[0] is None:
+            return newest, newest, None
+        before, after = (read_manifest(home, asked_hour, number) for number in numbers)
+        return before, after, changes_between(home, before, after)
+
+    before, after, changes = read() if first and second else read_current(read)
+    if changes is None:
+        print_never_restated(after)
+        return 0
     files = event_file_names(home, {*before.inputs["batches"], *after.inputs["batches"]})
-    print_changes(changes_between(home, before, after), before, after, files)
-    return 0
-
-
-def status(
-    *,
-    from_: FromOption = None,
-    to: str | None = None,
-    rates: Path | None = None,
-    settle: float = 10,
-    home_option: HomeOption | None = None,
-    now_option: NowOption | None = None,
-) -> int:
-    """Show the state of each hour: open, missing, current or stale, and why.
-
-    Example: hourtally status --from 2026-11-22T00 --to 2026-11-23T00
-
-    Parameters
-    ----------
-    from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first with events.
-    to
-        End of the range, exclusive; default: after the last hour with events.
-    rates
-        Rate card; default: rates.toml in the home folder.
-    settle
-        Minutes after its end at which an hour closes.
-    """
-    from hourtally.build.status import closed_hours_after, hour_statuses, summarize_batches
-    from hourtally.cli.output.status import print_status
-    from hourtally.ratecard import load_rate_card
-
-    first, end = hour_range(from_, to)
-    home = (home_option or HomeOption()).existing()
-    card = load_rate_card(rates or home.rates)
-    now_ms = (now_option or NowOption()).read_ms()
-    settle_ms = minutes_ms(settle)
-    hours = hour_statuses(home, card, now_ms, settle_ms, HourRange(first, end))
-    silent = 0 if end else closed_hours_after(hours, now_ms, settle_ms)
-    print_status(hours, silent, summarize_batches(home))
+    print_changes(changes, before, after, files)
     return 0
 
 
@@ -245,7 +229,7 @@ def verify(
     *,
     from_: FromOption = None,
     to: str | None = None,
-    rates: Path | None = None,
+    rates: Path | None = None,  # noqa: ARG001 - taken by earlier versions
     home_option: HomeOption | None = None,
 ) -> int:
     """Verify published hours: recompute them independently and check every file.
@@ -257,17 +241,18 @@ def verify(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     rates
-        Rate card; default: rates.toml in the home folder.
+        Ignored: each hour is recomputed with the rates that it was built with.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
-    return jobs.verify(home, rates or home.rates, first, end)
+    return jobs.verify(home, first, end)
 
 
 def list_totals(
@@ -285,7 +270,8 @@ def list_totals(
     Parameters
     ----------
     from_
-        First hour, such as 2026-11-22T13, or Unix seconds; default: the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
+        the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     granularity
@@ -296,5 +282,11 @@ def list_totals(
 
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
-    print_totals(totals.list_totals(home, customer, granularity, first, end), customer)
+    found = totals.list_totals(home, customer, granularity, first, end)
+    print_totals(found.periods, customer)
+    if found.held:
+        print(
+            printable_message(f"hourtally: {totals.left_out(found.held, customer)}"),
+            file=sys.stderr,
+        )
     return 0

@@ -10,6 +10,7 @@ import polars as pl
 
 from hourtally.cli.output.text_table import (
     console,
+    counted,
     lines_of,
     print_lines,
     print_text,
@@ -17,7 +18,7 @@ from hourtally.cli.output.text_table import (
     texts,
 )
 from hourtally.model.money import format_cents
-from hourtally.published.diff import LEVELS, Causes, Changes
+from hourtally.published.diff import LEVELS, NO_LONGER_HELD, NOW_HELD, Causes, Changes
 from hourtally.ratecard import Rate, format_price
 from hourtally.store.manifests import Manifest
 
@@ -44,8 +45,13 @@ def print_changes(
     )
     print_text(out, heading, style="bold")
     if before.revision != after.revision:
-        for line in _why(changes.causes, files):
+        for line in (*_why(changes.causes, files), *_voids(changes.voids)):
             print_text(out, line)
+    if after.record.get("reason"):
+        print_text(out, f"Reason given: {after.record['reason']}")
+    for when, manifest in (("before", before), ("after", after)):
+        if manifest.held_customers:
+            print_text(out, f"{when}: {counted(manifest.held_customers, 'customer')} held")
     old, new = changes.total
     print_text(out, f"total {format_cents(old)} → {format_cents(new)}, {_signed(new - old)}")
     if changes.is_empty:
@@ -83,6 +89,13 @@ def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
         yield "why: forced rebuild (--force) of the same inputs"
 
 
+def _voids(voids: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """How the numbers of voids and voided slices changed, if they did."""
+    if any(one["before"] != one["after"] for one in voids.values()):
+        voids_, slices = (f"{one['before']} → {one['after']}" for one in voids.values())
+        yield f"why: voids {voids_}, slices voided {slices}"
+
+
 def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
     prices = [f"{format_price(r.price_cents)} per {r.per}" for r in (old, new) if r is not None]
     if old is None or new is None:
@@ -104,20 +117,26 @@ def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:
         label = "/".join(row[column] for column in key)
         is_named = name is not None and row["name"] != row[key[-1]]
         labels.append(f"{label} ({row['name']})" if is_named else label)
+    held = {
+        side: [word in words for words in rows["what"]]
+        for side, word in (("before", NO_LONGER_HELD), ("after", NOW_HELD))
+    }
     columns = [
-        _cents("before", rows["before"].to_list()),
-        _cents("after", rows["after"].to_list()),
+        _cents("before", rows["before"].to_list(), held["before"]),
+        _cents("after", rows["after"].to_list(), held["after"]),
         right_aligned("delta", [_signed(delta) for delta in rows["delta"]]),
         texts("changed", [", ".join(words) for words in rows["what"]]),
     ]
     return lines_of(["", *labels], columns, width)
 
 
-def _cents(heading: str, nanocents: Sequence[int | None]) -> list[str]:
-    """A column of totals; `none` if a revision lacks the row."""
-    return right_aligned(
-        heading, ["none" if one is None else format_cents(one) for one in nanocents]
+def _cents(heading: str, nanocents: Sequence[int | None], held: Sequence[bool]) -> list[str]:
+    """A column of totals; `none` if a revision lacks the row, `held` if it holds the customer."""
+    texts_of = (
+        ("held" if is_held else "none") if one is None else format_cents(one)
+        for one, is_held in zip(nanocents, held, strict=True)
     )
+    return right_aligned(heading, list(texts_of))
 
 
 def _signed(nanocents: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hourtally.cli.output.text_table import (
+    Pipe,
     console,
     counts,
     lines_of,
@@ -14,11 +15,17 @@ from hourtally.cli.output.text_table import (
     print_text,
     texts,
 )
+from hourtally.errors import NotFound
+from hourtally.events.ready_void import ready_void
 from hourtally.model.hours import HOUR_MS, format_instant
 from hourtally.model.money import NANOCENTS_PER_CENT, format_cents
 from hourtally.published.explain import Component, Explanation, Piece
+from hourtally.published.explained_slices import Slice
 from hourtally.ratecard import METERS, format_price
 from hourtally.store.manifests import Manifest
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNITS: Final = {
     "cpu_millicores": "millicores",
@@ -30,6 +37,7 @@ _UNITS: Final = {
     "cluster_count": "clusters",
 }
 _DECIMALS: Final = 24
+MOST_READY_VOIDS: Final = 10
 
 
 def print_explanations(
@@ -53,41 +61,52 @@ def print_explanations(
         out.print()
         print_text(out, _title(explanation), style="bold")
         out.print()
-        print_lines(out, _slices(explanation))
-        for batch in sorted({batch for one in explanation.slices for batch in one.batches}):
+        counted = explanation.slices.counted
+        if counted:
+            print_lines(out, _slices(counted))
+        for batch in sorted({batch for one in counted for batch in one.batches}):
             print_text(out, f"batch {batch}: {files.get(batch, '(batch record missing)')}")
-        for line in _conflicts(explanation, files):
+        for line in (*_conflicts(explanation, files), *_voided(explanation, files)):
             print_text(out, line)
+        if not explanation.components:
+            out.print("no charge: none of its slices counts")
+            continue
         for component in explanation.components:
             if any(piece.quantity for piece in component.pieces):
                 out.print()
                 _print_component(component)
         out.print()
+        if explanation.is_held:
+            print_text(out, f"no charge: {customer} is held in this hour")
+            continue
         parts = " + ".join(
             f"{component.name} {format_cents(component.charge)}"
             for component in explanation.components
         )
         print_text(out, f"total {format_cents(explanation.total)} = {parts}")
         out.print("= the published charge")
+    _print_ready_voids(out, explanations)
 
 
 def _title(explanation: Explanation) -> str:
     charge = explanation.charge
     if explanation.is_cluster:
-        return f"BYOC cluster {_named(charge['cluster_name'], charge['cluster_id'])}"
+        return f"BYOC cluster {_named(charge, 'cluster')}"
     return (
-        f"{charge['resource_type']} {_named(charge['resource_name'], charge['resource_id'])}, "
+        f"{charge['resource_type']} {_named(charge, 'resource')}, "
         f"project {charge['project_id']}, team {charge['team_id']}"
     )
 
 
-def _named(name: str, own_id: str) -> str:
-    return own_id if name == own_id else f"{name} ({own_id})"
+def _named(charge: Mapping[str, Any], kind: str) -> str:
+    """The name and id; only the id where nothing is charged, so that there is no name."""
+    own_id = charge[f"{kind}_id"]
+    name = charge.get(f"{kind}_name", own_id)
+    return str(own_id) if name == own_id else f"{name} ({own_id})"
 
 
-def _slices(explanation: Explanation) -> list[str]:
+def _slices(slices: Sequence[Slice]) -> list[str]:
     """The table of the counted slices."""
-    slices = explanation.slices
     rows = [one.row for one in slices]
     columns = [
         texts("source", [row["event_source"] for row in rows]),
@@ -98,7 +117,11 @@ def _slices(explanation: Explanation) -> list[str]:
     ]
     columns += [
         texts(heading, [row[name] or "" for row in rows])
-        for name, heading in (("region", "region"), ("gpu_model", "gpu model"))
+        for name, heading in (
+            ("region", "region"),
+            ("gpu_model", "gpu model"),
+            ("gpu_capacity", "gpu capacity"),
+        )
         if any(row[name] for row in rows)
     ]
     columns.append(texts("batch", [", ".join(one.batches) for one in slices]))
@@ -112,7 +135,7 @@ def _clock(instant_ms: int) -> str:
 
 def _conflicts(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
     """A line for each slice that lost to a conflicting one with the same identity."""
-    for one in explanation.conflict_losers:
+    for one in explanation.slices.conflict_losers:
         row, winner = one.row, one.winner
         yield (
             f"not counted: {row['event_source']} {row['event_id']} from "
@@ -120,6 +143,53 @@ def _conflicts(explanation: Explanation, files: Mapping[str, str]) -> Iterator[s
             f"in batch {one.batch} ({files.get(one.batch, '')}): it conflicts with the same event "
             f"{_time(winner)} for {winner['resource_id']}, which counts"
         )
+
+
+def _voided(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]:
+    """A line for each slice that a void cancels."""
+    for one in explanation.slices.voided:
+        row, void = one.row, one.void
+        reason = f": {void['reason']}" if void["reason"] else ""
+        yield (
+            f"not counted: {row['event_source']} {row['event_id']} from "
+            f"{format_instant(row['slice_start_ms'])} until {format_instant(row['slice_end_ms'])} "
+            f"in batch {one.batch} ({files.get(one.batch, '')}): voided by {void['source']} "
+            f"{void['id']} in batch {one.void_batch} ({files.get(one.void_batch, '')}){reason}"
+        )
+
+
+def _print_ready_voids(out: Console | Pipe, explanations: Sequence[Explanation]) -> None:
+    """Print the voids that would cancel the events of the counted slices."""
+    rows = [one.row for explanation in explanations for one in explanation.slices.counted]
+    events = {
+        (row["event_source"], row["event_id"], row["start_ms"], row["end_ms"]) for row in rows
+    }
+    if not events:
+        return
+    out.print()
+    print_text(out, "To void an event, append its line to an event file and ingest it:")
+    for event in sorted(events)[:MOST_READY_VOIDS]:
+        out.print(ready_void(*event), soft_wrap=True)
+    if len(events) > MOST_READY_VOIDS:
+        print_text(out, f"… and {len(events) - MOST_READY_VOIDS} more: --void ID prints another's")
+
+
+def print_ready_voids(explanations: Sequence[Explanation], event_id: str) -> None:
+    """Print the voids of the events with this id, a line each, and nothing else.
+
+    Raises:
+        NotFound: none of the counted slices has this id.
+    """
+    rows = [one.row for explanation in explanations for one in explanation.slices.counted]
+    events = {
+        (row["event_source"], row["event_id"], row["start_ms"], row["end_ms"]) for row in rows
+    }
+    wanted = sorted(event for event in events if event[1] == event_id)
+    if not wanted:
+        message = f"no slice that counts here is of an event with the id {event_id!r}"
+        raise NotFound(message)
+    for event in wanted:
+        console().print(ready_void(*event), soft_wrap=True)
 
 
 def _time(row: Mapping[str, Any]) -> str:
@@ -140,9 +210,12 @@ def _print_component(component: Component) -> None:
         texts("rate", [piece.rate.id if piece.rate else "-" for piece in pieces]),
         texts("price", [_price(piece) for piece in pieces]),
         texts("divisor", [_divisor(piece, divisor) for piece in pieces]),
-        texts("exact cents", [str(piece.exact / NANOCENTS_PER_CENT) for piece in pieces]),
+        texts("exact cents", [_exact(piece) for piece in pieces]),
     ]
     print_lines(out, lines_of(["slice", *(str(p.slice_number) for p in pieces)], columns, None))
+    if any(piece.rate is None for piece in pieces):
+        print_text(out, "no sum: some of it has no rate")
+        return
     exact = component.exact / NANOCENTS_PER_CENT
     fraction = f"{exact} = " if exact.denominator > 1 else ""
     print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
@@ -156,6 +229,10 @@ def _price(piece: Piece) -> str:
     if piece.rate is None:
         return "no rate"
     return f"{format_price(piece.rate.price_cents)} per {piece.rate.per}"
+
+
+def _exact(piece: Piece) -> str:
+    return "-" if piece.rate is None else str(piece.exact / NANOCENTS_PER_CENT)
 
 
 def _divisor(piece: Piece, unit: int) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
+from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.estimate import Estimate
+from hourtally.build.rates.held_hours import HeldHours
 from hourtally.build.staleness import IdleSummary, StaleHour, describe_reasons
 from hourtally.cli.output.text_table import (
     console,
@@ -19,12 +21,13 @@ from hourtally.cli.output.text_table import (
     print_text,
     texts,
 )
-from hourtally.ingest.files import IngestReport
+from hourtally.jobs.left_out import left_out, void_sentences
 from hourtally.jobs.report import JobReport
+from hourtally.jobs.sentences import empty_sentence, restated_sentence
+from hourtally.model.hours import format_instant
 from hourtally.model.money import format_cents
 
 if TYPE_CHECKING:
-    from hourtally.ingest.batch import IngestReceipt
     from hourtally.published.export import ExportReport
     from hourtally.verify import Findings
 
@@ -35,36 +38,23 @@ AFTER_DIFFERENCES = (
 )
 
 
-def print_ingest(report: IngestReport) -> None:
-    """One row per file: its batch and what became of its lines."""
-    if not report.files:
-        return
-    columns = [
-        texts("batch", [receipt.batch for receipt in report.files]),
-        counts("lines", [receipt.lines for receipt in report.files]),
-        counts("accepted", [receipt.accepted for receipt in report.files]),
-        counts("duplicates", [receipt.duplicates for receipt in report.files]),
-        counts("quarantined", [receipt.quarantined for receipt in report.files]),
-    ]
-    notes = [_note(receipt) for receipt in report.files]
-    if any(notes):
-        columns.append(texts("note", notes))
-    out = console()
-    print_lines(out, lines_of(["file", *(one.file for one in report.files)], columns, out.width))
+def print_built(
+    report: BuildReport, rest: IdleSummary | None = None, empty: EmptyHours | None = None
+) -> None:
+    """One row per published revision, a line of sums, and which hours have no events.
+
+    `rest` says why if none was published.
+    """
+    if report.built:
+        _print_revisions(report)
+    elif not report.failed and not report.undone:
+        print_nothing_to_do(rest, empty)
+    sentences = [restated_sentence(report), empty_sentence(empty) if empty else ""]
+    for sentence in filter(None, sentences):
+        print_text(console(), sentence)
 
 
-def _note(receipt: IngestReceipt) -> str:
-    if receipt.skipped:
-        return "already ingested, skipped"
-    return f"see quarantine/{receipt.batch}.ndjson" if receipt.quarantined else ""
-
-
-def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
-    """One row per published revision and a line of sums; `rest` says why if there is none."""
-    if not report.built:
-        if not report.failed and not report.undone:
-            print_nothing_to_do(rest)
-        return
+def _print_revisions(report: BuildReport) -> None:
     columns = [
         counts("revision", [receipt.revision for receipt in report.built]),
         texts("why", [describe_reasons(receipt.reasons) for receipt in report.built]),
@@ -75,13 +65,33 @@ def print_built(report: BuildReport, rest: IdleSummary | None = None) -> None:
     print_lines(console(), lines_of(["hour", *(one.hour for one in report.built)], columns, None))
     total = format_cents(sum(receipt.total_nanocents for receipt in report.built))
     restated = sum(receipt.revision > 1 for receipt in report.built)
-    conflicts = sum(receipt.conflicts for receipt in report.built)
-    duplicates = sum(receipt.duplicates for receipt in report.built)
     console().print(
         f"{counted(len(report.built), 'hour')} built ({restated} restated), {total} cents in "
-        f"total; {counted(duplicates, 'duplicate slice')} ignored, "
-        f"{counted(conflicts, 'conflict')} resolved."
+        f"total; {left_out(report.built)}."
     )
+    for sentence in void_sentences(report.built):
+        print_text(console(), sentence)
+
+
+def print_suggested_rates(held: HeldHours) -> None:
+    """The rates that would release all held customers, as TOML to be added to the card."""
+    out = console()
+    for one in held.suggested:
+        gap = one.example
+        print_text(out, "")
+        print_text(
+            out,
+            f"# {counted(one.customers, 'customer')} held in {counted(one.hours, 'hour')}: no rate "
+            f"from {format_instant(one.from_ms)} until {format_instant(one.until_ms)}",
+        )
+        print_text(
+            out,
+            f"# for example customer {gap.customer_id!r}: {gap.resource_id!r} of batch {gap.batch}",
+        )
+        for name, used, near in one.spellings:
+            print_text(out, f"# {name} {used!r}: the card has {near!r}")
+        for line in one.block.split("\n"):
+            print_text(out, line)
 
 
 def interrupted(report: JobReport) -> str:
@@ -100,12 +110,19 @@ def interrupted(report: JobReport) -> str:
     )
 
 
-def print_nothing_to_do(rest: IdleSummary | None) -> None:
-    """Why nothing is to be built; `rest` counts the closed hours of a range, if one was given."""
-    console().print(_nothing_to_do(rest), soft_wrap=True)
+def print_nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None = None) -> None:
+    """Why nothing is to be built.
+
+    Args:
+        rest: counts the closed hours of a range, if one was given.
+        empty: the hours without events, if somebody looked: they are not current.
+    """
+    console().print(_nothing_to_do(rest, empty), soft_wrap=True)
 
 
-def _nothing_to_do(rest: IdleSummary | None) -> str:
+def _nothing_to_do(rest: IdleSummary | None, empty: EmptyHours | None) -> str:
+    if empty is not None and (empty.hours or empty.newest_is_empty):
+        return "No hour is stale: nothing to do."
     if rest is None:
         return "Every closed hour is current: nothing to do."
     if not rest.without_events:
@@ -160,6 +177,11 @@ def print_verified(findings: Findings) -> None:
         out.print(f"{hour}: stale ({reasons}): checksums only")
     if len(findings.checksums_only) > MAX_LISTED:
         out.print(f"… and {len(findings.checksums_only) - MAX_LISTED} more stale hours")
+    if findings.pruned:
+        out.print(
+            f"{counted(findings.pruned, 'superseded revision')} pruned: only manifests are left.",
+            soft_wrap=True,
+        )
     found = findings.differences
     checksums_only = (
         f" ({len(findings.checksums_only)} stale, by checksums only)"

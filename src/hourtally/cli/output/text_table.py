@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from hourtally.model.money import format_cents
+from hourtally.model.printable import counted as counted
 from hourtally.model.printable import printable
 
 if TYPE_CHECKING:
@@ -103,11 +104,6 @@ def shares(totals: Sequence[int]) -> list[str]:
         return right_aligned("share", [""] * len(totals))
     tenths = [(2_000 * one + whole) // (2 * whole) for one in totals]
     return right_aligned("share", [f"{one // 10}.{one % 10}%" for one in tenths])
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 hour`, `2 hours`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counts(heading: str, numbers: Sequence[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Checks the columns of a Parquet file of events: names, types, and how much text they expand to.
+"""The columns of Parquet files of events, and how much text they expand to.
 
 A dictionary holds a text once, however many rows refer to it: a file of 230 KB can expand to 100
 GiB, which a reader would load 100,000 rows at a time. DuckDB measures it without expanding.
@@ -6,6 +6,8 @@ GiB, which a reader would load 100,000 rows at a time. DuckDB measures it withou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.errors import FileRejected
+from hourtally.events.event_types import EVENT_TYPES, EventType
 from hourtally.ingest.ndjson.blocks import MAX_EXPANSION, MIN_EXPANDED_BYTES
-from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
 from hourtally.runtime.sql_text import quoted_path
 
 # Text in one batch of rows.
@@ -35,8 +37,12 @@ TEXTS: Final = {
     "resource_type": "resourceType",
     "region": "region",
     "gpu_model": "gpuModel",
+    "gpu_capacity": "gpuCapacity",
     "cluster_id": "clusterId",
     "cluster_name": "clusterName",
+    "voided_source": "voidedSource",
+    "voided_id": "voidedId",
+    "reason": "reason",
 }
 QUANTITIES: Final = {
     "cpu_millicores": "cpuMillicores",
@@ -48,58 +54,54 @@ QUANTITIES: Final = {
     "cluster_count": "clusterCount",
 }
 INSTANTS: Final = ("event_time", "start", "end")
-REQUIRED: Final = ("event_id", "event_source", "event_type", "customer_id", "start", "end")
-REQUIRED_BY_TYPE: Final = {
-    RESOURCE_EVENT: ("team_id", "project_id", "resource_id", "resource_type"),
-    CLUSTER_EVENT: ("cluster_id",),
-}
+# Of every event, whatever its type.
+REQUIRED: Final = ("event_id", "event_source", "event_type", "start", "end")
+_COLUMN_OF: Final = {field: column for column, field in (TEXTS | QUANTITIES).items()}
 
 
-def checked_columns(path: Path, schema: pa.Schema) -> list[str]:
-    """The columns to read.
+@dataclass(frozen=True)
+class TypeColumns:
+    """The columns of one type of event, beside those of every event."""
 
-    Raises:
-        FileRejected: a required column is missing, or one occurs twice or has a wrong type.
-    """
-    missing = [name for name in REQUIRED if name not in schema.names]
-    if missing:
-        raise FileRejected(path, f"missing column {', '.join(missing)}")
-    if not any(all(name in schema.names for name in names) for names in REQUIRED_BY_TYPE.values()):
-        needed = " or ".join(", ".join(names) for names in REQUIRED_BY_TYPE.values())
-        raise FileRejected(path, f"missing column: it needs {needed}")
-    known = [name for name in schema.names if name in (*TEXTS, *QUANTITIES, *INSTANTS)]
-    if repeated := {name for name in known if known.count(name) > 1}:
-        raise FileRejected(path, f"column {', '.join(sorted(repeated))} appears twice")
-    for name in known:
-        dtype = schema.field(name).type
-        if pa.types.is_dictionary(dtype):
-            dtype = dtype.value_type
-        if name in TEXTS:
-            right, expected = _is_text(dtype), "text"
-        elif name in QUANTITIES:
-            right, expected = pa.types.is_integer(dtype), "an integer"
-        else:
-            right = pa.types.is_timestamp(dtype) and dtype.tz is not None
-            expected = "a timestamp with a time zone (UTC)"
-        if not right and not (pa.types.is_null(dtype) and name not in REQUIRED):
-            raise FileRejected(path, f"column {name} is {dtype}, not {expected}")
-    return known
+    known: frozenset[str]
+    required: tuple[str, ...]
+    quantities: tuple[str, ...]
+
+
+def _type_columns(event_type: EventType) -> TypeColumns:
+    def columns(fields: Iterable[str]) -> tuple[str, ...]:
+        return tuple(_COLUMN_OF[field] for field in fields if field not in INSTANTS)
+
+    return TypeColumns(
+        frozenset(columns(event_type.known)),
+        columns(event_type.required),
+        columns(event_type.quantities),
+    )
+
+
+TYPE_COLUMNS: Final = {name: _type_columns(one) for name, one in EVENT_TYPES.items()}
 
 
 def batch_rows(
-    connection: duckdb.DuckDBPyConnection, path: Path, file: pq.ParquetFile, most: int
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    file: pq.ParquetFile,
+    columns: Iterable[str],
+    most: int,
 ) -> int:
-    """How many rows to read at a time: at most `most`, fewer if they have long texts.
+    """How many rows of these columns to read at a time.
+
+    At most `most`, fewer if they have long texts.
 
     Raises:
         FileRejected: the file expands as no file of events does, or a row may not fit a batch.
     """
-    columns = [
-        field.name
-        for field in file.schema_arrow
-        if field.name in TEXTS and not pa.types.is_null(field.type)
+    texts = [
+        name
+        for name in columns
+        if name in TEXTS and not is_uuid(file.schema_arrow.field(name).type)
     ]
-    measured = _measure(connection, path, file.schema_arrow.names, columns)
+    measured = _measure(connection, path, file.schema_arrow.names, texts)
     if measured is None:
         # However it is encoded, its row group holds a text at least once.
         longest = max(_largest_group(file.metadata), path.stat().st_size)
@@ -143,6 +145,12 @@ def _largest_group(metadata: pq.FileMetaData) -> int:
     return max((group.total_byte_size for group in groups), default=0)
 
 
-def _is_text(dtype: pa.DataType) -> bool:
+def is_uuid(dtype: pa.DataType) -> bool:
+    """Whether a column holds UUIDs, which are read as text."""
+    return isinstance(dtype, pa.UuidType)
+
+
+def is_text(dtype: pa.DataType) -> bool:
+    """Whether a column holds text."""
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(dtype) for check in checks)

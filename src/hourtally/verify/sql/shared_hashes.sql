@@ -2,6 +2,6 @@
 -- narrows the search: duplicates and conflicts are decided by the identities themselves.
 CREATE OR REPLACE TEMP TABLE shared_hashes AS
 SELECT hash(event_source, event_id) AS identity_hash
-FROM stored_slices
+FROM unvoided_slices
 GROUP BY identity_hash
 HAVING count(*) > 1

@@ -1,5 +1,5 @@
--- Grain: one resource or cluster x its names x region x gpu_model, in one rate period: a part of
--- the hour in which no rate changes. DuckDB sums BIGINT in 128 bits and fails on products over 64.
+-- Grain: one resource or cluster x its names x region x gpu_model x gpu_capacity, in one rate
+-- period: a part of the hour in which no rate changes. DuckDB sums BIGINT in 128 bits and fails on products over 64.
 WITH
 -- each counted slice with its milliseconds in the rate period
 period_slices AS (
@@ -22,6 +22,7 @@ SELECT
     resource_name,
     region,
     gpu_model,
+    gpu_capacity,
     {period_start_ms} AS period_start_ms,
     max(slice_end_ms) AS last_end_ms,
     sum(cpu_millicores * overlap_ms) AS cpu_millicores_ms,

@@ -27,11 +27,12 @@ contents AS (
         cluster_count,
         gpu_milli,
         gpu_model,
+        gpu_capacity,
         slice_start_ms,
         slice_end_ms,
         min(event_time_us) AS event_time_us,
         count(*) AS copies
-    FROM stored_slices
+    FROM unvoided_slices
     WHERE hash(event_source, event_id) IN (SELECT identity_hash FROM shared_hashes)
     GROUP BY ALL
 )
@@ -66,5 +67,6 @@ QUALIFY
             gpu_memory_mib,
             cluster_count,
             gpu_milli,
-            gpu_model NULLS FIRST
+            gpu_model NULLS FIRST,
+            gpu_capacity NULLS FIRST
     ) = 1

@@ -1,0 +1,100 @@
+"""The usage of hours, from their stored slices."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import pyarrow.parquet as pq
+
+from hourtally.build.duckdb_session import connected
+from hourtally.errors import Damaged
+from hourtally.model.schemas import USAGE_KEY
+from hourtally.ratecard import RateCard
+from hourtally.runtime.interrupts import Stop
+from hourtally.settings import Settings
+from hourtally.stages.metering import HourSlices, Metered, meter
+from hourtally.store import durable
+from hourtally.store.layout import Home
+from hourtally.store.manifests import PendingRevision
+from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
+from hourtally.store.void_files import read_voids
+
+
+class MeteredHours(NamedTuple):
+    """Metered hours whose slices are still open: `slices`, of `connection`."""
+
+    metered: Metered
+    connection: duckdb.DuckDBPyConnection
+    slices: duckdb.DuckDBPyRelation
+
+
+@contextmanager
+def metered_hours(
+    home: Home,
+    card: RateCard,
+    revisions: Sequence[PendingRevision],
+    spill: Path,
+    settings: Settings,
+    stop: Stop,
+) -> Iterator[MeteredHours]:
+    """Meter hours together, cut where a rate of the card starts or ends.
+
+    Args:
+        home: the home folder.
+        card: the rate card.
+        revisions: of the hours, in order, with the files of their inputs.
+        spill: folder for DuckDB to spill to; removed afterwards.
+        settings: threads and memory.
+        stop: an abort ends the work.
+
+    Raises:
+        Damaged: a version that stored no usage keys wrote some slices.
+        OSError: the system refused a read or a write.
+        KeyboardInterrupt: `stop` aborted the work.
+    """
+    paths, hours, first_row = [], [], 0
+    for one in revisions:
+        of_hour = one.files.slices
+        _check_keys(home, of_hour)
+        slices = scan_slices(of_hour, first_row)
+        voids = read_voids(one.files.voids)
+        hours.append(HourSlices(one.hour, slices, card.periods(one.hour), voids))
+        first_row += count_rows(of_hour)
+        paths += of_hour
+    with _engine_faults(spill), connected(spill, settings, stop) as connection:
+        relation = slices_relation(connection, paths)
+        yield MeteredHours(meter(connection, relation, hours), connection, relation)
+
+
+def _check_keys(home: Home, slices: Iterable[Path]) -> None:
+    """Check that the slices have the usage keys that a build groups by.
+
+    Raises:
+        Damaged: a version that stored no usage keys wrote the file.
+    """
+    for path in slices:
+        if not set(pq.read_schema(path).names).issuperset(USAGE_KEY):
+            file = durable.read_sealed_json(home.batch_record(path.stem)).get("file")
+            reason = (
+                "it has no usage keys, which this version needs: an earlier version ingested it; "
+                f"`hourtally ingest --again {file}` writes it anew"
+            )
+            raise Damaged(path, reason)
+
+
+@contextmanager
+def _engine_faults(spill: Path) -> Iterator[None]:
+    """Turn DuckDB's faults into those of the system.
+
+    Raises:
+        OSError: memory, or the disk that it spills to, is full.
+    """
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise OSError(errno.EIO, str(error), str(spill.parent)) from error

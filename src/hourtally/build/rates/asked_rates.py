@@ -1,0 +1,86 @@
+"""What the usage of hours asks of the rate card, and whom the card leaves without a price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from hourtally.build.metered_hours import MeteredHours
+from hourtally.model.hours import Hour
+from hourtally.model.schemas import CUSTOMER_KEY
+from hourtally.ratecard import HourRates, RateCard, encode_cases
+from hourtally.stages.cases import find_cases
+from hourtally.stages.holding import find_held
+from hourtally.stages.metering import SliceCounts
+from hourtally.stages.rate_lookup import (
+    RATE_CUSTOMER,
+    Lookup,
+    held_customers,
+    look_up,
+    named_customers,
+    with_rate_customer,
+)
+from hourtally.store.addressed import digest_of
+
+
+@dataclass(frozen=True)
+class AskedRates:
+    """The usage of hours with its prices.
+
+    Attributes:
+        counts: of the slices of each hour.
+        usage: `schemas.USAGE`, without the customers that are held.
+        lookups: of that usage.
+        held_customers: `CUSTOMER_KEY`, sorted.
+        held: `holding.HELD_ROWS`, sorted.
+        cases: of each hour, the text that is stored.
+        selections: of each hour, the digest of what the card says to its cases.
+    """
+
+    counts: list[SliceCounts]
+    usage: pl.DataFrame
+    lookups: list[Lookup]
+    held_customers: pl.DataFrame
+    held: pl.DataFrame
+    cases: list[bytes]
+    selections: list[str]
+
+    @property
+    def inputs(self) -> list[dict[str, str]]:
+        """What the manifest of each hour records among its inputs."""
+        return [
+            {"cases": digest_of(cases), "selection": selection}
+            for cases, selection in zip(self.cases, self.selections, strict=True)
+        ]
+
+
+def ask_rates(of: MeteredHours, card: RateCard, hours: Sequence[Hour]) -> AskedRates:
+    """Look up the rates of metered hours, in order."""
+    metered, connection, slices = of
+    rates = [(hour.timestamp, card.in_force(hour)) for hour in hours]
+    usage = with_rate_customer(metered.usage, named_customers(rates))
+    periods = [period for hour in hours for period in card.periods(hour)]
+    every_rate = {rate.id: rate for _, of_hour in rates for rate in of_hour}
+    lookups = look_up(usage.hstack(metered.keys), every_rate.values(), periods)
+    held = held_customers(lookups)
+    held_rows = find_held(connection, slices, lookups)
+    cases = find_cases(connection, slices, usage, metered.keys)
+    of_hours = [cases.get(hour.timestamp, []) for hour in hours]
+    usage = usage.drop(RATE_CUSTOMER)
+    if len(held):
+        lookups = [lookup.without(held) for lookup in lookups]
+        usage = usage.join(held, on=CUSTOMER_KEY, how="anti", maintain_order="left")
+    return AskedRates(
+        counts=metered.counts,
+        usage=usage,
+        lookups=lookups,
+        held_customers=held,
+        held=held_rows,
+        cases=[encode_cases(of_hour) for of_hour in of_hours],
+        selections=[
+            HourRates.of(card, hour).selection(of_hour)
+            for hour, of_hour in zip(hours, of_hours, strict=True)
+        ],
+    )

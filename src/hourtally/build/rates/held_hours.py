@@ -1,0 +1,46 @@
+"""The hours whose newest revision holds somebody, and the rates that would release them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hourtally.errors import Damaged
+from hourtally.model.hours import ALL_HOURS, HourRange
+from hourtally.published.held import read_gaps
+from hourtally.published.reader import published_hours
+from hourtally.ratecard import Gap, RateCard, SuggestedRate, suggest_rates
+from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest
+
+
+@dataclass
+class HeldHours:
+    """Who is held in the newest revisions of a range.
+
+    Attributes:
+        hours: their names, in order.
+        customers: ids.
+        suggested: the rates that would release them all.
+    """
+
+    hours: list[str] = field(default_factory=list)
+    customers: set[str] = field(default_factory=set)
+    suggested: list[SuggestedRate] = field(default_factory=list)
+
+
+def find_held(home: Home, card: RateCard, within: HourRange = ALL_HOURS) -> HeldHours:
+    """Find the held customers of a range; damaged hours are left to `verify`."""
+    held = HeldHours()
+    gaps: list[Gap] = []
+    for hour in published_hours(home, within.first, within.end):
+        try:
+            manifest = current_manifest(home, hour)
+            found = [] if manifest is None else read_gaps(manifest)
+        except Damaged:
+            continue
+        if found:
+            held.hours.append(hour.name)
+            held.customers.update(gap.customer_id for gap in found)
+            gaps += found
+    held.suggested = suggest_rates(card, gaps)
+    return held

@@ -1,0 +1,195 @@
+"""Gaps: usage above zero without a rate, and the rates that would close them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hourtally.model.hours import HOUR_MS, format_instant, parse_instant_ms
+from hourtally.ratecard.card import METERS, SELECTORS, Rate, RateCard
+from hourtally.ratecard.fields import is_selectable
+from hourtally.ratecard.spelling import nearest_spelling
+
+_SELECTED: Final = ("gpu_model", "gpu_capacity", "resource_type", "region")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A row of `held.parquet`: a customer's usage of one meter and selectors without a rate.
+
+    [from_ms, until_ms) is the span of it. resources: how many; the ids after it are of one of
+    them, and batch names an ingest record that has it.
+    """
+
+    customer_id: str
+    meter: str
+    resource_type: str | None
+    region: str | None
+    gpu_model: str | None
+    gpu_capacity: str | None
+    from_ms: int
+    until_ms: int
+    resources: int
+    team_id: str | None
+    project_id: str | None
+    resource_id: str
+    batch: str
+
+    @classmethod
+    def from_manifest(cls, listed: Mapping[str, Any]) -> Gap:
+        """A gap as a manifest lists it."""
+        values = dict(listed)
+        for end in ("from", "until"):
+            values[f"{end}_ms"] = parse_instant_ms(values.pop(end))
+        return cls(**values)
+
+    def selector(self, name: str) -> str | None:
+        """What a rate with this selector must name to match."""
+        value = self.customer_id if name == "customer" else getattr(self, name)
+        return None if value is None else str(value)
+
+    def __str__(self) -> str:
+        """One line with what the missing rate must match, and an example."""
+        named = [(name, value) for name in _SELECTED if (value := self.selector(name)) is not None]
+        selectors = ", ".join(f"{name} = {value!r}" for name, value in named)
+        kind = "clusters" if self.meter.startswith("byoc.") else "resources"
+        return (
+            f"meter {self.meter!r} ({selectors or 'any selectors'}) from "
+            f"{format_instant(self.from_ms)} until {format_instant(self.until_ms)}: "
+            f"{self.resources} {kind[:-1] if self.resources == 1 else kind}, for example "
+            f"{self.resource_id!r} of batch {self.batch}"
+        )
+
+
+@dataclass(frozen=True)
+class SuggestedRate:
+    """A rate that closes gaps, but for its price.
+
+    block: TOML to add to the card. example: one of the gaps. customers, hours: of all of them.
+    [from_ms, until_ms) spans them. spellings: selector, what the usage has, what the card has that
+    is spelt nearly so.
+    """
+
+    block: str
+    example: Gap
+    customers: int
+    hours: int
+    from_ms: int
+    until_ms: int
+    spellings: tuple[tuple[str, str, str], ...]
+
+
+class _Gaps:
+    """The gaps that one rate closes, summed up."""
+
+    def __init__(self, example: Gap) -> None:
+        self.example = example
+        self.customers: set[str] = set()
+        self.hours: set[int] = set()
+        self.from_ms, self.until_ms = example.from_ms, example.until_ms
+
+    def add(self, gap: Gap) -> None:
+        self.customers.add(gap.customer_id)
+        self.hours.add(gap.from_ms // HOUR_MS)
+        self.from_ms = min(self.from_ms, gap.from_ms)
+        self.until_ms = max(self.until_ms, gap.until_ms)
+
+
+def suggest_rates(card: RateCard, gaps: Iterable[Gap]) -> list[SuggestedRate]:
+    """The fewest rates that close these gaps once their prices are filled in.
+
+    They have the selectors that some rate of the meter uses; `customer` only if all its rates
+    name one. A rate starts with the hour of the first usage, or when the last rate with the same
+    selectors ended, if that is later; so it overlaps none.
+    """
+    closed: dict[tuple[str, tuple[tuple[str, str], ...], int], _Gaps] = {}
+    of_meter = {meter: [r for r in card.rates if r.meter == meter] for meter in METERS}
+    for gap in gaps:
+        values = _selectors(gap, of_meter[gap.meter])
+        wanted = tuple(values.get(name) for name in SELECTORS)
+        ends = [
+            rate.active_until_ms
+            for rate in of_meter[gap.meter]
+            if rate.selectors == wanted
+            and rate.active_until_ms is not None
+            and rate.active_until_ms <= gap.from_ms
+        ]
+        key = (gap.meter, tuple(values.items()), max(ends, default=0))
+        closed.setdefault(key, _Gaps(gap)).add(gap)
+    taken = {rate.id for rate in card.rates}
+    return [_suggestion(key, closed[key], of_meter[key[0]], taken) for key in sorted(closed)]
+
+
+def _selectors(gap: Gap, rates: Sequence[Rate]) -> dict[str, str]:
+    """The selectors of the rate that closes a gap, with their values."""
+    names = {
+        name
+        for rate in rates
+        for name, value in zip(SELECTORS, rate.selectors, strict=True)
+        if value is not None and name != "customer"
+    }
+    if rates and all(rate.customer is not None for rate in rates):
+        names.add("customer")
+    # Usage may have a text that no card takes, such as an empty region: left out, it matches too.
+    return {
+        name: value
+        for name in SELECTORS
+        if name in names and (value := gap.selector(name)) is not None and is_selectable(value)
+    }
+
+
+def _suggestion(
+    key: tuple[str, tuple[tuple[str, str], ...], int],
+    gaps: _Gaps,
+    rates: Sequence[Rate],
+    taken: set[str],
+) -> SuggestedRate:
+    meter, values, end_ms = key[0], dict(key[1]), key[2]
+    from_ms = max(gaps.from_ms - gaps.from_ms % HOUR_MS, end_ms)
+    # The unit of the meter's latest rate.
+    latest = max(rates, key=lambda rate: rate.active_from_ms, default=None)
+    per = f"{METERS[meter][0]}-hour" if latest is None else latest.per
+    lines = {
+        "id": _quoted(_id(meter, values, format_instant(from_ms)[:10], taken)),
+        "meter": _quoted(meter),
+        "price_cents": '""',
+        "per": _quoted(per),
+        "active_from": format_instant(from_ms),
+        **{name: _quoted(value) for name, value in values.items()},
+    }
+    block = "\n".join(["[[rate]]", *(f"{name} = {value}" for name, value in lines.items())])
+    spellings = []
+    for position, name in enumerate(SELECTORS):
+        known = {rate.selectors[position] for rate in rates} - {None}
+        near = name in values and nearest_spelling(values[name], sorted(map(str, known)))
+        if near:
+            spellings.append((name, values[name], near))
+    return SuggestedRate(
+        block=block,
+        example=gaps.example,
+        customers=len(gaps.customers),
+        hours=len(gaps.hours),
+        from_ms=gaps.from_ms,
+        until_ms=gaps.until_ms,
+        spellings=tuple(spellings),
+    )
+
+
+def _id(meter: str, values: Mapping[str, str], day: str, taken: set[str]) -> str:
+    """An id that no rate has yet, and that now one has."""
+    texts = [meter, *values.values(), day]
+    plain = "-".join(texts).replace(".", "-")
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in plain)[:200]
+    number = 1
+    while (unique := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    taken.add(unique)
+    return unique
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string, with escapes for what a terminal would not show as it is."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)

@@ -1,0 +1,89 @@
+"""The files of an hour's inputs: slices and voids, checked against the ingest records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hourtally.errors import Damaged
+from hourtally.model.hours import Hour
+from hourtally.runtime.concurrency import ordered_map
+from hourtally.store import durable
+from hourtally.store.layout import Home
+
+
+@dataclass(frozen=True)
+class HourFiles:
+    """What the inputs of one hour have in it: slices files and voids files, in order of inputs."""
+
+    slices: list[Path] = field(default_factory=list)
+    voids: list[Path] = field(default_factory=list)
+
+
+def check_inputs(
+    home: Home, inputs_by_hour: Mapping[Hour, Iterable[str]], threads: int = 1
+) -> dict[Hour, HourFiles]:
+    """Compare the slices and voids files of some hours with the digests in their ingest records.
+
+    Do this before reading any of them: a flipped bit can make a Parquet reader do anything, a
+    panic included. One thread checks 1.8 GB/s.
+
+    Args:
+        home: the home folder.
+        inputs_by_hour: for each hour its inputs.
+        threads: how many batches to check at a time.
+
+    Returns:
+        The files that the records list, for each hour.
+
+    Raises:
+        Damaged: a file differs from its record, or the record does not list the hour.
+    """
+    hours_of = defaultdict(list)
+    for hour, names in inputs_by_hour.items():
+        for name in names:
+            hours_of[name].append(hour)
+    work = ((home, name, hours) for name, hours in hours_of.items())
+    checked: dict[tuple[Hour, str], HourFiles] = {}
+    for name, found in zip(hours_of, ordered_map(threads, _check, work), strict=True):
+        checked |= {(hour, name): files for hour, files in found}
+    of_hours = {}
+    for hour, names in inputs_by_hour.items():
+        every = [checked[hour, name] for name in names]
+        slices = [path for files in every for path in files.slices]
+        of_hours[hour] = HourFiles(slices, [path for files in every for path in files.voids])
+    return of_hours
+
+
+def _check(home: Home, name: str, hours: Iterable[Hour]) -> list[tuple[Hour, HourFiles]]:
+    path_of_record = home.batch_record(name)
+    record = durable.read_sealed_json(path_of_record)
+    found = []
+    for hour in hours:
+        entry = record.get("hours", {}).get(hour.name)
+        if entry is None:
+            folder = home.slices(hour, name).parent
+            raise Damaged(path_of_record, f"it does not list its files in {folder}")
+        files = HourFiles()
+        # An hour may have voids only, and hours without any have no entry for them.
+        for kept, path, expected in (
+            (files.slices, home.slices(hour, name), entry if "sha256" in entry else None),
+            (files.voids, home.voids(hour, name), entry.get("voids")),
+        ):
+            if expected is not None:
+                _check_file(path, record, expected["sha256"])
+                kept.append(path)
+        found.append((hour, files))
+    return found
+
+
+def _check_file(path: Path, record: dict[str, Any], sha256: str) -> None:
+    if sha256 != durable.sha256_of(path):
+        reason = (
+            "its SHA-256 does not match its ingest record; "
+            f"`hourtally ingest --again {record.get('file')}` writes it anew"
+        )
+        raise Damaged(path, reason)

@@ -1,0 +1,178 @@
+"""Write a batch's next numbered record: lock the batch, give files their names, commit.
+
+Everything is written under temporary names first. Then the slices get their final names, then
+the quarantine file, and the record is created last. Without the record none of it counts: the
+next job on the batch removes what an interrupted one has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hourtally.errors import Damaged
+from hourtally.model.hours import Hour
+from hourtally.store import durable
+from hourtally.store.batches import is_withdrawn, record_name
+from hourtally.store.layout import Home
+from hourtally.store.locking import locked_folder
+from hourtally.store.symlinks import reject_symlinks
+
+
+@dataclass(frozen=True)
+class DecidingRecord:
+    """A batch's record with the highest number. damage: what is wrong with it; then it is empty."""
+
+    batch: str
+    number: int
+    content: dict[str, Any]
+    damage: Damaged | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the record and its files."""
+        return record_name(self.batch, self.number)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it takes the batch back."""
+        return is_withdrawn(self.content)
+
+    @property
+    def hours(self) -> tuple[str, ...]:
+        """The names of the hours that it touches, in order."""
+        return tuple(sorted(self.content.get("hours", {})))
+
+
+def deciding_record(home: Home, batch: str) -> DecidingRecord | None:
+    """A batch's record with the highest number; None if the batch does not exist.
+
+    Looks for the names, as listing the records of a year would take 5 ms for each file. One name
+    may be missing among them, where somebody removed a damaged record.
+    """
+    number = 0
+    while True:
+        following = (number + 1, number + 2)
+        there = [n for n in following if home.batch_record(record_name(batch, n)).exists()]
+        if not there:
+            break
+        number = there[-1]
+    if not number:
+        return None
+    path = home.batch_record(record_name(batch, number))
+    try:
+        return DecidingRecord(batch, number, durable.read_sealed_json(path))
+    except Damaged as damage:
+        return DecidingRecord(batch, number, {}, damage)
+
+
+@contextlib.contextmanager
+def locked_batch(home: Home, batch: str) -> Iterator[Path]:
+    """Hold a batch's lock; yields its folder for unfinished work, which `finish` removes."""
+    staging = home.staging(batch)
+    reject_symlinks(home, staging, home.batches, home.quarantine(batch).parent, home.events)
+    what = f"batch {batch}, which another process is ingesting or withdrawing"
+    with durable.storage_faults(staging, "ingesting"), locked_folder(staging, what=what):
+        yield staging
+
+
+def remove_leftovers(home: Home, batch: str, staging: Path) -> None:
+    """Remove what an interrupted job on this batch left under final names.
+
+    Some slices may lie in hours that the next ingest will not write to (an earlier version judged
+    events by the clock), and would count once the record exists. The mark `naming` says which
+    record's files a job began to name, so the search happens only where it is needed.
+    """
+    mark = staging / "naming"
+    if mark.exists():
+        if home.batches.exists():
+            # A record whose fsync failed was removed; make sure that it does not come back
+            # without its slices.
+            durable.fsync_folder(home.batches)
+        # The version before left the mark empty.
+        name = mark.read_text() or batch
+        if not home.batch_record(name).exists():
+            remove_files(home, name)
+    for entry in durable.list_folder(staging):
+        entry.unlink()
+
+
+def remove_files(home: Home, name: str, listed: Collection[str] = ()) -> None:
+    """Remove slices and voids that bear the name of a record, and its quarantined lines.
+
+    listed: names of hours to leave alone, with the quarantine, as the record lists them.
+    """
+    for path_of in (home.slices, home.voids):
+        for leftover in home.events.glob(f"hour=*/{path_of(Hour(0), name).name}"):
+            if leftover.parent.name.removeprefix("hour=") not in listed:
+                leftover.unlink()
+    if not listed:
+        home.quarantine(name).unlink(missing_ok=True)
+
+
+def move_into_place(home: Home, name: str, staging: Path, record: dict[str, Any]) -> None:
+    """Give staged files their final names, durably; they count only once the record exists."""
+    (staging / "naming").write_text(name)
+    durable.fsync_file(staging / "naming")
+    durable.fsync_folder(staging)
+    targets = {}
+    for of_hour, entry in record["hours"].items():
+        hour = Hour.parse(of_hour)
+        if "sha256" in entry:
+            targets[staging / f"{of_hour}.parquet"] = home.slices(hour, name)
+        if "voids" in entry:
+            targets[staging / f"{of_hour}.voids.parquet"] = home.voids(hour, name)
+    folders = {home.quarantine(name).parent, *(path.parent for path in targets.values())}
+    _make_hour_folders(home, sorted({path.parent for path in targets.values()}))
+    for staged, target in targets.items():
+        staged.rename(target)
+    durable.make_folder(home.quarantine(name).parent)
+    if record["quarantined"]:
+        staged = staging / "quarantine.ndjson"
+        durable.fsync_file(staged)
+        staged.rename(home.quarantine(name))
+    for folder in sorted(folders):
+        durable.fsync_folder(folder)
+
+
+def commit_record(home: Home, name: str, staging: Path, record: dict[str, Any]) -> bool:
+    """Create a record; False if another machine took its number.
+
+    Then files of this name in hours that the other's record does not list are removed. In those
+    that it lists, both machines wrote the same bytes.
+    """
+    durable.make_folder(home.batches)
+    path = home.batch_record(name)
+    if durable.create_file(path, durable.to_sealed_json(record), staging=staging):
+        return True
+    with contextlib.suppress(Damaged):
+        remove_files(home, name, durable.read_sealed_json(path)["hours"])
+    return False
+
+
+def finish(home: Home, staging: Path) -> None:
+    """Keep a batch as it is, and finish what a job that was killed left open."""
+    durable.fsync_folder(home.batches)
+    reject_symlinks(home, staging)
+    durable.remove_folder(staging)
+
+
+def _make_hour_folders(home: Home, folders: Sequence[Path]) -> None:
+    """Make the folders of hours, with a single fsync for all their names."""
+    durable.make_folder(home.events)
+    made = []
+    for folder in folders:
+        reject_symlinks(home, folder)
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+
+    def remove() -> None:
+        for folder in made:
+            folder.rmdir()
+
+    with durable.undo_on_failure(remove):
+        durable.fsync_folder(home.events)
