@@ -29,6 +29,7 @@ class MeteredHours(NamedTuple):
     """Metered hours whose slices are still open: `slices`, of `connection`."""
 
     metered: Metered
+    hours: list[HourSlices]
     connection: duckdb.DuckDBPyConnection
     slices: duckdb.DuckDBPyRelation
 
@@ -68,7 +69,7 @@ def metered_hours(
         paths += of_hour
     with _engine_faults(spill), connected(spill, settings, stop) as connection:
         relation = slices_relation(connection, paths)
-        yield MeteredHours(meter(connection, relation, hours), connection, relation)
+        yield MeteredHours(meter(connection, relation, hours), hours, connection, relation)
 
 
 def _check_keys(home: Home, slices: Iterable[Path]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -27,6 +28,8 @@ from hourtally.model.schemas import (
 )
 from hourtally.stages.deduplication import find_not_counted
 from hourtally.stages.voiding import VoidCounts, find_voided
+
+_KEYS: Final = (*USAGE_KEY, "first_start_ms")
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class SliceCounts:
 class Metered:
     """The usage of hours. usage: `schemas.USAGE`, sorted by hour and `RESOURCE_ORDER`.
 
-    keys: the usage key of each of its rows. counts: one for each hour.
+    keys: of each of its rows the usage key and `first_start_ms`, the earliest start of its slices.
+    not_counted: the `slice_row` of slices that do not count. counts: one for each hour.
     """
 
     usage: pl.DataFrame
     keys: pl.DataFrame
+    not_counted: pl.Series
     counts: list[SliceCounts]
 
 
@@ -101,15 +106,17 @@ def meter(
                 voids=voided.counts,
             )
         )
-    _register(connection, "not_counted", pl.concat(not_counted).to_frame("slice_row"))
+    left_out = pl.concat(not_counted)
+    _register(connection, "not_counted", left_out.to_frame("slice_row"))
     _register(connection, "periods", _periods(hours))
     summed = slices.query("slices", _usage_sql())
     assert summed is not None, "a SELECT has rows"
     usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours)
     by_resource = _sorted(usage, hours)
     return Metered(
-        usage=conform(by_resource.drop(USAGE_KEY), USAGE),
-        keys=by_resource.select(USAGE_KEY),
+        usage=conform(by_resource.drop(_KEYS), USAGE),
+        keys=by_resource.select(_KEYS),
+        not_counted=left_out,
         counts=counts,
     )
 
@@ -168,11 +175,11 @@ def _with_texts(summed: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFra
 
 
 def _sorted(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
-    """`schemas.USAGE` and `USAGE_KEY`, sorted, from rows of `sql/usage.sql` with texts.
+    """`schemas.USAGE` and `Metered.keys`, sorted, from rows of `sql/usage.sql` with texts.
 
     DuckDB's HUGEINT arrives as a decimal of 38 digits, which holds every sum there can be.
     """
     of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
     usage = usage.with_columns(of_periods.gather(usage["period"]))
     columns = (pl.col(column).cast(dtype) for column, dtype in USAGE.items())
-    return usage.select(*columns, *USAGE_KEY).sort(HOUR, *RESOURCE_ORDER)
+    return usage.select(*columns, *_KEYS).sort(HOUR, *RESOURCE_ORDER)

@@ -60,9 +60,9 @@ COMPONENTS: Final = {
 class Lookup:
     """The prices of the usage of one type of event.
 
-    rows: of `schemas.USAGE`, with `rate_customer`. cases: the distinct `CASE` of the rows.
-    factors: of each component, for each case, nanocents for a unit and millisecond; None without
-    a rate.
+    rows: of `schemas.USAGE`, with `rate_customer` and `case`, the index of the row's case. cases:
+    the distinct `CASE` of the rows. factors: of each component, for each case, nanocents for a unit
+    and millisecond; None without a rate.
     """
 
     event_type: str
@@ -80,10 +80,9 @@ class Lookup:
         found = []
         for component, factors in zip(self.components, self.factors, strict=True):
             if None in factors:
-                has_none = pl.Series([factor is None for factor in factors])
-                missing = self.cases.filter(has_none)
-                used = self.rows.filter(pl.col(component.usage) > 0)
-                rows = used.join(missing, on=CASE, how="semi", nulls_equal=True)
+                has_none = pl.Series([factor is None for factor in factors], dtype=pl.Boolean)
+                is_missing = has_none.gather(self.rows["case"])
+                rows = self.rows.filter(is_missing & (self.rows[component.usage] > 0))
                 if len(rows):
                     found.append((component, rows))
         return found
@@ -127,6 +126,15 @@ def look_up(
     for event_type, components in COMPONENTS.items():
         rows = usage.filter(pl.col("event_type") == event_type)
         cases = rows.select(CASE).unique()
+        # Joined once: what depends on the case is then gathered by its index.
+        rows = rows.join(
+            cases.with_row_index("case"),
+            on=CASE,
+            how="left",
+            nulls_equal=True,
+            validate="m:1",
+            maintain_order="left",
+        )
         factors = [_factors(index, component.meter, cases, periods) for component in components]
         lookups.append(Lookup(event_type, rows, cases, factors))
     return lookups

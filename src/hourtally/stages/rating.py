@@ -20,7 +20,7 @@ from hourtally.model.money import MAX_NANOCENTS, MAX_NUMERATOR, round_half_even
 from hourtally.model.money_expressions import round_half_even_expr
 from hourtally.model.schemas import CHARGES, CLUSTERS, HOUR, RESOURCE_KEY, conform, hourly
 from hourtally.stages.display_names import latest_names
-from hourtally.stages.rate_lookup import CASE, Lookup
+from hourtally.stages.rate_lookup import Lookup
 from hourtally.stages.rollup import parent_numbers
 
 
@@ -83,27 +83,22 @@ def _charges(lookup: Lookup) -> pl.DataFrame:
 
     Its rows are sorted by hour and resource, so resources can be numbered: numbers group faster.
     """
-    rows, cases = lookup.rows, lookup.cases
+    rows = lookup.rows
     pricings = [
         _Pricing(component.usage, component.charge, [factor or Fraction(0) for factor in factors])
         for component, factors in zip(lookup.components, lookup.factors, strict=True)
     ]
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
-        pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128)
+        pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128).gather(
+            rows["case"]
+        )
         for pricing in bounded
     ]
     key = (HOUR, *RESOURCE_KEY)
     numbers = parent_numbers(rows, key)
     table = (
-        rows.join(
-            cases.with_columns(multipliers),
-            on=CASE,
-            how="left",
-            nulls_equal=True,
-            validate="m:1",
-            maintain_order="left",
-        )
+        rows.with_columns(multipliers)
         .group_by(numbers, maintain_order=True)
         .agg(
             pl.col(key).first(),
@@ -114,7 +109,7 @@ def _charges(lookup: Lookup) -> pl.DataFrame:
     )
     if len(bounded) < len(pricings):
         table = table.with_columns(
-            _charges_unbounded(rows, numbers, cases, p) for p in pricings if p not in bounded
+            _charges_unbounded(rows, numbers, p) for p in pricings if p not in bounded
         )
     parts = [pricing.charge for pricing in pricings]
     # Check the parts first: adding four numbers below 2^126 may wrap, four that fit 63 bits cannot.
@@ -142,14 +137,11 @@ def _rounded(charge: str, denominator: int) -> pl.Expr:
     return round_half_even_expr(pl.col(charge), pl.lit(denominator, dtype=pl.Int128))
 
 
-def _charges_unbounded(
-    rows: pl.DataFrame, numbers: pl.Series, cases: pl.DataFrame, pricing: _Pricing
-) -> pl.Series:
+def _charges_unbounded(rows: pl.DataFrame, numbers: pl.Series, pricing: _Pricing) -> pl.Series:
     """One component in Python's integers, for prices or usage beyond 126 bits."""
-    factor_of = dict(zip(cases.iter_rows(), pricing.factors, strict=True))
     exact: dict[int, Fraction] = {}
-    for number, used, *case in rows.select(numbers, pricing.usage, *CASE).iter_rows():
-        exact[number] = exact.get(number, Fraction(0)) + used * factor_of[tuple(case)]
+    for number, used, case in rows.select(numbers, pricing.usage, "case").iter_rows():
+        exact[number] = exact.get(number, Fraction(0)) + used * pricing.factors[case]
     charges = [round_half_even(charge) for charge in exact.values()]
     if max(charges, default=0) > MAX_NANOCENTS:
         raise _too_large(pricing.charge)

@@ -11,7 +11,7 @@ from hourtally.build.metered_hours import MeteredHours
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMER_KEY
 from hourtally.ratecard import HourRates, RateCard, encode_cases
-from hourtally.stages.cases import find_cases
+from hourtally.stages.cases import UsedSlices, find_cases
 from hourtally.stages.holding import find_held
 from hourtally.stages.metering import SliceCounts
 from hourtally.stages.rate_lookup import (
@@ -58,15 +58,16 @@ class AskedRates:
 
 def ask_rates(of: MeteredHours, card: RateCard, hours: Sequence[Hour]) -> AskedRates:
     """Look up the rates of metered hours, in order."""
-    metered, connection, slices = of
+    metered = of.metered
     rates = [(hour.timestamp, card.in_force(hour)) for hour in hours]
     usage = with_rate_customer(metered.usage, named_customers(rates))
     periods = [period for hour in hours for period in card.periods(hour)]
     every_rate = {rate.id: rate for _, of_hour in rates for rate in of_hour}
     lookups = look_up(usage.hstack(metered.keys), every_rate.values(), periods)
     held = held_customers(lookups)
-    held_rows = find_held(connection, slices, lookups)
-    cases = find_cases(connection, slices, usage, metered.keys)
+    held_rows = find_held(of.connection, of.slices, lookups)
+    slices = UsedSlices(of.hours, metered.not_counted, of.connection, of.slices)
+    cases = find_cases(slices, lookups)
     of_hours = [cases.get(hour.timestamp, []) for hour in hours]
     usage = usage.drop(RATE_CUSTOMER)
     if len(held):

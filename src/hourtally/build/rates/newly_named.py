@@ -105,13 +105,7 @@ def _prices(lookup: Lookup) -> Iterator[pl.Series]:
         prices = pl.Series(
             "price", [None if factor is None else str(factor) for factor in factors], pl.String
         )
-        of_rows = lookup.rows.join(
-            lookup.cases.with_columns(prices),
-            on=lookup.cases.columns,
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
+        of_rows = lookup.rows.select(
+            component.usage, prices.gather(lookup.rows["case"]).fill_null("none").alias("price")
         )
-        yield of_rows.select(
-            pl.when(pl.col(component.usage) > 0).then(pl.col("price").fill_null("none"))
-        ).to_series()
+        yield of_rows.select(pl.when(pl.col(component.usage) > 0).then("price")).to_series()

@@ -42,6 +42,7 @@ SELECT
     usage_key_low,
     period,
     min(slice_row) AS first_row,
+    min(slice_start_ms) AS first_start_ms,
     max(slice_end_ms) AS last_end_ms,
     sum(cpu_millicores * piece_ms) AS cpu_millicores_ms,
     sum(memory_mib * piece_ms) AS memory_mib_ms,

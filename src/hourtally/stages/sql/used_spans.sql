@@ -1,18 +1,17 @@
 -- When usage keys are used.
--- Grain: one case x start x set of quantities above zero; slice_end_ms is the latest end.
--- `wanted` gives the case of a usage key in an hour. Case and quantities come as numbers, since
--- instants repeat: most events start where others do.
+-- Grain: one case x start x which quantities are above zero; until_ms is the latest end.
+-- `wanted` gives the case of a usage key in an hour.
 SELECT
     case_number,
-    slice_start_ms,
-    max(slice_end_ms) AS slice_end_ms,
-    CAST(cpu_millicores > 0 AS UTINYINT) * 1
-    + CAST(memory_mib > 0 AS UTINYINT) * 2
-    + CAST(storage_mib > 0 AS UTINYINT) * 4
-    + CAST(gpu_milli > 0 AS UTINYINT) * 8
-    + CAST(vcpu_millicores > 0 AS UTINYINT) * 16
-    + CAST(gpu_memory_mib > 0 AS UTINYINT) * 32
-    + CAST(cluster_count > 0 AS UTINYINT) * 64 AS quantities
+    slice_start_ms AS from_ms,
+    max(slice_end_ms) AS until_ms,
+    cpu_millicores > 0 AS cpu_millicores,
+    memory_mib > 0 AS memory_mib,
+    storage_mib > 0 AS storage_mib,
+    gpu_milli > 0 AS gpu_milli,
+    vcpu_millicores > 0 AS vcpu_millicores,
+    gpu_memory_mib > 0 AS gpu_memory_mib,
+    cluster_count > 0 AS cluster_count
 FROM slices
 ANTI JOIN not_counted USING (slice_row)
 INNER JOIN wanted
