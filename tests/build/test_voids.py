@@ -86,6 +86,19 @@ def test_a_voided_event_counts_in_none_of_its_hours(home: Home) -> None:
     assert verify(home).listed == []
 
 
+def test_a_voided_identity_is_no_conflict_and_has_no_duplicates(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    other = {**WRONG, "data": WRONG["data"] | {"memoryMiB": 1}}
+    write_and_ingest(home, "first.ndjson", WRONG, other)
+    write_and_ingest(home, "second.ndjson", WRONG, make_void(WRONG))
+    build_stale(home)
+    record = manifest_of(home).record
+    assert (record["duplicates"], record["conflicts"]["count"]) == (0, 0)
+    assert record["conflicts"]["slices_not_counted"] == 0
+    assert (record["voids"]["slices_voided"], record["rows"]["slices"]) == (3, 0)
+    assert verify(home).listed == []
+
+
 def test_files_in_any_order_give_the_same_documents_and_counts(tmp_path: Path) -> None:
     files = ([WRONG, GONE], [RIGHT], [make_void(WRONG)], [make_void(GONE, "void-2")])
     published = set()

@@ -96,9 +96,11 @@ def test_a_void_in_two_files_is_one_and_two_voids_of_an_event_are_two() -> None:
         ((0, 2), [(0, 2)], 0),
         ((0, 4), [(0, 2)], 1),
         ((0, 2), [(-2, 4)], 1),
+        ((0, 2), [(-2, 2)], 1),
+        ((0, 2), [(0, 4)], 1),
         ((0, 4), [(0, 2), (0, 4)], 0),
     ],
-    ids=["the same", "shorter", "longer", "shorter, and another void the same"],
+    ids=["the same", "shorter", "longer", "earlier", "later", "shorter, and another void the same"],
 )
 def test_an_event_of_another_interval_than_its_voids_is_told(
     event: tuple[int, int], intervals: list[tuple[int, int]], others: int
