@@ -58,8 +58,6 @@ def unknown_fields(data: dict[str, Any], event_type: EventType) -> list[str]:
 
 def near_misses(keys: tuple[str, ...], event_type: EventType) -> tuple[NearMiss, ...]:
     """The near misses among the keys of an event's data, in their order."""
-    if event_type.known.issuperset(keys):
-        return ()
     if len(keys) > _MAX_REMEMBERED_KEYS or sum(map(len, keys)) > _MAX_REMEMBERED_CHARACTERS:
         return _near_misses(keys, event_type)
     return _remembered_near_misses(keys, event_type)

@@ -58,17 +58,18 @@ class Interval:
         Raises:
             RuleViolation: ends_before_start, interval_too_long.
         """
-        start_ms, end_ms = self.start_ms, self.end_ms
-        start, end = format_instant(start_ms), format_instant(end_ms)
-        if start_ms == end_ms and self._start_ns < self._end_ns:
-            message = f"start and end are both {start} once floored to the millisecond"
-            raise RuleViolation("ends_before_start", message)
-        if start_ms >= end_ms:
-            message = f"start ({start}) is not before end ({end})"
-            raise RuleViolation("ends_before_start", message)
-        if end_ms - start_ms > MAX_INTERVAL_MS:
-            message = f"start and end are {end_ms - start_ms} ms apart; the limit is 31 days"
+        length_ms = self.end_ms - self.start_ms
+        if length_ms <= 0:
+            raise RuleViolation("ends_before_start", self._why_empty())
+        if length_ms > MAX_INTERVAL_MS:
+            message = f"start and end are {length_ms} ms apart; the limit is 31 days"
             raise RuleViolation("interval_too_long", message)
+
+    def _why_empty(self) -> str:
+        start, end = format_instant(self.start_ms), format_instant(self.end_ms)
+        if start == end and self._start_ns < self._end_ns:
+            return f"start and end are both {start} once floored to the millisecond"
+        return f"start ({start}) is not before end ({end})"
 
 
 def parse_time_us(time: Any) -> int | None:
