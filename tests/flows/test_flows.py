@@ -343,21 +343,15 @@ def test_log_lines_are_sentences(home: Home, caplog: pytest.LogCaptureFixture) -
     )
 
 
-def test_an_everyday_refusal_is_logged_as_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
-    engine = logging.getLogger("prefect.engine")
-    with caplog.at_level(logging.ERROR, "prefect"):
-        engine.propagate = True
-        for error in (Damaged(Path("card"), "it is wrong"), ZeroDivisionError("a defect")):
-            try:
-                raise error
-            except type(error):
-                engine.error("Execution exited with unexpected exception", exc_info=True)
-    refusal, defect = caplog.records
-    assert (refusal.getMessage(), refusal.exc_info) == (
-        "The flow run failed: card: damaged: it is wrong",
-        None,
-    )
-    assert defect.exc_info is not None
+@pytest.mark.parametrize("name", ["prefect.engine", "prefect.flow_runs"])
+def test_the_trace_of_an_everyday_refusal_is_not_logged(name: str) -> None:
+    engine = logging.getLogger(name)
+    refusal, defect = Damaged(Path("card"), "it is wrong"), ZeroDivisionError("a defect")
+    logged = [
+        bool(engine.filter(logging.makeLogRecord({"exc_info": (type(one), one, None)})))
+        for one in (refusal, defect)
+    ]
+    assert logged == [False, True]
 
 
 @pytest.mark.usefixtures("recorded")

@@ -133,8 +133,9 @@ def test_schedule_serves_the_backfill_too_and_removes_deployments_of_the_version
             wanted = client.create_flow_run_from_deployment(backfill.id, parameters=no_card)
         refused = until("the backfill without a card has ended", done)
         log = server.home / "schedule.log"
-        said = f"The flow run failed: {tmp_path / 'none.toml'}"
+        said = f"Finished in state Failed('{tmp_path / 'none.toml'}"
         until("the log says why", lambda: said in log.read_text())
+        until("its process has ended", lambda: "exited" in log.read_text().split(said)[1], 20)
     assert "Traceback" not in log.read_text()
     assert refused.state is not None
     assert refused.state.name == "Failed"

@@ -10,13 +10,14 @@ from hourtally.errors import HourtallyError
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
-def _is_logged_as_sentence(record: logging.LogRecord) -> bool:
-    """Replace the trace of an everyday refusal, such as a wrong card, by its message."""
-    if record.exc_info and isinstance(record.exc_info[1], HourtallyError):
-        record.msg, record.args = "The flow run failed: %s", (str(record.exc_info[1]),)
-        record.exc_info = record.exc_text = None
-    return True
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Drop the trace of an everyday refusal, such as a wrong card.
+
+    Its message is in the line that says in which state the run finished.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HourtallyError))
 
 
-# The engine of a served or deployed run logs what the run ends with.
-logging.getLogger("prefect.engine").addFilter(_is_logged_as_sentence)
+# Both log the exception that a served or deployed run ends with.
+for _name in ("prefect.flow_runs", "prefect.engine"):
+    logging.getLogger(_name).addFilter(_is_no_refusal)
