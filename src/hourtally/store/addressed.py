@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -31,12 +32,13 @@ def write_addressed(path: Path, content: bytes, staging: Path) -> None:
         content: the content.
         staging: a folder of the home for temporary files.
     """
-    if read_addressed(path) is None:
-        durable.make_folder(path.parent)
-        with durable.undo_on_failure(path.unlink):
-            durable.replace_file(path, content, staging=staging)
-    else:
-        # Not for `prune`, which removes old files that no manifest names: one will, soon.
-        os.utime(path)
-        # Its writer may have been killed before the name was durable.
-        durable.fsync_folder(path.parent)
+    if read_addressed(path) is not None:
+        # `prune` removes old files that no manifest names; if it is quicker, write the file anew.
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+            # Its writer may have been killed before the name was durable.
+            durable.fsync_folder(path.parent)
+            return
+    durable.make_folder(path.parent)
+    with durable.undo_on_failure(path.unlink):
+        durable.replace_file(path, content, staging=staging)
