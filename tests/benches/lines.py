@@ -27,6 +27,7 @@ from tests.benches.measure import Command, CommandFailed
 from tests.benches.report import Growth, Row, Stage
 
 MILLION = 1_000_000
+_CUSTOMER = "customer-000000"
 
 
 def build(bench: Bench) -> list[Row]:
@@ -155,17 +156,44 @@ def backfills(bench: Bench) -> list[Row]:
 
 
 def staleness(bench: Bench) -> list[Row]:
-    """A year of hours, all of them current: finding out that nothing is to be done."""
+    """A year of hours: finding out whether a card makes any of them stale."""
     hours = bench.scaled(8_760)
     home = bench.home(Input(20 * hours, resources=10, customers=5, hours=hours))
     to = _hour_after(hours)
     bench.say(f"building {hours} hours")
     bench.do(*backfill(home, "--workers", "2", to=to))
-    (measured,) = bench.measure(
-        Command("backfill --dry-run, 8,760 hours", [backfill(home, "--dry-run", to=to)])
-    )
-    what = "8,760 current hours looked through"
-    return [Row("staleness", what, measured.seconds, 2, "allowed:", 1)]
+    # Allowed seconds, and what is added to the card.
+    cards = {
+        "all current": (2, ""),
+        "a rate that nothing selects is new": (3, added_rate("new", gpu_model="b200")),
+        "all stale by a price": (3, added_rate("eu", region="eu", meter="paas.cpu")),
+        "a customer is newly named": (30, added_rate("own", customer=_CUSTOMER, meter="paas.cpu")),
+        "a customer is newly named for one GPU model": (
+            30,
+            added_rate("own", customer=_CUSTOMER, gpu_model="l4"),
+        ),
+    }
+    rates = (home / "rates.toml").read_text()
+    commands = []
+    for number, (what, (_, added)) in enumerate(cards.items()):
+        card = bench.scratch / f"card-{number}.toml"
+        card.write_text(rates + added)
+        looking = backfill(home, "--dry-run", "--rates", str(card), to=to)
+        commands.append(Command(f"backfill --dry-run, 8,760 hours, {what}", [looking]))
+    return [
+        Row("staleness", f"8,760 hours, {what}", measured.seconds, allowed, "allowed:", 1)
+        for (what, (allowed, _)), measured in zip(
+            cards.items(), bench.measure(*commands), strict=True
+        )
+    ]
+
+
+def added_rate(name: str, meter: str = "paas.gpu", **selectors: str) -> str:
+    """A rate of half the usual price, from the first hour on, as TOML."""
+    per = "gpu-hour" if meter == "paas.gpu" else "vcpu-month"
+    fields = {"id": name, "meter": meter, "price_cents": "40", "per": per, **selectors}
+    lines = [f'{key} = "{value}"' for key, value in fields.items()]
+    return "\n".join(["", "[[rate]]", *lines, "active_from = 2025-01-01T00:00:00Z", ""])
 
 
 def start(bench: Bench) -> list[Row]:

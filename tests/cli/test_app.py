@@ -16,7 +16,10 @@ COMMANDS = [
     [name]
     for name in app.resolved_commands()
     if not name.startswith("-") and name not in {"rates", "tokens"}
-] + [["rates", "check"], *(["tokens", name] for name in ("add", "list", "remove"))]
+] + [
+    *(["rates", name] for name in ("check", "preview", "diff", "at")),
+    *(["tokens", name] for name in ("add", "list", "remove")),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -88,7 +91,11 @@ def test_wrong_use_gives_a_message_and_exit_status_2(tmp_path: Path, arguments: 
             "show ",
         ),
         (["tokens", "add"], "--customer is missing.", "tokens add "),
-        (["rates", "nix"], 'Unknown command "nix". Available commands: check.', "rates "),
+        (
+            ["rates", "nix"],
+            'Unknown command "nix". Available commands: check, preview, diff, at.',
+            "rates ",
+        ),
         (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -25,6 +25,7 @@ from tests.support.prefect_server import PrefectServer, until
 
 HOURLY = "hourtally-hourly/hourtally-hourly"
 BACKFILL = "hourtally-backfill/hourtally-backfill"
+PREVIEW = "hourtally-preview/hourtally-preview"
 SECOND = dt.timedelta(seconds=1)
 EVERY = 4 * SECOND
 
@@ -117,6 +118,10 @@ def test_schedule_serves_the_backfill_too_and_removes_deployments_of_the_version
         backfill = server.deployment(BACKFILL)
         assert backfill is not None
         assert (backfill.tags, backfill.schedules) == (["hourtally"], [])
+        preview = server.deployment(PREVIEW)
+        assert preview is not None
+        assert (preview.tags, preview.schedules) == (["hourtally"], [])
+        assert preview.parameters == {"home": str(tmp_path), "settle_minutes": 10.0}
         until("the hours are built", lambda: manifests(Home(tmp_path))[2:])
         given = {"from_": "2026-11-02", "to": "2026-11-02T11:00:00Z", "force": True}
         with server.client() as client:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hourtally.build.duckdb_session import connected
 from hourtally.errors import Damaged
 from hourtally.model.schemas import USAGE_KEY
-from hourtally.ratecard import RateCard
+from hourtally.ratecard import RatesByHour
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
 from hourtally.stages.metering import HourSlices, Metered, meter
@@ -37,17 +37,17 @@ class MeteredHours(NamedTuple):
 @contextmanager
 def metered_hours(
     home: Home,
-    card: RateCard,
+    rates: RatesByHour,
     revisions: Sequence[PendingRevision],
     spill: Path,
     settings: Settings,
     stop: Stop,
 ) -> Iterator[MeteredHours]:
-    """Meter hours together, cut where a rate of the card starts or ends.
+    """Meter hours together, cut where a rate starts or ends.
 
     Args:
         home: the home folder.
-        card: the rate card.
+        rates: those of the hours.
         revisions: of the hours, in order, with the files of their inputs.
         spill: folder for DuckDB to spill to; removed afterwards.
         settings: threads and memory.
@@ -64,7 +64,7 @@ def metered_hours(
         _check_keys(home, of_hour)
         slices = scan_slices(of_hour, first_row)
         voids = read_voids(one.files.voids)
-        hours.append(HourSlices(one.hour, slices, card.periods(one.hour), voids))
+        hours.append(HourSlices(one.hour, slices, rates.periods(one.hour), voids))
         first_row += count_rows(of_hour)
         paths += of_hour
     with _engine_faults(spill), connected(spill, settings, stop) as connection:

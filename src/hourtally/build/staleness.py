@@ -62,16 +62,20 @@ def build_inputs(card: RateCard, hour: Hour, batches: Batches) -> dict[str, Any]
 
 
 def stale_reasons(
-    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches, rates: RateChanges
+    manifest: Manifest | None, inputs: dict[str, Any], batches: Batches, rates: RateChanges | None
 ) -> tuple[str, ...]:
-    """Why an hour with these inputs, of these batches, is stale; empty if it is current."""
+    """Why an hour with these inputs, of these batches, is stale; empty if it is current.
+
+    Without `rates`, why it is stale whatever a card says.
+    """
     if manifest is None:
         return (NEVER_BUILT,)
     built = manifest.inputs
     changed = batches.reasons(built["batches"], inputs["batches"])
     reasons = {
         **{reason: reason in changed for reason in _OF_BATCHES},
-        RATES_CHANGED: rates.has_changed(manifest, may_read_slices=not changed),
+        RATES_CHANGED: rates is not None
+        and rates.has_changed(manifest, may_read_slices=not changed),
         NEW_BUILD_VERSION: inputs["build"] != built["build"],
     }
     return tuple(reason for reason, applies in reasons.items() if applies)

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
-from hourtally.cli.commands import build, operate, rates, read, serve
+from hourtally.cli.commands import build, operate, preview, rates, read, serve
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -41,12 +41,13 @@ _USAGES = {
     "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
     "withdraw": "Usage: hourtally withdraw [OPTIONS] FILE|BATCH",
     "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
+    "rates preview": "Usage: hourtally rates preview [OPTIONS] CARD --from HOUR --to HOUR",
 }
 
 _rates = App(
     name="rates",
     group=_BUILD,
-    help="Check rate cards.\n\nExample: hourtally rates check data/rates.toml",
+    help="Check, preview and compare rate cards.\n\nExample: hourtally rates check data/rates.toml",
     help_format="plaintext",
 )
 _tokens = App(
@@ -78,6 +79,9 @@ for _group, _commands in (
 app.command(read.list_totals, name="list", group=_READ)
 app.command(_rates)
 _rates.command(rates.check)
+_rates.command(preview.preview, usage=_USAGES["rates preview"])
+_rates.command(rates.diff)
+_rates.command(rates.at)
 app.command(_tokens)
 _tokens.command(serve.add_token, name="add")
 _tokens.command(serve.list_tokens, name="list")

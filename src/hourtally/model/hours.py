@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from hourtally.errors import InvalidArgument
 
@@ -213,3 +213,30 @@ class HourRange:
 
 
 ALL_HOURS: Final = HourRange()
+
+
+class HourRun(NamedTuple):
+    """Hours in a row of which one thing is to be said. last: the last of them, inclusive."""
+
+    first: Hour
+    last: Hour
+    hours: int
+    what: str
+
+    def __str__(self) -> str:
+        """`2026-11-22T13`, or the first and the last with their number."""
+        if self.hours == 1:
+            return self.first.name
+        return f"{self.first} to {self.last} ({self.hours} hours)"
+
+
+def runs_of_hours(hours: Iterable[tuple[Hour, str]]) -> list[HourRun]:
+    """Hours, in order and each with what is to be said of it, as runs without a break."""
+    runs: list[HourRun] = []
+    for hour, what in hours:
+        if runs and runs[-1].what == what and runs[-1].last.following == hour:
+            run = runs.pop()
+            runs.append(run._replace(last=hour, hours=run.hours + 1))
+        else:
+            runs.append(HourRun(hour, hour, 1, what))
+    return runs

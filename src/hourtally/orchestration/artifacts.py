@@ -3,6 +3,7 @@
 - `<job>-progress`, a progress bar of the hours to build;
 - `<job>`, Markdown: the story of the run, with everything that failed;
 - `<job>-hours`, a table: sums, then a row for each hour, or for each day if there are very many;
+- `hourtally-preview`, a table: what a rate card would do (flow `hourtally-preview`);
 - `hourtally-<day>`, a table: where each hour of that day is published, after its last build.
 
 Each key has a page of its own, with its newest artifact and all earlier ones. There is a key per
@@ -65,7 +66,7 @@ class ProgressArtifact:
 def show_days(home: Home, built: BuildReport) -> None:
     """Update the table of every day that has a newly built hour."""
     for day in sorted({receipt.hour[:10] for receipt in built.built}):
-        _show_table(
+        show_table(
             f"hourtally-{day}", day_rows(home, day), f"Published hours of {day} in {home.root}."
         )
 
@@ -74,10 +75,11 @@ def show_report(key: str, report: JobReport, ended_by: HourtallyError | None = N
     """Show what a run did, and the error that ended it early, if any."""
     text = summary_of(report, ended_by)
     _shown(lambda: create_markdown_artifact(text, key))
-    _show_table(f"{key}-hours", hour_rows(report), text.split("\n", 1)[0])
+    show_table(f"{key}-hours", hour_rows(report), text.split("\n", 1)[0])
 
 
-def _show_table(key: str, rows: list[dict[str, Any]], text: str) -> None:
+def show_table(key: str, rows: list[dict[str, Any]], text: str) -> None:
+    """Show a table, with a text above it."""
     _shown(lambda: create_table_artifact(rows, key, text))
 
 

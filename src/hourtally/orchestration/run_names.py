@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from prefect.context import FlowRunContext
@@ -34,6 +35,13 @@ def name_backfill_run() -> str:
     parameters = _parameters()
     name = f"{_hour(parameters.get('from_'))} to {_hour(parameters.get('to'))}"
     return f"{name}, forced" if parameters.get("force") else name
+
+
+def name_preview_run() -> str:
+    """`new.toml, 2026-11-01T00 to 2026-12-01T00`."""
+    parameters = _parameters()
+    card = printable(Path(str(parameters.get("card"))).name)
+    return f"{card}, {_hour(parameters.get('from_'))} to {_hour(parameters.get('to'))}"
 
 
 def _parameters() -> dict[str, Any]:

@@ -21,11 +21,14 @@ from prefect.types.entrypoint import EntrypointType
 from hourtally.errors import InvalidArgument
 from hourtally.orchestration.flows import backfill, hourly
 from hourtally.orchestration.old_deployments import remove_old_deployments
+from hourtally.orchestration.preview import preview
 from hourtally.orchestration.server import server_answers
 
 TAG: Final = "hourtally"
 # One of each flow.
-_MOST_RUNS: Final = 2
+_MOST_RUNS: Final = 3
+# What a preview has in common with the other two.
+_SHARED: Final[tuple[str, ...]] = ("home", "settle_minutes")
 # So that events which arrive at the last moment are in the inbox when the run starts.
 _MINUTES_AFTER_CLOSING: Final = 2
 _POLL_SECONDS: Final = 5.0
@@ -39,15 +42,15 @@ def cron_after(settle_minutes: float) -> str:
 
 
 def serve_flows(parameters: dict[str, Any], cron: str) -> None:
-    """Serve both flows until SIGTERM or SIGINT, even if the server is down for a while.
+    """Serve the flows until SIGTERM or SIGINT, even if the server is down for a while.
 
     Each flow has one run at a time. A run that is due while another one is in progress waits for
     it, and then ingests the files that arrived in between. The schedule continues when this process
     ends: missed runs show as late, and the first one makes up for all once it is served again.
 
     Args:
-        parameters: defaults of the runs of both flows.
-        cron: when the hourly flow runs, in UTC; backfills run on request.
+        parameters: defaults of the runs of the flows.
+        cron: when the hourly flow runs, in UTC; backfills and previews run on request.
 
     Raises:
         InvalidArgument: `cron` is not a cron expression.
@@ -59,6 +62,7 @@ def serve_flows(parameters: dict[str, Any], cron: str) -> None:
         raise InvalidArgument(message) from error
     # Prefect's SIGTERM handler forgets to await this coroutine; the process is ending anyway.
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
+    shared = {name: parameters[name] for name in _SHARED if name in parameters}
     while True:
         _wait_for_server()
         try:
@@ -66,6 +70,7 @@ def serve_flows(parameters: dict[str, Any], cron: str) -> None:
             serve(
                 _deployment(hourly, parameters, schedule),
                 _deployment(backfill, parameters, None),
+                _deployment(preview, shared, None),
                 limit=_MOST_RUNS,
                 pause_on_shutdown=False,
             )
@@ -118,7 +123,7 @@ def _free_slots() -> None:
     """
     with get_client(sync_client=True) as client:
         remove_old_deployments(client)
-        for flow in (hourly, backfill):
+        for flow in (hourly, backfill, preview):
             try:
                 deployment = client.read_deployment_by_name(f"{flow.name}/{flow.name}")
             except ObjectNotFound:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
-from hourtally.model.hours import HOUR_MS, Hour, format_instant
+from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.money import NANOCENTS_PER_CENT
 
 # Of each meter: the noun of its units ("vcpu" gives vcpu-hour and vcpu-month), and how many
@@ -185,35 +185,6 @@ def _snapshot_line(rate: Rate, from_ms: int, until_ms: int) -> str:
         until_ms,
     )
     return json.dumps(record, separators=(",", ":"))
-
-
-class RateRow(NamedTuple):
-    """One rate as a row of a printed table; its fields are the columns."""
-
-    id: str
-    meter: str
-    price: str
-    selectors: str
-    active_from: str
-    active_until: str
-
-
-def rates_in_force_rows(card: RateCard, now_ms: int) -> list[RateRow]:
-    """The rates active at an instant, sorted by meter, then by id."""
-    active = [rate for rate in card.rates if rate.is_active(now_ms)]
-    return [_row(rate) for rate in sorted(active, key=lambda rate: (rate.meter, rate.id))]
-
-
-def _row(rate: Rate) -> RateRow:
-    until_ms = rate.active_until_ms
-    return RateRow(
-        id=rate.id,
-        meter=rate.meter,
-        price=f"{format_price(rate.price_cents)} cents per {rate.per}",
-        selectors=format_selectors(rate) or "all",
-        active_from=format_instant(rate.active_from_ms),
-        active_until="open" if until_ms is None else format_instant(until_ms),
-    )
 
 
 def format_selectors(rate: Rate) -> str:

@@ -97,47 +97,69 @@ class _Gaps:
         self.until_ms = max(self.until_ms, gap.until_ms)
 
 
-def suggest_rates(card: RateCard, gaps: Iterable[Gap]) -> list[SuggestedRate]:
-    """The fewest rates that close these gaps once their prices are filled in.
+class Suggestions:
+    """The fewest rates that close the gaps of usage, once their prices are filled in.
 
     They have the selectors that some rate of the meter uses; `customer` only if all its rates
     name one. A rate starts with the hour of the first usage, or when the last rate with the same
-    selectors ended, if that is later; so it overlaps none.
+    selectors ended, if that is later; so it overlaps none. Memory is bounded by the suggested
+    rates, and by the customers and hours of each.
     """
-    closed: dict[tuple[str, tuple[tuple[str, str], ...], int], _Gaps] = {}
-    of_meter = {meter: [r for r in card.rates if r.meter == meter] for meter in METERS}
-    for gap in gaps:
-        values = _selectors(gap, of_meter[gap.meter])
+
+    def __init__(self, card: RateCard) -> None:
+        self._taken = {rate.id for rate in card.rates}
+        self._of_meter = {meter: [r for r in card.rates if r.meter == meter] for meter in METERS}
+        self._names = {meter: _selector_names(rates) for meter, rates in self._of_meter.items()}
+        self._ends: dict[tuple[str, tuple[str | None, ...]], list[int]] = {}
+        for rate in card.rates:
+            ends = self._ends.setdefault((rate.meter, rate.selectors), [])
+            if rate.active_until_ms is not None:
+                ends.append(rate.active_until_ms)
+        self._closed: dict[tuple[str, tuple[tuple[str, str], ...], int], _Gaps] = {}
+
+    def add(self, gap: Gap) -> None:
+        """One more gap to close."""
+        # Usage may have a text that no card takes, such as an empty region: left out, it matches.
+        values = {
+            name: value
+            for name in self._names[gap.meter]
+            if (value := gap.selector(name)) is not None and is_selectable(value)
+        }
         wanted = tuple(values.get(name) for name in SELECTORS)
-        ends = [
-            rate.active_until_ms
-            for rate in of_meter[gap.meter]
-            if rate.selectors == wanted
-            and rate.active_until_ms is not None
-            and rate.active_until_ms <= gap.from_ms
-        ]
+        ends = [end for end in self._ends.get((gap.meter, wanted), ()) if end <= gap.from_ms]
         key = (gap.meter, tuple(values.items()), max(ends, default=0))
-        closed.setdefault(key, _Gaps(gap)).add(gap)
-    taken = {rate.id for rate in card.rates}
-    return [_suggestion(key, closed[key], of_meter[key[0]], taken) for key in sorted(closed)]
+        if key not in self._closed:
+            self._closed[key] = _Gaps(gap)
+        self._closed[key].add(gap)
+
+    def rates(self) -> list[SuggestedRate]:
+        """The rates that close all gaps so far, sorted."""
+        taken = set(self._taken)
+        return [
+            _suggestion(key, self._closed[key], self._of_meter[key[0]], taken)
+            for key in sorted(self._closed)
+        ]
 
 
-def _selectors(gap: Gap, rates: Sequence[Rate]) -> dict[str, str]:
-    """The selectors of the rate that closes a gap, with their values."""
-    names = {
+def suggest_rates(card: RateCard, gaps: Iterable[Gap]) -> list[SuggestedRate]:
+    """The rates that close these gaps, see `Suggestions`."""
+    suggestions = Suggestions(card)
+    for gap in gaps:
+        suggestions.add(gap)
+    return suggestions.rates()
+
+
+def _selector_names(rates: Sequence[Rate]) -> list[str]:
+    """The selectors of a rate that closes a gap of a meter with these rates."""
+    used = {
         name
         for rate in rates
         for name, value in zip(SELECTORS, rate.selectors, strict=True)
         if value is not None and name != "customer"
     }
     if rates and all(rate.customer is not None for rate in rates):
-        names.add("customer")
-    # Usage may have a text that no card takes, such as an empty region: left out, it matches too.
-    return {
-        name: value
-        for name in SELECTORS
-        if name in names and (value := gap.selector(name)) is not None and is_selectable(value)
-    }
+        used.add("customer")
+    return [name for name in SELECTORS if name in used]
 
 
 def _suggestion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 
@@ -25,3 +26,37 @@ def is_one_edit(one: str, other: str) -> bool:
         return shorter[at:] == longer[at + 1 :]
     swapped = shorter[:at] + shorter[at + 1 : at + 2] + shorter[at] + shorter[at + 2 :]
     return shorter[at + 1 :] == longer[at + 1 :] or swapped == longer
+
+
+class Spellings:
+    """Known words, to be asked for those that are spelt nearly as another one.
+
+    For 20,000 words against 10,000 known ones, comparing all pairs would take minutes. Words one
+    edit apart have a form in common: themselves, or themselves less one letter.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = frozenset(known)
+        self._by_form: defaultdict[int, set[str]] = defaultdict(set)
+        for word in self._known:
+            for form in _forms(word.casefold()):
+                self._by_form[form].add(word)
+
+    def near(self, word: str) -> list[str]:
+        """The known words that differ by case only, else those that differ by one edit; sorted.
+
+        None if the word is known itself.
+        """
+        if word in self._known:
+            return []
+        folded = word.casefold()
+        candidates = {known for form in _forms(folded) for known in self._by_form.get(form, ())}
+        by_case = [known for known in candidates if known.casefold() == folded]
+        return sorted(
+            by_case or [known for known in candidates if is_one_edit(folded, known.casefold())]
+        )
+
+
+def _forms(word: str) -> set[int]:
+    # Hashes, as the forms of a word of 256 letters take 64 KB.
+    return {hash(word), *(hash(word[:at] + word[at + 1 :]) for at in range(len(word)))}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -61,14 +62,21 @@ class Lookup:
     """The prices of the usage of one type of event.
 
     rows: of `schemas.USAGE`, with `rate_customer` and `case`, the index of the row's case. cases:
-    the distinct `CASE` of the rows. factors: of each component, for each case, nanocents for a unit
-    and millisecond; None without a rate.
+    the distinct `CASE` of the rows. rates: of each component, the rate of each case, or None.
     """
 
     event_type: str
     rows: pl.DataFrame
     cases: pl.DataFrame
-    factors: list[list[Fraction | None]]
+    rates: list[list[Rate | None]]
+
+    @cached_property
+    def factors(self) -> list[list[Fraction | None]]:
+        """As `rates`: exact nanocents for a unit and millisecond; None without a rate."""
+        return [
+            [None if rate is None else rate.nanocents_per_unit_ms for rate in of_component]
+            for of_component in self.rates
+        ]
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -90,7 +98,7 @@ class Lookup:
     def without(self, held: pl.DataFrame) -> Lookup:
         """The same without these customers, `CUSTOMER_KEY`."""
         rows = self.rows.join(held, on=CUSTOMER_KEY, how="anti", maintain_order="left")
-        return Lookup(self.event_type, rows, self.cases, self.factors)
+        return Lookup(self.event_type, rows, self.cases, self.rates)
 
 
 def named_customers(rates: Iterable[tuple[int, Iterable[Rate]]]) -> pl.DataFrame:
@@ -135,19 +143,18 @@ def look_up(
             validate="m:1",
             maintain_order="left",
         )
-        factors = [_factors(index, component.meter, cases, periods) for component in components]
-        lookups.append(Lookup(event_type, rows, cases, factors))
+        chosen = [_chosen(index, component.meter, cases, periods) for component in components]
+        lookups.append(Lookup(event_type, rows, cases, chosen))
     return lookups
 
 
-def _factors(
+def _chosen(
     index: RatesInForce, meter: str, cases: pl.DataFrame, periods: Sequence[tuple[int, int]]
-) -> list[Fraction | None]:
-    factors: list[Fraction | None] = []
-    for *selected_by, period in cases.iter_rows():
-        chosen = index.select(meter, Attributes(*selected_by), periods[period][0])
-        factors.append(None if chosen is None else chosen.nanocents_per_unit_ms)
-    return factors
+) -> list[Rate | None]:
+    return [
+        index.select(meter, Attributes(*selected_by), periods[period][0])
+        for *selected_by, period in cases.iter_rows()
+    ]
 
 
 def held_customers(lookups: Iterable[Lookup]) -> pl.DataFrame:

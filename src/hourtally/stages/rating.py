@@ -50,7 +50,7 @@ def rate(lookups: Iterable[Lookup]) -> Rated:
 
 
 @dataclass(frozen=True)
-class _Pricing:
+class Pricing:
     """One component: its usage column, its charge column, and the factor of each case.
 
     A case without a rate has factor 0: its usage is zero, or of customers that are held.
@@ -78,16 +78,20 @@ class _Pricing:
         return max(bound, self.denominator) < MAX_NUMERATOR
 
 
+def pricing_of(lookup: Lookup, number: int) -> Pricing:
+    """How one of the components of a lookup is priced."""
+    component = lookup.components[number]
+    factors = [factor or Fraction(0) for factor in lookup.factors[number]]
+    return Pricing(component.usage, component.charge, factors)
+
+
 def _charges(lookup: Lookup) -> pl.DataFrame:
     """Charges, their total, their usage and the name; one row per resource, sorted.
 
     Its rows are sorted by hour and resource, so resources can be numbered: numbers group faster.
     """
     rows = lookup.rows
-    pricings = [
-        _Pricing(component.usage, component.charge, [factor or Fraction(0) for factor in factors])
-        for component, factors in zip(lookup.components, lookup.factors, strict=True)
-    ]
+    pricings = [pricing_of(lookup, number) for number in range(len(lookup.components))]
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
         pl.Series(f"{pricing.usage}_multiplier", pricing.multipliers, dtype=pl.Int128).gather(
@@ -137,7 +141,7 @@ def _rounded(charge: str, denominator: int) -> pl.Expr:
     return round_half_even_expr(pl.col(charge), pl.lit(denominator, dtype=pl.Int128))
 
 
-def _charges_unbounded(rows: pl.DataFrame, numbers: pl.Series, pricing: _Pricing) -> pl.Series:
+def _charges_unbounded(rows: pl.DataFrame, numbers: pl.Series, pricing: Pricing) -> pl.Series:
     """One component in Python's integers, for prices or usage beyond 126 bits."""
     exact: dict[int, Fraction] = {}
     for number, used, case in rows.select(numbers, pricing.usage, "case").iter_rows():

@@ -59,7 +59,7 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
     """
-    customers = _customers(charges, clusters)
+    customers = customer_sums(charges, clusters)
     levels: dict[str, pl.DataFrame] = {}
     below = charges
     # Every resource has a charge, so parents get the same numbers in charges and usage.
@@ -91,7 +91,12 @@ def _parent_number(key: tuple[str, ...]) -> pl.Expr:
     return changes.fill_null(value=False).cum_sum().alias("parent")
 
 
-def _customers(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+def customer_sums(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    """The customers of a `Rollup`.
+
+    Raises:
+        BoundExceeded: a customer's sum does not fit its column.
+    """
     paas = _per_customer(charges, PAAS_COLUMNS, "paas_")
     byoc = _per_customer(clusters, BYOC_COLUMNS, "byoc_")
     joined = paas.join(byoc, on=CUSTOMER_KEY, how="full", coalesce=True, validate="1:1")

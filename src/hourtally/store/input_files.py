@@ -59,28 +59,33 @@ def check_inputs(
 
 
 def _check(home: Home, name: str, hours: Iterable[Hour]) -> list[tuple[Hour, HourFiles]]:
-    path_of_record = home.batch_record(name)
-    record = durable.read_sealed_json(path_of_record)
-    found = []
-    for hour in hours:
-        entry = record.get("hours", {}).get(hour.name)
-        if entry is None:
-            folder = home.slices(hour, name).parent
-            raise Damaged(path_of_record, f"it does not list its files in {folder}")
-        files = HourFiles()
-        # An hour may have voids only, and hours without any have no entry for them.
-        for kept, path, expected in (
-            (files.slices, home.slices(hour, name), entry if "sha256" in entry else None),
-            (files.voids, home.voids(hour, name), entry.get("voids")),
-        ):
-            if expected is not None:
-                _check_file(path, record, expected["sha256"])
-                kept.append(path)
-        found.append((hour, files))
-    return found
+    record = durable.read_sealed_json(home.batch_record(name))
+    return [(hour, check_record_files(home, name, record, hour)) for hour in hours]
 
 
-def _check_file(path: Path, record: dict[str, Any], sha256: str) -> None:
+def check_record_files(home: Home, name: str, record: Mapping[str, Any], hour: Hour) -> HourFiles:
+    """The files that an ingest record lists for an hour.
+
+    Raises:
+        Damaged: as `check_inputs`.
+    """
+    entry = record.get("hours", {}).get(hour.name)
+    if entry is None:
+        folder = home.slices(hour, name).parent
+        raise Damaged(home.batch_record(name), f"it does not list its files in {folder}")
+    files = HourFiles()
+    # An hour may have voids only, and hours without any have no entry for them.
+    for kept, path, expected in (
+        (files.slices, home.slices(hour, name), entry if "sha256" in entry else None),
+        (files.voids, home.voids(hour, name), entry.get("voids")),
+    ):
+        if expected is not None:
+            _check_file(path, record, expected["sha256"])
+            kept.append(path)
+    return files
+
+
+def _check_file(path: Path, record: Mapping[str, Any], sha256: str) -> None:
     if sha256 != durable.sha256_of(path):
         reason = (
             "its SHA-256 does not match its ingest record; "

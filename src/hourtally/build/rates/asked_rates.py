@@ -10,12 +10,11 @@ import polars as pl
 from hourtally.build.metered_hours import MeteredHours
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import CUSTOMER_KEY
-from hourtally.ratecard import HourRates, RateCard, encode_cases
+from hourtally.ratecard import HourRates, RateCard, RatesByHour, encode_cases
 from hourtally.stages.cases import UsedSlices, find_cases
 from hourtally.stages.holding import find_held
 from hourtally.stages.metering import SliceCounts
 from hourtally.stages.rate_lookup import (
-    RATE_CUSTOMER,
     Lookup,
     held_customers,
     look_up,
@@ -56,20 +55,32 @@ class AskedRates:
         ]
 
 
+def look_up_rates(usage: pl.DataFrame, rates: RatesByHour, hours: Sequence[Hour]) -> list[Lookup]:
+    """Look up the rates of the usage of hours.
+
+    Args:
+        usage: `schemas.USAGE` of the hours, and other columns; cut by the periods of `rates`.
+        rates: those of the hours.
+        hours: in order.
+    """
+    of_hours = [(hour.timestamp, rates.in_force(hour)) for hour in hours]
+    periods = [period for hour in hours for period in rates.periods(hour)]
+    # Hours of one card share its rates; to compare two of them takes longer than all the rest.
+    every_rate = {id(rate): rate for _, of_hour in of_hours for rate in of_hour}
+    with_customer = with_rate_customer(usage, named_customers(of_hours))
+    return look_up(with_customer, every_rate.values(), periods)
+
+
 def ask_rates(of: MeteredHours, card: RateCard, hours: Sequence[Hour]) -> AskedRates:
     """Look up the rates of metered hours, in order."""
     metered = of.metered
-    rates = [(hour.timestamp, card.in_force(hour)) for hour in hours]
-    usage = with_rate_customer(metered.usage, named_customers(rates))
-    periods = [period for hour in hours for period in card.periods(hour)]
-    every_rate = {rate.id: rate for _, of_hour in rates for rate in of_hour}
-    lookups = look_up(usage.hstack(metered.keys), every_rate.values(), periods)
+    usage = metered.usage
+    lookups = look_up_rates(usage.hstack(metered.keys), card, hours)
     held = held_customers(lookups)
     held_rows = find_held(of.connection, of.slices, lookups)
     slices = UsedSlices(of.hours, metered.not_counted, of.connection, of.slices)
     cases = find_cases(slices, lookups)
     of_hours = [cases.get(hour.timestamp, []) for hour in hours]
-    usage = usage.drop(RATE_CUSTOMER)
     if len(held):
         lookups = [lookup.without(held) for lookup in lookups]
         usage = usage.join(held, on=CUSTOMER_KEY, how="anti", maintain_order="left")

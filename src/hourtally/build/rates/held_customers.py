@@ -55,13 +55,13 @@ def held_of_hours(asked: AskedRates, revisions: Sequence[PendingRevision]) -> li
         Held(ids["customer_id"], conform(rows, HELD))
         for ids, rows in zip(
             of_hours(asked.held_customers, timestamps),
-            of_hours(_with_batches(asked.held, revisions), timestamps),
+            of_hours(with_batches(asked.held, revisions), timestamps),
             strict=True,
         )
     ]
 
 
-def _with_batches(held: pl.DataFrame, revisions: Sequence[PendingRevision]) -> pl.DataFrame:
+def with_batches(held: pl.DataFrame, revisions: Sequence[PendingRevision]) -> pl.DataFrame:
     """`schemas.HELD`, hourly: instead of a slice's number the name of the record it is from."""
     if held.is_empty():
         return held.select(pl.exclude("slice_row")).with_columns(batch=pl.lit(None, pl.String))

@@ -8,13 +8,16 @@ its cases are asked again, once for all hours that share them and the rates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
 from hourtally.ratecard import Case, HourRates, RateCard, read_cases, read_rates_snapshot
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
+
+if TYPE_CHECKING:
+    from hourtally.build.rates.newly_named import NewlyNamed
 
 
 class CaseKind(NamedTuple):
@@ -40,6 +43,7 @@ class RateChanges:
         self._selections: dict[tuple[str, str], str] = {}
         self._named: dict[str, frozenset[str]] = {}
         self._priced_apart: dict[tuple[str, str, str], dict[CaseKind, str]] = {}
+        self._newly_named: NewlyNamed | None = None
 
     def has_changed(self, manifest: Manifest, *, may_read_slices: bool = True) -> bool:
         """Whether building the hour again with today's card would publish something else.
@@ -97,10 +101,12 @@ class RateChanges:
         }
         if not apart:
             return False
-        # Imported here, as it loads the engines (0.3 s), and cards rarely name new customers.
-        from hourtally.build.rates.newly_named import prices_differ
+        if self._newly_named is None:
+            # Imported here, as it loads the engines (0.3 s), and cards rarely name new customers.
+            from hourtally.build.rates.newly_named import NewlyNamed
 
-        return prices_differ(self._home, self._card, manifest, apart)
+            self._newly_named = NewlyNamed(self._home, self._card)
+        return self._newly_named.prices_differ(manifest, apart, rates)
 
     def _named_before(self, manifest: Manifest) -> frozenset[str]:
         digest = manifest.inputs["rates"]

@@ -101,11 +101,12 @@ def _held_entry(held: HeldHours) -> dict[str, Any]:
     return {
         "customers": sorted(held.customers),
         "hours": held.hours,
-        "suggested_rates": [_suggested_entry(one) for one in held.suggested],
+        "suggested_rates": [suggested_entry(one) for one in held.suggested],
     }
 
 
-def _suggested_entry(one: SuggestedRate) -> dict[str, Any]:
+def suggested_entry(one: SuggestedRate) -> dict[str, Any]:
+    """A rate that closes gaps, and what it closes."""
     gap = asdict(one.example)
     del gap["from_ms"], gap["until_ms"]
     spellings = [

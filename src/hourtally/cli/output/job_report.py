@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from hourtally.jobs.report import JobReport
 from hourtally.jobs.sentences import empty_sentence, restated_sentence
 from hourtally.model.hours import format_instant
 from hourtally.model.money import format_cents
+from hourtally.ratecard import SuggestedRate
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -75,8 +76,13 @@ def _print_revisions(report: BuildReport) -> None:
 
 def print_suggested_rates(held: HeldHours) -> None:
     """The rates that would release all held customers, as TOML to be added to the card."""
+    print_blocks(held.suggested)
+
+
+def print_blocks(suggested: Iterable[SuggestedRate]) -> None:
+    """Rates that close gaps as TOML, each with what it closes as a comment."""
     out = console()
-    for one in held.suggested:
+    for one in suggested:
         gap = one.example
         print_text(out, "")
         print_text(

@@ -14,7 +14,6 @@ from hourtally.cli.output.text_table import (
     prices,
     print_lines,
     print_text,
-    right_aligned,
     shares,
     texts,
     width_of,
@@ -24,7 +23,6 @@ from hourtally.model.money import format_cents, parse_cents
 
 if TYPE_CHECKING:
     from hourtally.published.totals import PeriodTotals
-    from hourtally.ratecard import RateRow
     from hourtally.server.tokens import Token
 
 # A label shorter than this, beside its components, would be cut beyond recognition.
@@ -78,20 +76,6 @@ def print_totals(totals: Sequence[PeriodTotals], customer: str) -> None:
     print_lines(out, lines_of(["", *labels], columns, out.width))
     if not any(one.used_hours for one in totals):
         out.print("No events in any of these hours. Ids must match the events exactly.")
-
-
-def print_rates(rows: Sequence[RateRow], currency: str, now: str) -> None:
-    """The rates of a valid card that are in force."""
-    out = console()
-    out.print(f"Rate card OK. In force at {now}; prices in cents, {currency}:", style="bold")
-    columns = [
-        texts("meter", [row.meter for row in rows]),
-        right_aligned("price", [row.price for row in rows]),
-        texts("selectors", [row.selectors for row in rows]),
-        texts("from", [row.active_from for row in rows]),
-        texts("until", [row.active_until for row in rows]),
-    ]
-    print_lines(out, lines_of(["id", *(row.id for row in rows)], columns, out.width))
 
 
 def print_tokens(tokens: Sequence[Token]) -> None:
