@@ -190,7 +190,7 @@ def test_an_unrated_hour_ends_a_run_as_unrated_and_the_others_are_built(home: Ho
     assert state.message is not None
     first, second, *_ = state.message.splitlines()
     assert first == "hours built: 3, lines quarantined: 1"
-    assert second.startswith("customer 'acme' is held in 2 hours, 2026-11-02T10 to 2026-11-02T11")
+    assert second.startswith("customer 'globex' is held in 2 hours, 2026-11-02T10 to 2026-11-02T11")
     # This is what Prefect raises and logs when a worker runs the flow.
     with pytest.raises(RunFailed) as raised:
         state.result()

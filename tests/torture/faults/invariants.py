@@ -36,8 +36,9 @@ def _broken_revision(
         return
     for name, entry in record["files"].items():
         yield from _wrong(tree, path, f"hours/{hour}/{record['folder']}/{name}", entry["sha256"])
-    rates = record["inputs"]["rates"]
+    rates, cases = record["inputs"]["rates"], record["inputs"]["cases"]
     yield from _wrong(tree, path, f"rates/{rates}.txt", rates)
+    yield from _wrong(tree, path, f"cases/{cases}.ndjson", cases)
     for batch in record["inputs"]["batches"]:
         if f"batches/{batch}.json" not in tree:
             yield f"{path} is of batch {batch}, which is not there"

@@ -47,6 +47,7 @@ JOBS: Final = {
     "again": Job(
         ("ingest", "--again", "{home}/inbox/late.ndjson", "--home", "{home}", "--now", NOW), True
     ),
+    "prune": Job(("prune", "--keep", "1", "--home", "{home}", "--now", NOW), True),
     "run": Job(("run", "--home", "{home}", "--now", NOW, "--export", "{home}/tree"), False),
 }
 
@@ -59,6 +60,8 @@ def prepared(folder: Path, name: str) -> Home:
         export_hours(home, home.root / "tree", HOURS)
     add_late_file(home)
     late, common = home.inbox / "late.ndjson", ("--home", home.root, "--now", NOW)
+    if name == "prune":
+        assert run(home) == []
     if name in {"backfill", "withdraw", "again"}:
         assert hourtally("ingest", late, *common).returncode == 3
     if name == "again":

@@ -135,9 +135,9 @@ def test_similar_ids_stay_distinct_in_documents_lists_and_exported_files(
     capsysbinary.readouterr()
 
     # A folder each, one file in each, and nothing but the tree beside the home.
-    folders = {path.name for path in tree.iterdir() if path.name != "@hourtally"}
+    folders = {path.name for path in tree.iterdir() if not path.name.startswith("@")}
     assert len(folders) == len(set(IDS)) == len(IDS)
-    files = [path for path in tree.rglob("*") if path.is_file() and "@hourtally" not in path.parts]
+    files = [path for path in tree.glob("[!@]*/**/*") if path.is_file()]
     assert sorted(path.parent.name for path in files) == sorted(folders)
     beside = {path for path in tmp_path.rglob("*") if not path.is_relative_to(home)} - before
     assert all(path.is_relative_to(tree) for path in beside)

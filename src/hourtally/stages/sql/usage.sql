@@ -1,5 +1,6 @@
 -- Usage of hours: quantities times milliseconds, summed.
 -- Grain: one usage key (it stands for the texts of a row of usage) x rate period of an hour.
+-- pieces is one of the queries beside this one: the part of a slice in one rate period.
 -- first_row is the number of one slice with that key: its texts are those of the usage.
 -- A product is at most 10^10 x 3.6 * 10^6 < 2^63, and DuckDB sums BIGINT in 128 bits: exact.
 WITH
@@ -22,19 +23,8 @@ counted AS (
     ANTI JOIN not_counted USING (slice_row)
 ),
 
--- the part of a slice in one rate period
--- (floor, because // would put slices of hours before 1970 into the hour after theirs)
 pieces AS (
-    SELECT
-        counted.*,
-        period,
-        least(slice_end_ms, period_end_ms) - greatest(slice_start_ms, period_start_ms) AS piece_ms
-    FROM counted
-    INNER JOIN periods
-        ON
-            CAST(floor(slice_start_ms / 3_600_000) AS BIGINT) = hour_number
-            AND slice_start_ms < period_end_ms
-            AND slice_end_ms > period_start_ms
+{pieces}
 )
 
 SELECT
