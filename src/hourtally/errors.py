@@ -8,6 +8,7 @@
     ├── BoundExceeded           a sum does not fit its column; nothing is published
     ├── HourNotPublished        the hour has no revision to read
     ├── HourHeld                the hour has usage of the customer without a rate
+    ├── NoQuantities            the revision was built before quantities were kept
     ├── NotFound                no such home, or no such customer, resource or revision in an hour
     │   └── Pruned              the files of a superseded revision are removed; a newer one is there
     ├── TokensError             the tokens file is wrong; nobody is authorized by it
@@ -112,8 +113,29 @@ class HourHeld(HourtallyError):
         return type(self), (self.hour, self.customer, self.gaps, self._advice)
 
 
+class NoQuantities(HourtallyError):
+    """A revision of a build version that kept no quantities; the next run restates its hour.
+
+    Attributes: hour (its name), revision.
+    """
+
+    def __init__(self, hour: str, revision: int, end: str) -> None:
+        super().__init__(
+            f"hour {hour}: revision {revision} was built by an earlier version, which kept no "
+            f"quantities. The next `hourtally run` restates the hour, or "
+            f"`hourtally backfill --from {hour} --to {end}` does"
+        )
+        self.hour = hour
+        self.revision = revision
+        self._end = end
+
+    def __reduce__(self) -> tuple[type[NoQuantities], tuple[str, int, str]]:
+        """Worker processes hand their errors back pickled."""
+        return type(self), (self.hour, self.revision, self._end)
+
+
 class BoundExceeded(HourtallyError):
-    """A charge or a sum of charges is larger than its column can hold."""
+    """A charge, a quantity or a sum of them is larger than its column can hold."""
 
 
 class HourNotPublished(HourtallyError):

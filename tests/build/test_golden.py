@@ -77,6 +77,76 @@ GLOBEX = (
     b'"cluster":5.000002778}}}}'
 )
 
+# The same in US dollars, with what was used. Team ml: a GPU for 1 h and half of one for 1/3 h are
+# 1.166666667 GPU-hours; 4 vCPUs for 1/3 h are 1.333333333. Team web: 2 vCPUs and 2 GiB for 3/4 h
+# are 1.5 each; 1 and 3 MiB for 1 h are 976,562.5 and 2,929,687.5 nano-GiB-hours, to even
+# 0.000976562 and 0.002929688, together 0.00390625.
+ACME_USAGE = (
+    b'{"data":{"timestamp":1795352400,"currency":"usd",'
+    b'"scope":{"entityType":"team","entityId":"acme"},"total":2.11638888892,"paas":{'
+    b'"price":{"total":2.11638888892,"cpu":0.05333333334,"memory":0.0075,'
+    b'"storage":0.00000000002,"gpu":2.05555555556},'
+    b'"usage":{"vcpuHours":2.833333333,"memoryGiBHours":1.5,"storageGiBHours":0.00390625,'
+    b'"gpuOnDemandHours":1.166666667,"gpuSpotHours":0},"teams":['
+    b'{"id":"ml","name":"ML",%(ml)b,"projects":[{"id":"train","name":"train",%(ml)b,'
+    b'"resourceTypes":[{"resourceType":"job",%(ml)b,"resources":['
+    b'{"id":"run-1","name":"run-1",%(ml)b}]}]}]},'
+    b'{"id":"web","name":"Web",%(web)b,"projects":[{"id":"shop","name":"Shop",%(web)b,'
+    b'"resourceTypes":[{"resourceType":"service",%(api)b,"resources":['
+    b'{"id":"api","name":"api",%(api)b}]},'
+    b'{"resourceType":"volume","price":{"total":0.00000000002,"cpu":0,"memory":0,'
+    b'"storage":0.00000000002,"gpu":0},"usage":{"vcpuHours":0,"memoryGiBHours":0,'
+    b'"storageGiBHours":0.00390625,"gpuOnDemandHours":0,"gpuSpotHours":0},"resources":['
+    b'{"id":"vol-1","name":"vol-1","price":{"total":0,"cpu":0,"memory":0,"storage":0,"gpu":0},'
+    b'"usage":{"vcpuHours":0,"memoryGiBHours":0,"storageGiBHours":0.000976562,'
+    b'"gpuOnDemandHours":0,"gpuSpotHours":0}},'
+    b'{"id":"vol-2","name":"vol-2","price":{"total":0.00000000002,"cpu":0,"memory":0,'
+    b'"storage":0.00000000002,"gpu":0},"usage":{"vcpuHours":0,"memoryGiBHours":0,'
+    b'"storageGiBHours":0.002929688,"gpuOnDemandHours":0,"gpuSpotHours":0}}]}]}]}]},'
+    b'"byoc":{"price":{"total":0,"vcpu":0,"memory":0,"gpuMemory":0,"cluster":0},'
+    b'"usage":{"vcpuHours":0,"memoryGiBHours":0,"gpuMemoryGiBHours":0,"clusterHours":0},'
+    b'"clusters":[]}}}'
+) % {
+    b"ml": b'"price":{"total":2.08222222223,"cpu":0.02666666667,"memory":0,"storage":0,'
+    b'"gpu":2.05555555556},"usage":{"vcpuHours":1.333333333,"memoryGiBHours":0,'
+    b'"storageGiBHours":0,"gpuOnDemandHours":1.166666667,"gpuSpotHours":0}',
+    b"web": b'"price":{"total":0.03416666669,"cpu":0.02666666667,"memory":0.0075,'
+    b'"storage":0.00000000002,"gpu":0},"usage":{"vcpuHours":1.5,"memoryGiBHours":1.5,'
+    b'"storageGiBHours":0.00390625,"gpuOnDemandHours":0,"gpuSpotHours":0}',
+    b"api": b'"price":{"total":0.03416666667,"cpu":0.02666666667,"memory":0.0075,"storage":0,'
+    b'"gpu":0},"usage":{"vcpuHours":1.5,"memoryGiBHours":1.5,"storageGiBHours":0,'
+    b'"gpuOnDemandHours":0,"gpuSpotHours":0}',
+}
+# 3 vCPUs and 1 GiB for 1 h. Cluster k1 for 1/2 h: 16 vCPUs, 64 GiB, 40 GiB; k2 for 1 ms:
+# 10^9 / 3,600,000 = 277.8 nano-hours. In all 0.035 + 0.17200002778 = 0.20700002778.
+GLOBEX_USAGE = (
+    b'{"data":{"timestamp":1795352400,"currency":"usd",'
+    b'"scope":{"entityType":"team","entityId":"globex"},"total":0.20700002778,"paas":{'
+    b'%(api)b,"teams":['
+    b'{"id":"ops","name":"Ops \\"\xce\xb2\\"\\n\\u001f",%(dns)b,"projects":['
+    b'{"id":"core","name":"core",%(dns)b,"resourceTypes":[{"resourceType":"addon",%(dns)b,'
+    b'"resources":[{"id":"dns","name":"dns",%(dns)b}]}]}]},'
+    b'{"id":"web","name":"Netz",%(api)b,"projects":['
+    b'{"id":"shop","name":"shop",%(api)b,"resourceTypes":[{"resourceType":"service",%(api)b,'
+    b'"resources":[{"id":"api","name":"api",%(api)b}]}]}]}]},'
+    b'"byoc":{"price":{"total":0.17200002778,"vcpu":0.04,"memory":0.032,"gpuMemory":0.05,'
+    b'"cluster":0.05000002778},"usage":{"vcpuHours":8,"memoryGiBHours":32,'
+    b'"gpuMemoryGiBHours":20,"clusterHours":0.500000278},"clusters":['
+    b'{"id":"k1","name":"Eins","price":{"total":0.172,"vcpu":0.04,"memory":0.032,'
+    b'"gpuMemory":0.05,"cluster":0.05},"usage":{"vcpuHours":8,"memoryGiBHours":32,'
+    b'"gpuMemoryGiBHours":20,"clusterHours":0.5}},'
+    b'{"id":"k2","name":"k2","price":{"total":0.00000002778,"vcpu":0,"memory":0,"gpuMemory":0,'
+    b'"cluster":0.00000002778},"usage":{"vcpuHours":0,"memoryGiBHours":0,"gpuMemoryGiBHours":0,'
+    b'"clusterHours":0.000000278}}]}}}'
+) % {
+    b"api": b'"price":{"total":0.035,"cpu":0.03,"memory":0.005,"storage":0,"gpu":0},'
+    b'"usage":{"vcpuHours":3,"memoryGiBHours":1,"storageGiBHours":0,"gpuOnDemandHours":0,'
+    b'"gpuSpotHours":0}',
+    b"dns": b'"price":{"total":0,"cpu":0,"memory":0,"storage":0,"gpu":0},'
+    b'"usage":{"vcpuHours":0,"memoryGiBHours":0,"storageGiBHours":0,"gpuOnDemandHours":0,'
+    b'"gpuSpotHours":0}',
+}
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -114,6 +184,14 @@ def test_the_documents_of_the_hour_are_the_bytes_worked_out_by_hand(home: Path) 
     assert documents.read_bytes() == (
         b'{"customerId":"acme","document":' + ACME + b"}\n"
         b'{"customerId":"globex","document":' + GLOBEX + b"}\n"
+    )
+
+
+def test_the_usage_documents_are_the_bytes_worked_out_by_hand(home: Path) -> None:
+    (documents,) = (home / "hours" / HOUR).glob("rev-000001-*/usage.ndjson")
+    assert documents.read_bytes() == (
+        b'{"customerId":"acme","document":' + ACME_USAGE + b"}\n"
+        b'{"customerId":"globex","document":' + GLOBEX_USAGE + b"}\n"
     )
 
 
@@ -207,6 +285,7 @@ def test_the_manifest_gives_the_exact_totals_of_the_hour(home: Path) -> None:
 def test_the_oracle_comes_to_the_bytes_worked_out_by_hand() -> None:
     hour = oracle([FIRST_FILE, SECOND_FILE], RATES, TIMESTAMP)
     assert hour.documents == {"acme": ACME, "globex": GLOBEX}
+    assert hour.usage_documents == {"acme": ACME_USAGE, "globex": GLOBEX_USAGE}
     assert hour.duplicates == 1
     assert hour.conflicts == [("meter/eu", "c1")]
     assert hour.totals["total"] == 232_338_891_670

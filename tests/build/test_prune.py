@@ -19,8 +19,9 @@ from hourtally.cli.app import call
 from hourtally.errors import Pruned
 from hourtally.model.hours import DAY_MS, parse_instant_ms
 from hourtally.published.reader import find_document, read_document
+from hourtally.published.views import Filters
 from hourtally.ratecard import load_rate_card
-from hourtally.server.requests import Filters, ListRequest, ViewRequest
+from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.usage import PublishedUsage
 from hourtally.settings import Settings
 from hourtally.store import durable, manifests

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from hourtally.cli.output.tables import print_totals, print_view, view_tables
+from hourtally.cli.output.tables import print_totals
+from hourtally.cli.output.view_tables import print_view, view_tables
 from hourtally.model.hours import Hour
 from hourtally.published.totals import PeriodTotals
-from hourtally.published.views import zero_document
+from hourtally.published.zero_documents import zero_document
 
 HOUR = Hour(1793610000)  # 2026-11-02T09
 NO_FILTERS = {"team": None, "project": None, "type": None}
@@ -214,7 +215,7 @@ def test_piped_output_does_not_import_rich() -> None:
     program = (
         "import sys\n"
         "from hourtally.model.hours import Hour\n"
-        "from hourtally.cli.output.tables import print_view\n"
+        "from hourtally.cli.output.view_tables import print_view\n"
         f"print_view({DEEP!r}, Hour({HOUR.timestamp}), 'acme', 'USD', {{}})\n"
         "print('rich' in sys.modules)\n"
     )

@@ -40,6 +40,16 @@ PRICES = {
     "paas": ("cpu", "memory", "storage", "gpu"),
     "byoc": ("vcpu", "memory", "gpu_memory", "cluster"),
 }
+HOURS = {
+    "paas": ("cpu", "memory", "storage", "gpu_on_demand", "gpu_spot"),
+    "byoc": ("vcpu", "memory", "gpu_memory", "cluster"),
+}
+
+
+def figures(kind: str) -> list[str]:
+    """The columns of prices and quantities."""
+    prices = [f"{name}_nanocents" for name in ("total", *PRICES[kind])]
+    return prices + [f"{name}_nanohours" for name in HOURS[kind]]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -63,18 +73,18 @@ def hours_of(events: Sequence[Json]) -> set[int]:
 
 
 def summed(table: pl.DataFrame, keys: Sequence[str], names: Sequence[str]) -> list[Any]:
-    """Prices of a table summed by keys in Python's integers, in the order of the keys' bytes."""
+    """Columns of a table summed by keys in Python's integers, in the order of the keys' bytes."""
     sums: dict[tuple[str, ...], list[int]] = {}
     for row in table.iter_rows(named=True):
-        prices = [row[f"{name}_nanocents"] for name in names]
+        prices = [row[name] for name in names]
         so_far = sums.setdefault(tuple(row[key] for key in keys), [0] * len(names))
         so_far[:] = [a + b for a, b in zip(so_far, prices, strict=True)]
     return sorted(sums.items())
 
 
 def assert_parents_are_sums(hour: Built) -> None:
-    """Every price at every level is the sum of those below it, and each total of its parts."""
-    paas, byoc = ("total", *PRICES["paas"]), ("total", *PRICES["byoc"])
+    """Every figure at every level is the sum of those below it, and each total of its parts."""
+    paas, byoc = figures("paas"), figures("byoc")
     keys = ["customer_id", "team_id", "project_id", "resource_type"]
     levels = ("charges", "types", "projects", "teams")
     for depth, (child, parent) in enumerate(itertools.pairwise(levels)):
@@ -87,8 +97,9 @@ def assert_parents_are_sums(hour: Built) -> None:
         sums = dict(zero) | dict(summed(hour.tables[below], ["customer_id"], names))
         assert dict(summed(customers, ["customer_id"], own)) == sums
         totals = hour.manifest["totals"][kind]
-        columns = zip(*sums.values(), [0] * len(names), strict=True)
-        assert list(totals.values()) == [sum(column) for column in columns]
+        columns = list(zip(*sums.values(), [0] * len(names), strict=True))
+        prices = [sum(column) for column in columns[: len(totals)]]
+        assert list(totals.values()) == prices
     for name, table in hour.tables.items():
         for kind, prefix in (("paas", ""), ("byoc", ""), ("paas", "paas_"), ("byoc", "byoc_")):
             parts = [f"{prefix}{part}_nanocents" for part in PRICES[kind]]
@@ -113,7 +124,8 @@ def expected_rows(hour: OracleHour, kind: str) -> list[tuple[Any, ...]]:
     for key in sorted(charges, key=lambda ids: [id_.encode() for id_ in ids]):
         prices = charges[key].values()
         name = hour.names.get((level, *key), key[-1])
-        rows.append((*key, name, sum(prices), *prices, *hour.usage[key].values()))
+        hours = hour.hours[key].values()
+        rows.append((*key, name, sum(prices), *prices, *hours, *hour.usage[key].values()))
     return rows
 
 
@@ -121,6 +133,7 @@ def assert_is_what_the_oracle_says(hour: Built, files: list[list[Json]], rates: 
     """Documents, charges, usage, totals, conflicts and duplicates of an hour that was built."""
     expected = oracle(files, rates, HOUR)
     assert list(hour.documents.items()) == list(expected.documents.items())
+    assert list(hour.usage_documents.items()) == list(expected.usage_documents.items())
     assert rows_of(hour.tables["charges"]) == expected_rows(expected, "paas")
     assert rows_of(hour.tables["clusters"]) == expected_rows(expected, "byoc")
     assert hour.manifest["totals"] == expected.totals
@@ -176,6 +189,7 @@ def assert_only_the_touched_changed(
     for customer in before.documents.keys() | after.documents.keys():
         if customer not in touched or HOUR not in hours_of([another]):
             assert after.documents.get(customer) == before.documents.get(customer)
+            assert after.usage_documents.get(customer) == before.usage_documents.get(customer)
 
 
 # An example costs 0.6 s of CPU, so one serves every property. The oracle knows nothing of order,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourtally.published.views import view, zero_document
+from hourtally.published.views import view
+from hourtally.published.zero_documents import zero_document
 
 Filters = tuple[str | None, str | None, str | None]
 PAAS = ("total", "cpu", "memory", "storage", "gpu")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from hourtally.model.hours import Hour
+from hourtally.published.document_index import DocumentKind
 from hourtally.published.reader import read_document
-from hourtally.server import usage
-from hourtally.server.requests import Filters, ListRequest, ViewRequest
+from hourtally.published.views import Filters
+from hourtally.server import lists, usage
+from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.responses import Response
 from hourtally.server.usage import PublishedUsage
 from hourtally.store.layout import Home
@@ -20,7 +22,7 @@ from tests.support.handwritten_revisions import document, publish
 HOUR = 1795352400  # 2026-11-22T13
 WHOLE = ViewRequest(HOUR, Filters(None, None, None))
 OF_ONE_TEAM = ViewRequest(HOUR, Filters("web", None, None))
-LIST = ListRequest(WHOLE.filters, start=None, end=None, before=None, per_page=50)
+LIST = ListRequest(WHOLE.filters, start=None, end=None, after=None, per_page=50)
 # What a cached response takes besides its body.
 OVERHEAD_BYTES = 1_024
 
@@ -37,11 +39,12 @@ def read_customers_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The customers whose documents were read from disk, in order."""
     log: list[str] = []
 
-    def read_and_log(manifest: Manifest, customer: str) -> bytes:
+    def read_and_log(manifest: Manifest, customer: str, kind: DocumentKind) -> bytes:
         log.append(customer)
-        return read_document(manifest, customer)
+        return read_document(manifest, customer, kind)
 
-    monkeypatch.setattr(usage, read_document.__name__, read_and_log)
+    for module in (lists, usage):
+        monkeypatch.setattr(module, read_document.__name__, read_and_log)
     return log
 
 

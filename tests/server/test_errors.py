@@ -81,6 +81,12 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
         (f"{LIST}?cursor=IDE3OTUzNTI0MDA", 400, "bad_parameter"),  # a space before the digits
         (f"{LIST}?cursor=OTk5OTk5OTk5OTYwMA", 400, "bad_parameter"),  # beyond the year 9999
         (f"{LIST}?cursor=%C3%A9", 400, "bad_parameter"),
+        (f"{LIST}?granularity=week", 400, "bad_parameter"),
+        (f"{LIST}?removeLegacyFields=1", 400, "bad_parameter"),
+        (f"{VIEW}?granularity=day", 400, "unknown_parameter"),
+        (f"{VIEW}?teamsPage=1", 400, "bad_parameter"),
+        (f"{VIEW}?removeLegacyFields=true", 409, "no_quantities"),
+        (f"{LIST}?removeLegacyFields=true", 409, "no_quantities"),
         (f"/v1/billing/usage/{HOUR + 1}", 404, "hour_not_found"),
         (f"/v1/billing/usage/{HOUR + 3600}", 404, "hour_not_found"),
         (f"/v1/billing/usage/-{HOUR}", 404, "hour_not_found"),
@@ -127,10 +133,12 @@ def test_a_timestamp_never_names_a_file(served: Served, token: str, target: str)
     assert served.status_of(f"/v1/billing/usage/{target}", token) == 400
 
 
-def test_an_unknown_parameter_is_ignored_and_a_plus_is_a_space(served: Served, token: str) -> None:
-    plain = served.get(VIEW, token)
+def test_an_unknown_parameter_is_refused_and_a_plus_is_a_space(served: Served, token: str) -> None:
+    refused = served.get(f"{VIEW}?teamID=a", token)
 
-    assert served.get(f"{VIEW}?per_page=1000&startTime=x&debug", token).content == plain.content
+    assert error_of(refused) == (400, "unknown_parameter")
+    message = "Unknown parameter 'teamID'; the nearest known one is teamId."
+    assert refused.json()["error"]["message"] == message
     assert served.get(f"{VIEW}?teamId=a+b", token).json()["data"]["paasUsage"]["teams"] == []
 
 

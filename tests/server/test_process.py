@@ -24,12 +24,12 @@ VIEW = f"/v1/billing/usage/{HOUR}"
 PAUSED = (
     "import pathlib, time",
     "import hourtally.server.usage as usage",
-    "whole = usage._view",
+    "whole = usage.paged_view",
     "def paused(*arguments):",
     "    pathlib.Path({begun!r}).touch()",
     "    while not pathlib.Path({go!r}).exists(): time.sleep(0.01)",
     "    return whole(*arguments)",
-    "usage._view = paused",
+    "usage.paged_view = paused",
 )
 
 

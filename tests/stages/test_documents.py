@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hourtally.model.schemas import CUSTOMERS
 from hourtally.stages import documents as module
 from hourtally.stages.documents import documents
+from hourtally.stages.rating import Rated
 from hourtally.stages.rollup import roll_up
 from tests.support.handwritten_charges import Ids, Parts, charges, clusters, usage
 
@@ -19,11 +20,20 @@ def built(
     rows: dict[Ids, Parts], byoc: dict[tuple[str, str], Parts] | None = None, **names: str
 ) -> tuple[bytes, pl.DataFrame]:
     """The lines of all blocks, and where each document lies in them."""
-    paas = charges(rows)
-    rollup = roll_up(paas, clusters(byoc or {}), usage(list(rows), **names))
-    blocks = list(documents(paas, rollup))
+    lines, _, customers = built_both(rows, byoc, **names)
+    return lines, customers
+
+
+def built_both(
+    rows: dict[Ids, Parts], byoc: dict[tuple[str, str], Parts] | None = None, **names: str
+) -> tuple[bytes, bytes, pl.DataFrame]:
+    """The lines of all blocks of either document, and where each document lies in them."""
+    rated = Rated(charges(rows), clusters(byoc or {}))
+    rollup = roll_up(rated.charges, rated.clusters, usage(list(rows), **names))
+    blocks = list(documents(rated, rollup, "USD"))
     tables = [pl.DataFrame(schema=CUSTOMERS), *(block.customers for block in blocks)]
-    return b"".join(block.lines for block in blocks), pl.concat(tables)
+    lines = b"".join(block.lines for block in blocks)
+    return lines, b"".join(block.usage_lines for block in blocks), pl.concat(tables)
 
 
 def test_a_document_has_all_levels_in_canonical_bytes() -> None:
@@ -82,8 +92,44 @@ def test_a_customer_with_clusters_only_has_no_teams() -> None:
 
 
 def test_an_hour_of_nothing_has_no_lines() -> None:
-    lines, customers = built({})
-    assert (lines, len(customers)) == (b"", 0)
+    lines, usage_lines, customers = built_both({})
+    assert (lines, usage_lines, len(customers)) == (b"", b"", 0)
+
+
+NO_PAAS = (
+    '"price":{"total":0,"cpu":0,"memory":0,"storage":0,"gpu":0},"usage":{"vcpuHours":0,'
+    '"memoryGiBHours":0,"storageGiBHours":0,"gpuOnDemandHours":0,"gpuSpotHours":0}'
+)
+NO_HOURS = '"usage":{"vcpuHours":0,"memoryGiBHours":0,"gpuMemoryGiBHours":0,"clusterHours":0}'
+
+
+def test_the_usage_document_has_the_clusters_in_the_order_of_their_bytes() -> None:
+    of_clusters: dict[tuple[str, str], Parts] = {("acme", "z"): (0, 0, 10**9, 0)}
+    of_clusters |= {("acme", 'a"'): (0, 0, 0, 10**11), ("globex", "k"): (1, 0, 0, 0)}
+    _, lines, _ = built_both({}, of_clusters)
+    acme, globex = lines.decode().splitlines()
+    # 100 cents and 1 cent are 1.01 dollars.
+    assert acme == (
+        '{"customerId":"acme","document":{"data":{"timestamp":1795352400,"currency":"usd",'
+        '"scope":{"entityType":"team","entityId":"acme"},"total":1.01,"paas":{'
+        + NO_PAAS
+        + ',"teams":[]},"byoc":{"price":{"total":1.01,"vcpu":0,"memory":0,"gpuMemory":0.01,'
+        '"cluster":1},' + NO_HOURS + ',"clusters":['
+        '{"id":"a\\"","name":"a\\"","price":{"total":1,"vcpu":0,"memory":0,"gpuMemory":0,'
+        '"cluster":1},' + NO_HOURS + "},"
+        '{"id":"z","name":"z","price":{"total":0.01,"vcpu":0,"memory":0,"gpuMemory":0.01,'
+        '"cluster":0},' + NO_HOURS + "}]}}}}"
+    )
+    assert '"total":0.00000000001,' in globex
+
+
+def test_a_total_of_both_kinds_may_pass_64_bits() -> None:
+    most = 2**63 - 1
+    _, lines, _ = built_both(
+        {("acme", "t", "p", "job", "r"): (most, 0, 0, 0)}, {("acme", "k"): (most, 0, 0, 0)}
+    )
+    # 2^64 - 2 nanocents.
+    assert '"total":184467440.73709551614,"paas":' in lines.decode()
 
 
 @pytest.mark.parametrize(
@@ -130,15 +176,15 @@ def test_the_table_of_customers_says_where_each_document_lies() -> None:
         ("é", "t", "p", "job", "r"): (1, 0, 0, 0),
         ('q"', "t", "p", "job", "r"): (2, 0, 0, 0),
     }
-    lines, customers = built(rows, {("b", "k"): (3, 0, 0, 0)})
+    *both, customers = built_both(rows, {("b", "k"): (3, 0, 0, 0)})
     assert customers["customer_id"].to_list() == ["b", 'q"', "é"]
-    for customer, offset, length, sha256 in customers.select(
-        "customer_id", "offset", "length", "sha256"
-    ).rows():
-        document = lines[offset : offset + length]
-        assert hashlib.sha256(document).hexdigest() == sha256
-        head = f'{{"customerId":{json.dumps(customer, ensure_ascii=False)},"document":'.encode()
-        assert head + document + b"}\n" in lines.splitlines(keepends=True)
+    for lines, prefix in zip(both, ("", "usage_"), strict=True):
+        places = (f"{prefix}{name}" for name in ("offset", "length", "sha256"))
+        for customer, offset, length, sha256 in customers.select("customer_id", *places).rows():
+            document = lines[offset : offset + length]
+            assert hashlib.sha256(document).hexdigest() == sha256
+            head = f'{{"customerId":{json.dumps(customer, ensure_ascii=False)},"document":'.encode()
+            assert head + document + b"}\n" in lines.splitlines(keepends=True)
     assert customers["paas_total_nanocents"].to_list() == [0, 2, 1]
 
 
@@ -154,8 +200,9 @@ RESOURCES = st.tuples(SOME_IDS, SOME_IDS, SOME_IDS, st.sampled_from(["job", "add
 def test_documents_made_a_few_customers_at_a_time_are_the_same_bytes(
     rows: dict[Ids, Parts], byoc: dict[tuple[str, str], Parts], resources: int
 ) -> None:
-    lines, customers = built(rows, byoc)
+    *lines, customers = built_both(rows, byoc)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK_RESOURCES", resources)
-        assert built(rows, byoc)[0] == lines
-        assert built(rows, byoc)[1].equals(customers)
+        *in_parts, located = built_both(rows, byoc)
+        assert in_parts == lines
+        assert located.equals(customers)

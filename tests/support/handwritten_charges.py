@@ -26,17 +26,19 @@ Parts = tuple[int, int, int, int]
 
 def charges(rows: dict[Ids, Parts], **names: str) -> pl.DataFrame:
     """Charges by resource, none of which used anything; names by resource id, else the id."""
+    none = (0,) * 5
     data = [
-        (TIMESTAMP, *ids, names.get(ids[-1], ids[-1]), sum(parts), *parts, 0, 0, 0, 0)
+        (TIMESTAMP, *ids, names.get(ids[-1], ids[-1]), sum(parts), *parts, *none, 0, 0, 0, 0)
         for ids, parts in sorted(rows.items())
     ]
     return pl.DataFrame(data, hourly(CHARGES), orient="row")
 
 
 def clusters(rows: dict[tuple[str, str], Parts]) -> pl.DataFrame:
-    """Charges by customer and cluster."""
+    """Charges by customer and cluster, none of which used anything."""
+    none = (0,) * 4
     data = [
-        (TIMESTAMP, *ids, ids[-1], sum(parts), *parts, 0, 0, 0, 0)
+        (TIMESTAMP, *ids, ids[-1], sum(parts), *parts, *none, 0, 0, 0, 0)
         for ids, parts in sorted(rows.items())
     ]
     return pl.DataFrame(data, hourly(CLUSTERS), orient="row")

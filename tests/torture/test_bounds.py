@@ -85,36 +85,35 @@ def lines_of(*cases: Case) -> bytes:
     return b"\n".join(case.line for case in cases)
 
 
-# 10^10 clusters for an hour, at p cents each, are p x 10^19 nanocents.
-LAST = "0.9223372036854775807"
-ONE_MORE = "0.9223372036854775808"
+# 10^7 vcpus for an hour, at p cents each, are p x 10^16 nanocents.
+LAST = "922.3372036854775807"
+ONE_MORE = "922.3372036854775808"
 
 
 @pytest.mark.parametrize(
     ("price", "cents"),
-    [("0.9223372036854775806", "9223372036.854775806"), (LAST, "9223372036.854775807")],
+    [("922.3372036854775806", "9223372036.854775806"), (LAST, "9223372036.854775807")],
 )
 def test_a_charge_of_up_to_2_63_minus_1_nanocents_is_exact(
     billing: Billing, price: str, cents: str
 ) -> None:
-    lines = lines_of(cluster("k", vcpuMillicores=0, clusterCount=MOST))
-    assert billing.build(lines, card(byoc__cluster=price)) == 0
-    assert f'"byocUsage":{{"price":{{"total":{cents},"vcpu":0,' in billing.shown()
-    assert f'"cluster":{cents}}}' in billing.shown()
+    lines = lines_of(cluster("k", vcpuMillicores=MOST, clusterCount=0))
+    assert billing.build(lines, card(byoc__vcpu=price)) == 0
+    assert f'"byocUsage":{{"price":{{"total":{cents},"vcpu":{cents},' in billing.shown()
     assert billing.verified()
 
 
 def test_a_charge_of_2_63_nanocents_fails_the_hour_and_keeps_the_last_revision(
     billing: Billing,
 ) -> None:
-    lines = lines_of(cluster("k", vcpuMillicores=0, clusterCount=MOST))
-    assert billing.build(lines, card(byoc__cluster=LAST)) == 0
+    lines = lines_of(cluster("k", vcpuMillicores=MOST, clusterCount=0))
+    assert billing.build(lines, card(byoc__vcpu=LAST)) == 0
     before = billing.shown()
-    assert billing.build(lines, card(byoc__cluster=ONE_MORE)) == 1
+    assert billing.build(lines, card(byoc__vcpu=ONE_MORE)) == 1
     assert "exceeds 9223372036854775807 nanocents, the most that can be stored" in billing.said()
     assert (billing.revisions(), billing.shown()) == (1, before)
     # And 10^50 times as much, which is beyond 128 bits as well.
-    assert billing.build(lines, card(byoc__cluster="1" + "0" * 50)) == 1
+    assert billing.build(lines, card(byoc__vcpu="1" + "0" * 50)) == 1
     assert (billing.revisions(), billing.shown()) == (1, before)
 
 
@@ -169,35 +168,50 @@ def test_a_total_of_fitting_components_fits_or_fails_the_hour(
 
 def test_an_hour_total_may_exceed_64_bits(billing: Billing) -> None:
     customers = [
-        cluster(f"k{n}", customerId=f"c{n}", vcpuMillicores=0, clusterCount=MOST) for n in range(3)
+        cluster(f"k{n}", customerId=f"c{n}", vcpuMillicores=MOST, clusterCount=0) for n in range(3)
     ]
-    assert billing.build(lines_of(*customers), card(byoc__cluster=LAST)) == 0
+    assert billing.build(lines_of(*customers), card(byoc__vcpu=LAST)) == 0
     [manifest] = billing.home.glob(f"hours/{HOUR.name}/0*.json")
     totals = json.loads(manifest.read_bytes())["totals"]
     # 3 x (2^63 - 1)
-    assert totals["total"] == totals["byoc"]["cluster"] == 27_670_116_110_564_327_421
+    assert totals["total"] == totals["byoc"]["vcpu"] == 27_670_116_110_564_327_421
     assert billing.verified()
 
 
-def test_100_000_replicas_at_the_maximum_quantity_are_exact(billing: Billing) -> None:
-    replicas = 100_000
-    line = resource("replica #####", cpuMillicores=MOST, memoryMiB=0).line
-    lines = b"\n".join(line.replace(b"#####", b"%05d" % number) for number in range(replicas))
-    # 10^5 x 10^7 vcpus for an hour, at p cents each: p x 10^21 nanocents; the usage, 10^5 x
-    # 3.6 x 10^16 millicore-ms, is 400 times what 64 bits hold.
-    assert billing.build(lines, card(paas__cpu="0.009223372036854775807", paas__memory="0")) == 0
+# 2^63 - 1 nano-hours are 9,223,372,036.85 clusters for an hour.
+@pytest.mark.parametrize(("clusters", "status"), [(9_223_372_036, 0), (9_223_372_037, 1)])
+def test_a_quantity_of_up_to_2_63_minus_1_nano_hours_is_kept(
+    billing: Billing, clusters: int, status: int
+) -> None:
+    lines = lines_of(cluster("k", vcpuMillicores=0, clusterCount=clusters))
+    assert billing.build(lines, card(byoc__cluster="0")) == status
+    assert billing.revisions() == 1 - status
+    if status:
+        assert "(cluster_nanohours) exceeds 9223372036854775807 nano-hours" in billing.said()
+    else:
+        assert billing.verified()
+
+
+def test_900_replicas_at_the_maximum_quantity_are_exact(billing: Billing) -> None:
+    line = resource("replica ###", cpuMillicores=MOST, memoryMiB=0).line
+    lines = b"\n".join(line.replace(b"###", b"%03d" % number) for number in range(900))
+    # 900 x 10^7 vcpus for an hour, at p cents each: p x 9 x 10^18 nanocents; the usage, 900 x
+    # 3.6 x 10^16 millicore-ms, is 3.5 times what 64 bits hold.
+    last, one_more = (f"{2**63 - 1 + n}/{9 * 10**18}" for n in (0, 1))
+    assert billing.build(lines, card(paas__cpu=last, paas__memory="0")) == 0
     assert '"cpu":9223372036.854775807,' in billing.shown()
-    assert billing.build(lines, card(paas__cpu="0.009223372036854775808", paas__memory="0")) == 1
+    assert billing.build(lines, card(paas__cpu=one_more, paas__memory="0")) == 1
     assert billing.revisions() == 1
     [charges] = billing.home.glob(f"hours/{HOUR.name}/rev-*/charges.parquet")
-    [usage] = pl.read_parquet(charges)["cpu_millicores_ms"]
-    assert int(usage) == 3_600_000_000_000_000_000_000
+    table = pl.read_parquet(charges)
+    assert int(table["cpu_millicores_ms"][0]) == 32_400_000_000_000_000_000
+    assert table["cpu_nanohours"].to_list() == [9_000_000_000_000_000_000]
 
 
 def test_partly_overlapping_replicas_add_up_to_the_millisecond(billing: Billing) -> None:
     # Replica n runs from n ms on to n ms before the end: Σ (3,600,000 - 2n) for n < 1000 is
-    # 3,600,000,000 - 999,000 = 3,599,001,000 ms. At 10^-6 cent the cluster-hour, 10^10 clusters:
-    # 3,599,001,000 x 10^10 x 1000 / 3,600,000 = 9,997,225,000,000,000 nanocents.
+    # 3,600,000,000 - 999,000 = 3,599,001,000 ms, 999.7225 hours. At 0.01 cents the vcpu-hour, 10^6
+    # vcpus: 9,997,225 cents.
     def at(ms: int) -> str:
         return f"2026-11-22T13:{ms // 60_000:02d}:{ms // 1_000 % 60:02d}.{ms % 1_000:03d}Z"
 
@@ -206,13 +220,13 @@ def test_partly_overlapping_replicas_add_up_to_the_millisecond(billing: Billing)
             f"r{n}",
             start=at(n),
             end="2026-11-22T14:00:00Z" if n == 0 else at(HOUR_MS - n),
-            vcpuMillicores=0,
-            clusterCount=MOST,
+            vcpuMillicores=MOST // 10,
+            clusterCount=0,
         )
         for n in range(1_000)
     ]
-    assert billing.build(lines_of(*events), card(byoc__cluster="0.000001")) == 0
-    assert '"cluster":9997225}' in billing.shown()
+    assert billing.build(lines_of(*events), card(byoc__vcpu="0.01")) == 0
+    assert '"vcpu":9997225,' in billing.shown()
     assert billing.verified()
 
 
@@ -238,13 +252,13 @@ DENOMINATOR = 2**64 + 13
 
 
 def priced(numerator: int, denominator: int, usage: int = 1) -> int:
-    """The charge of usage of one cluster at `numerator / denominator` nanocents for each ms."""
-    # One cluster for 1 ms is 10^9 / 3,600,000 of the price.
+    """The charge of millicore-ms of a cluster at `numerator / denominator` nanocents for each."""
+    # One millicore for 1 ms is 10^9 / 3,600,000,000 of the price.
     rate = Rate(
         id="a",
-        meter="byoc.cluster",
-        price_cents=Fraction(numerator * HOUR_MS, denominator * 10**9),
-        per="cluster-hour",
+        meter="byoc.vcpu",
+        price_cents=Fraction(numerator * HOUR_MS * 1_000, denominator * 10**9),
+        per="vcpu-hour",
         per_hours=1,
         active_from_ms=0,
     )
@@ -256,12 +270,12 @@ def priced(numerator: int, denominator: int, usage: int = 1) -> int:
         "customer_id": "c",
         "resource_id": "k",
         "period": 0,
-        "cluster_count_ms": usage,
+        "vcpu_millicores_ms": usage,
     }
     rows = pl.DataFrame([{**blank, **row}], schema=USAGE)
     priced = with_rate_customer(rows, named_customers([]))
     rated = rating.rate(look_up(priced, [rate], [(HOUR.start_ms, HOUR.end_ms)]))
-    return int(rated.clusters["cluster_nanocents"][0])
+    return int(rated.clusters["vcpu_nanocents"][0])
 
 
 @pytest.mark.parametrize(
@@ -295,7 +309,7 @@ def test_a_numerator_or_divisor_beyond_126_bits_is_priced_in_unbounded_integers(
     assert len(calls) == unbounded
 
 
-@pytest.mark.parametrize("usage", [10**5 * 36 * 10**15, 2**63, 2**64, 10**30])
+# The last one is as many as nano-hours have room for: times 5/18.
+@pytest.mark.parametrize("usage", [2**63 - 1, 2**63, 2**64, (2**63 - 1) * 18 // 5])
 def test_usage_of_any_size_is_priced_exactly(usage: int) -> None:
-    # 10^12 times as much as a nanocent for each: exact to the last of them.
-    assert priced(1, 10**12, usage % 10**31) == round(Fraction(usage, 10**12))
+    assert priced(1, 10**12, usage) == round(Fraction(usage, 10**12))

@@ -44,6 +44,7 @@ def home(tmp_path: Path) -> Home:
         "teams.parquet",
         "customers.parquet",
         "documents.ndjson",
+        "usage.ndjson",
         "conflicts.parquet",
     ],
 )

@@ -84,13 +84,13 @@ def test_a_price_published_by_other_rates_than_those_kept_is_found(home: Home) -
 
 
 def test_hours_of_an_unknown_build_version_are_not_recomputed(home: Home) -> None:
-    set_in(manifest_of(home), "inputs", "build", value=3)
+    set_in(manifest_of(home), "inputs", "build", value=4)
 
     assert verify(home).checksums_only == [(HOUR, "build version")]
 
 
 def test_if_an_hour_is_not_recomputed_damage_is_still_found(home: Home) -> None:
-    set_in(manifest_of(home), "inputs", "build", value=3)
+    set_in(manifest_of(home), "inputs", "build", value=4)
     redigit_everywhere(home)
 
     [difference] = verify(home).listed

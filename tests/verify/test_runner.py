@@ -27,6 +27,7 @@ from tests.support.events.random_events import Json, event_sets
 from tests.support.homes.damaged_home import (
     SETTINGS,
     build_golden,
+    change_a_quantity_of_the_usage_documents,
     flip_middle,
     folder_of,
     found,
@@ -36,6 +37,7 @@ from tests.support.homes.damaged_home import (
     refit_manifest,
     rewrite_cell,
     rewrite_document,
+    rewrite_lines,
     rewrite_record,
     rewrite_slices,
     rewrite_table,
@@ -145,6 +147,43 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda home: rewrite_cell(home, "charges", "cpu_millicores_ms", 1, **RESOURCE),
         "rev/charges.parquet: cpu_millicores_ms of acme/web/shop/service/api: "
         "expected 5400000000, got 1",
+    ),
+    # 1.5 vCPU-hours.
+    "a reported quantity": (
+        lambda home: rewrite_cell(home, "charges", "cpu_nanohours", 1, **RESOURCE),
+        "rev/charges.parquet: cpu_nanohours of acme/web/shop/service/api: "
+        "expected 1500000000, got 1",
+    ),
+    "a reported quantity of a cluster": (
+        lambda home: rewrite_cell(home, "clusters", "cluster_nanohours", 277, cluster_id="k2"),
+        "rev/clusters.parquet: cluster_nanohours of globex/k2: expected 278, got 277",
+    ),
+    # 976,562 + 2,929,688.
+    "a sum of quantities": (
+        lambda home: rewrite_cell(home, "projects", "storage_nanohours", 3, **PROJECT),
+        "rev/projects.parquet: storage_nanohours of acme/web/shop: expected 3906250, got 3",
+    ),
+    "a customer's quantity": (
+        lambda home: rewrite_cell(
+            home, "customers", "paas_gpu_on_demand_nanohours", 1, customer_id="acme"
+        ),
+        "rev/customers.parquet: paas_gpu_on_demand_nanohours of acme: expected 1166666667, got 1",
+    ),
+    "a usage document's digit": (
+        lambda home: rewrite_lines(home, "usage.ndjson", b"2.833333333", b"2.833333334"),
+        "rev/usage.ndjson: SHA-256: expected ",
+    ),
+    "a usage document's digit and the manifest": (
+        change_a_quantity_of_the_usage_documents,
+        "rev/usage.ndjson: SHA-256 of the usage document of acme (by customers.parquet at byte 32",
+    ),
+    "a usage document's digit, beside the derived one": (
+        change_a_quantity_of_the_usage_documents,
+        "rev/usage.ndjson: line of acme: expected ",
+    ),
+    "the place of a usage document": (
+        lambda home: rewrite_cell(home, "customers", "usage_offset", 1, customer_id="acme"),
+        "rev/customers.parquet: usage_offset of acme: expected 32, got 1",
     ),
     "a cluster's charge": (
         lambda home: rewrite_cell(home, "clusters", "cluster_nanocents", 2_777, cluster_id="k2"),

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
-from hourtally.cli.commands import build, operate, preview, rates, read, serve
+from hourtally.cli.commands import build, operate, preview, rates, read, serve, show
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -71,7 +71,7 @@ for _group, _commands in (
             operate.prune,
         ),
     ),
-    (_READ, (read.show, read.explain, read.diff, read.verify, read.export)),
+    (_READ, (show.show, read.explain, read.diff, read.verify, read.export)),
     (_SERVE, (serve.serve,)),
 ):
     for _command in _commands:

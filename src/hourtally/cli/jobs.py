@@ -269,7 +269,7 @@ def _status_of(done: JobReport) -> int:
 
 def demo(root: Path) -> int:
     """Run the flow on the sample and show the result and where it is stored; the exit status."""
-    from hourtally.cli.output.tables import print_view
+    from hourtally.cli.output.view_tables import print_view
     from hourtally.jobs import sample
     from hourtally.jobs.demo import run_demo
     from hourtally.published.reader import published_manifest, read_document

@@ -45,12 +45,29 @@ BYOC_COMPONENTS: Final = {
 PAAS_PRICES: Final = ("total", "cpu", "memory", "storage", "gpu")
 BYOC_PRICES: Final = ("total", "vcpu", "memory", "gpu_memory", "cluster")
 
-QUANTITIES: Final = (
-    "cpu_millicores",
-    "memory_mib",
-    "storage_mib",
-    "gpu_milli",
-    "vcpu_millicores",
-    "gpu_memory_mib",
-    "cluster_count",
-)
+# Reported quantities by their columns (`<name>_nanohours`), in the order of the usage document: the
+# key there, and the quantity's column. A GPU's capacity tells its two apart.
+PAAS_HOURS: Final = {
+    "cpu": ("vcpuHours", "cpu_millicores"),
+    "memory": ("memoryGiBHours", "memory_mib"),
+    "storage": ("storageGiBHours", "storage_mib"),
+    "gpu_on_demand": ("gpuOnDemandHours", "gpu_milli"),
+    "gpu_spot": ("gpuSpotHours", "gpu_milli"),
+}
+BYOC_HOURS: Final = {
+    "vcpu": ("vcpuHours", "vcpu_millicores"),
+    "memory": ("memoryGiBHours", "memory_mib"),
+    "gpu_memory": ("gpuMemoryGiBHours", "gpu_memory_mib"),
+    "cluster": ("clusterHours", "cluster_count"),
+}
+# How much of a quantity makes one unit, an hour of which is reported and priced.
+UNIT_SIZES: Final = {
+    "cpu_millicores": 1_000,
+    "memory_mib": 1_024,
+    "storage_mib": 1_024,
+    "gpu_milli": 1_000,
+    "vcpu_millicores": 1_000,
+    "gpu_memory_mib": 1_024,
+    "cluster_count": 1,
+}
+QUANTITIES: Final = tuple(UNIT_SIZES)

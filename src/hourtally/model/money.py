@@ -1,4 +1,4 @@
-"""Nanocents: the one rounding, the one way to print.
+"""Nanocents and nano-hours: the one rounding, the one way to print.
 
 Money is a whole number of nanocents (10^-9 cent) in a signed 64-bit column, `*_nanocents`.
 
@@ -17,15 +17,28 @@ Proven bounds. Nothing ever wraps; `tests/torture/test_bounds.py` stands at each
   and every customer's sums (taken in 128 bits: exact up to 2^64 charges) are checked to be at
   most 2^63 - 1 nanocents, 92,233,720 dollars, before anything is published. Types, projects and
   teams are sums of some of a customer's charges, none negative, so at most the customer's.
+- A reported quantity, in nano-hours, and every customer's sum of it are checked to be at most
+  2^63 - 1 too: 9,223,372,036 unit-hours. The usage is checked before it is multiplied, so that no
+  product passes 2^77.
 - Sums over customers or hours are Python's integers or 128 bits; JSON has them exactly.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final
+
+from hourtally.model.components import UNIT_SIZES
+from hourtally.model.hours import HOUR_MS
 
 NANOCENTS_PER_CENT = 1_000_000_000
-MAX_NANOCENTS = 2**63 - 1
+NANOHOURS_PER_HOUR = 1_000_000_000
+# Of nanocents and of nano-hours.
+MAX_NANOCENTS = MAX_NANOHOURS = 2**63 - 1
+# Digits behind the point: nanocents are printed as cents or in units of the currency.
+CENTS_DIGITS: Final = 9
+CURRENCY_DIGITS: Final = 11
+HOURS_DIGITS: Final = 9
 # Twice the remainder has to fit in 127 bits beside the sign.
 MAX_NUMERATOR = 2**126
 
@@ -35,15 +48,40 @@ def round_half_even(exact: Fraction) -> int:
     return round(exact)
 
 
+def nanohours_per_unit_ms(quantity: str) -> Fraction:
+    """How many nano-hours a millisecond of one of a quantity is: 5/18 for `cpu_millicores`."""
+    return Fraction(NANOHOURS_PER_HOUR, UNIT_SIZES[quantity] * HOUR_MS)
+
+
+def format_decimal(number: int, digits: int) -> str:
+    """`number / 10^digits` as a JSON number: exact, no exponent, no trailing zeros."""
+    sign = "-" if number < 0 else ""
+    whole, rest = divmod(abs(number), 10**digits)
+    fraction = f"{rest:0{digits}d}".rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def parse_decimal(text: bytes, digits: int) -> int:
+    """The number that `format_decimal` printed, none negative; no float between."""
+    whole, _, fraction = text.partition(b".")
+    return int(whole + fraction.ljust(digits, b"0"))
+
+
 def format_cents(nanocents: int) -> str:
     """Cents as a JSON number: exact, no exponent, no trailing zeros, `0` for nothing."""
-    sign = "-" if nanocents < 0 else ""
-    whole, rest = divmod(abs(nanocents), NANOCENTS_PER_CENT)
-    digits = f"{rest:09d}".rstrip("0")
-    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+    return format_decimal(nanocents, CENTS_DIGITS)
+
+
+def format_currency(nanocents: int) -> str:
+    """The same in units of the currency: `0.0125` for 1.25 cents."""
+    return format_decimal(nanocents, CURRENCY_DIGITS)
+
+
+def format_hours(nanohours: int) -> str:
+    """A quantity in unit-hours, such as vCPU-hours, as `format_cents` prints a price."""
+    return format_decimal(nanohours, HOURS_DIGITS)
 
 
 def parse_cents(digits: bytes) -> int:
     """The nanocents of a price as `format_cents` prints it, none negative; no float between."""
-    whole, _, fraction = digits.partition(b".")
-    return int(whole) * NANOCENTS_PER_CENT + int(fraction.ljust(9, b"0"))
+    return parse_decimal(digits, CENTS_DIGITS)

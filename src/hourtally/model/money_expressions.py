@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from hourtally.model.money import NANOCENTS_PER_CENT
+from hourtally.model.money import nanohours_per_unit_ms
 
 
 def round_half_even_expr(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
@@ -17,9 +17,15 @@ def round_half_even_expr(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.E
     return quotient + up.cast(pl.Int128)
 
 
-def format_cents_expr(nanocents: pl.Expr) -> pl.Expr:
-    """The text of `money.format_cents` for a column of Int64 nanocents, none negative."""
+def nanohours_expr(usage: pl.Expr, quantity: str) -> pl.Expr:
+    """Reported nano-hours of an exact usage in Int128, `0 <= usage < 2^100`; rounded once."""
+    factor = nanohours_per_unit_ms(quantity)
+    return round_half_even_expr(usage * factor.numerator, factor.denominator)
+
+
+def format_decimal_expr(numbers: pl.Expr, digits: int) -> pl.Expr:
+    """The text of `money.format_decimal` for a column of integers, none negative."""
     # A decimal of scale 9 always prints nine digits behind its point, so zeros before the
     # point are safe from the first of the two strips.
-    cents = nanocents.cast(pl.Decimal(38, 0)) * pl.lit(Decimal(1) / NANOCENTS_PER_CENT)
-    return cents.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    scaled = numbers.cast(pl.Decimal(38, 0)) * pl.lit(Decimal(1).scaleb(-digits))
+    return scaled.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

@@ -6,12 +6,18 @@ types, which costs nothing per row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
-from hourtally.model.components import BYOC_PRICES, PAAS_PRICES, QUANTITIES
+from hourtally.model.components import (
+    BYOC_HOURS,
+    BYOC_PRICES,
+    PAAS_HOURS,
+    PAAS_PRICES,
+    QUANTITIES,
+)
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -163,16 +169,27 @@ USAGE: Final[Schema] = {
 }
 
 
+# The end of the columns of reported quantities.
+NANOHOURS: Final = "_nanohours"
+
+
 def _prices(names: tuple[str, ...]) -> Schema:
     return {f"{name}_nanocents": pl.Int64() for name in names}
 
 
-# Grain: one resource of the hour. Sorted by its key. Usage as 38-digit decimals: Parquet has
-# no 128-bit integer.
+def _hours(names: Iterable[str]) -> Schema:
+    return {f"{name}{NANOHOURS}": pl.Int64() for name in names}
+
+
+# The charges and the reported quantities of the two kinds, in each table above slices.
+_PAAS: Final[Schema] = {**_prices(PAAS_PRICES), **_hours(PAAS_HOURS)}
+_BYOC: Final[Schema] = {**_prices(BYOC_PRICES), **_hours(BYOC_HOURS)}
+# Grain: one resource of the hour. Sorted by its key. Exact usage as 38-digit decimals: Parquet has
+# no 128-bit integer. Revisions before build version 3 lack `*_nanohours`, here and above.
 CHARGES: Final[Schema] = {
     **dict.fromkeys(RESOURCE_KEY, pl.String),
     "resource_name": pl.String,
-    **_prices(PAAS_PRICES),
+    **_PAAS,
     **{
         f"{q}_ms": pl.Decimal(38, 0)
         for q in ("cpu_millicores", "memory_mib", "storage_mib", "gpu_milli")
@@ -183,7 +200,7 @@ CLUSTERS: Final[Schema] = {
     "customer_id": pl.String,
     "cluster_id": pl.String,
     "cluster_name": pl.String,
-    **_prices(BYOC_PRICES),
+    **_BYOC,
     **{
         f"{q}_ms": pl.Decimal(38, 0)
         for q in ("vcpu_millicores", "memory_mib", "gpu_memory_mib", "cluster_count")
@@ -191,29 +208,34 @@ CLUSTERS: Final[Schema] = {
 }
 TYPES: Final[Schema] = {
     **dict.fromkeys(RESOURCE_KEY[:4], pl.String),
-    **_prices(PAAS_PRICES),
+    **_PAAS,
 }
 PROJECTS: Final[Schema] = {
     **dict.fromkeys(RESOURCE_KEY[:3], pl.String),
     "project_name": pl.String,
-    **_prices(PAAS_PRICES),
+    **_PAAS,
 }
 TEAMS: Final[Schema] = {
     **dict.fromkeys(RESOURCE_KEY[:2], pl.String),
     "team_name": pl.String,
-    **_prices(PAAS_PRICES),
+    **_PAAS,
 }
-# Grain: one customer with events in the hour; where its line lies in documents.ndjson.
-# offset and length delimit the document {"data":...} itself, in bytes; sha256 is its digest.
-# held: the hour has usage of the customer without a rate; it has no document, and its prices,
-# place and digest are null. Revisions of build version 1 lack this column: they hold nobody.
+# Where a document lies in its file: offset and length delimit the document {"data":...} itself, in
+# bytes; sha256 is its digest.
+PLACE: Final[Schema] = {"offset": pl.Int64, "length": pl.Int64, "sha256": pl.String}
+USAGE_PLACE: Final[Schema] = {f"usage_{name}": dtype for name, dtype in PLACE.items()}
+# Grain: one customer with events in the hour; where its line lies in documents.ndjson and, from
+# build version 3 on, in usage.ndjson. held: the hour has usage of the customer without a rate; it
+# has no document, and its prices, quantities, places and digests are null. Revisions of build
+# version 1 lack this column: they hold nobody.
 CUSTOMERS: Final[Schema] = {
     "customer_id": pl.String,
     **{f"paas_{name}": dtype for name, dtype in _prices(PAAS_PRICES).items()},
     **{f"byoc_{name}": dtype for name, dtype in _prices(BYOC_PRICES).items()},
-    "offset": pl.Int64,
-    "length": pl.Int64,
-    "sha256": pl.String,
+    **{f"paas_{name}": dtype for name, dtype in _hours(PAAS_HOURS).items()},
+    **{f"byoc_{name}": dtype for name, dtype in _hours(BYOC_HOURS).items()},
+    **PLACE,
+    **USAGE_PLACE,
     "held": pl.Boolean,
 }
 # Grain: one customer x meter x selectors of its usage without a rate x span of that usage.

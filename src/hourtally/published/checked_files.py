@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hourtally.errors import Damaged, Pruned
 from hourtally.store.durable import storage_faults
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from hourtally.model.schemas import Schema
+
+# The build version.
+_QUANTITIES_SINCE: Final = 3
 
 REPAIR = "so it is not used; run `hourtally backfill --force` over the hour to build it again"
 
@@ -49,7 +52,7 @@ def read_checked(path: Path, sha256: str) -> bytes:
 
 
 def read_table(manifest: Manifest, name: str, schema: Schema) -> pl.DataFrame:
-    """A table of a revision, checked.
+    """A table of a revision, checked. Columns that build versions before lack are null.
 
     Raises:
         Damaged: its file is missing or differs from the manifest's record.
@@ -62,7 +65,15 @@ def read_table(manifest: Manifest, name: str, schema: Schema) -> pl.DataFrame:
     if name == "customers" and "held" not in table.columns:
         # Of build version 1.
         table = table.with_columns(held=pl.lit(value=False))
+    if not has_quantities(manifest):
+        lacking = {column: schema[column] for column in schema if column not in table.columns}
+        table = table.with_columns(pl.lit(None, of).alias(column) for column, of in lacking.items())
     return table.select(list(schema))
+
+
+def has_quantities(manifest: Manifest) -> bool:
+    """Whether a revision has reported quantities, which builds have since `_QUANTITIES_SINCE`."""
+    return bool(manifest.inputs["build"] >= _QUANTITIES_SINCE)
 
 
 def missing_of_revision(path: Path) -> Damaged | Pruned:

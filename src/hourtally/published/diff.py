@@ -1,7 +1,8 @@
 """Diff of two revisions of an hour: the changes at every level, and their causes.
 
 The rows of the revisions are joined by their keys. A row that only one of them has, or that
-differs in a price, a name or its usage, is a change.
+differs in a price, a name or its usage, is a change. Where a revision has no quantities, because
+its build kept none, they are not compared.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
+import polars.selectors as cs
 
 from hourtally.errors import Damaged, Pruned
 from hourtally.model.hours import Hour
@@ -18,13 +20,16 @@ from hourtally.model.schemas import (
     CHARGES,
     CLUSTERS,
     CUSTOMERS,
+    NANOHOURS,
+    PLACE,
     PROJECTS,
     RESOURCE_KEY,
     TEAMS,
     TYPES,
+    USAGE_PLACE,
     Schema,
 )
-from hourtally.published.checked_files import read_table
+from hourtally.published.checked_files import has_quantities, read_table
 from hourtally.ratecard import Rate, read_rates_snapshot
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
@@ -39,12 +44,13 @@ LEVELS: Final[dict[str, tuple[str, Schema, tuple[str, ...], str | None]]] = {
     "resources": ("charges", CHARGES, RESOURCE_KEY, "resource_name"),
     "clusters": ("clusters", CLUSTERS, ("customer_id", "cluster_id"), "cluster_name"),
 }
-_LOCATION: Final = ("offset", "length", "sha256", "held")
+_LOCATION: Final = (*PLACE, *USAGE_PLACE, "held")
 # What differs of a customer that one of the revisions holds.
 NOW_HELD: Final = "held"
 NO_LONGER_HELD: Final = "no longer held"
 _PRICES: Final = "_nanocents"
-_USAGE: Final = "_ms"
+# The exact usage, which only the lowest level has, and the reported one.
+_USAGE: Final = ("_ms", NANOHOURS)
 
 Tables = Mapping[str, pl.DataFrame]
 
@@ -104,7 +110,8 @@ def changes_between(home: Home, before: Manifest, after: Manifest) -> Changes:
     Raises:
         Damaged: a file of a revision does not match its manifest.
     """
-    levels = _levels(_tables(before), _tables(after))
+    compares = has_quantities(before) and has_quantities(after)
+    levels = _levels(_tables(before), _tables(after), quantities=compares)
     totals = (int(before.record["totals"]["total"]), int(after.record["totals"]["total"]))
     causes = _causes(home, before.hour, before.inputs, after.inputs)
     return Changes(causes, levels, totals, void_changes(before.record, after.record))
@@ -131,7 +138,7 @@ def summarize_changes(
     only has the reason why the changes are unknown.
     """
     try:
-        levels = _levels(_tables(before), tables)
+        levels = _levels(_tables(before), tables, quantities=has_quantities(before))
         causes = _causes(home, before.hour, before.inputs, inputs)
     except (Damaged, Pruned) as error:
         return {"unknown": str(error)}
@@ -155,8 +162,8 @@ def _tables(manifest: Manifest) -> Tables:
     return {table: read_table(manifest, table, schema) for table, schema, _, _ in LEVELS.values()}
 
 
-def _levels(before: Tables, after: Tables) -> dict[str, pl.DataFrame]:
-    """The changed rows of each level.
+def _levels(before: Tables, after: Tables, *, quantities: bool) -> dict[str, pl.DataFrame]:
+    """The changed rows of each level; quantities: whether both have some.
 
     A customer that one of the revisions holds has a row among the customers only: below it there
     is nothing to compare.
@@ -168,6 +175,11 @@ def _levels(before: Tables, after: Tables) -> dict[str, pl.DataFrame]:
         if level != "customers" and any(map(len, held)):
             comparable = ~pl.col("customer_id").is_in(pl.concat(held).implode())
             frames = (frames[0].filter(comparable), frames[1].filter(comparable))
+        if not quantities:
+            frames = (
+                frames[0].drop(cs.ends_with(NANOHOURS)),
+                frames[1].drop(cs.ends_with(NANOHOURS)),
+            )
         changed[level] = _changed(level, *frames)
     return changed
 

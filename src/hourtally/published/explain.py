@@ -27,8 +27,8 @@ from hourtally.model.hours import Hour
 from hourtally.model.money import round_half_even
 from hourtally.model.schemas import CHARGES, CLUSTERS
 from hourtally.published.checked_files import read_table
+from hourtally.published.document_index import read_customers
 from hourtally.published.explained_slices import Slice, SlicesOfCharge, SlicesOfId, slice_key
-from hourtally.published.reader import read_customers
 from hourtally.ratecard import Attributes, Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
 from hourtally.store.input_files import check_inputs

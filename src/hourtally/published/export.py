@@ -18,14 +18,9 @@ from pathlib import Path
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
 from hourtally.published.checked_files import recorded_sha256
+from hourtally.published.document_index import DOCUMENTS_FILE, read_customers
 from hourtally.published.export_tree import ExportTree, folder_name, open_tree
-from hourtally.published.reader import (
-    DOCUMENTS_FILE,
-    read_current,
-    read_customers,
-    read_document,
-    read_documents,
-)
+from hourtally.published.reader import read_current, read_document, read_documents
 from hourtally.runtime.progress import Progress
 from hourtally.store import durable
 from hourtally.store.layout import Home

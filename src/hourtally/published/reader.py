@@ -1,5 +1,7 @@
 """Read documents of published hours, and check that each is what was published.
 
+An hour has two documents of each customer: the one in cents, and the usage document.
+
 `customers.parquet` is checked against the manifest's SHA-256, and each document against the one
 in `customers.parquet`: after a flipped bit, Parquet readers silently return wrong numbers.
 
@@ -12,75 +14,33 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache
-from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from hourtally.errors import Damaged, HourNotPublished, Pruned
+from hourtally.errors import Damaged, HourNotPublished, NoQuantities, Pruned
 from hourtally.model.hours import Hour, format_instant
-from hourtally.published.checked_files import (
-    REPAIR,
-    missing_of_revision,
-    read_checked,
-    recorded_sha256,
+from hourtally.published.checked_files import REPAIR, has_quantities, missing_of_revision
+from hourtally.published.document_index import (
+    CUSTOMERS_FILE,
+    DOCUMENTS,
+    USAGE_DOCUMENTS,
+    Customers,
+    DocumentKind,
+    read_customers,
 )
 from hourtally.published.held import held_error
-from hourtally.published.views import zero_document
+from hourtally.published.zero_documents import zero_document, zero_usage_document
 from hourtally.store.durable import list_names, storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
-
-if TYPE_CHECKING:
-    pass
-
-CUSTOMERS_FILE = "customers.parquet"
-DOCUMENTS_FILE = "documents.ndjson"
 
 Value = TypeVar("Value")
 
 _HOUR_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
 # A second one already takes a restatement and a prune while an hour is read.
 _ATTEMPTS = 10
-# 2 MB each for 20,000 customers.
-_CACHED_REVISIONS = 16
-
-
-@dataclass(frozen=True)
-class Customers:
-    """The locations of one revision's documents: columns of `customers.parquet`, sorted by id.
-
-    Arrow arrays as they were read: making 20,000 Python rows would take 20 ms.
-    """
-
-    ids: Any
-    offsets: Any
-    lengths: Any
-    digests: Any
-    held: Any
-
-    def find(self, customer: str) -> int | None:
-        """The row of a customer; None if it had no events in the hour."""
-        row = bisect_left(self.ids, customer, key=methodcaller("as_py"))
-        return row if row < len(self.ids) and self.ids[row].as_py() == customer else None
-
-    def is_held(self, row: int) -> bool:
-        """Whether a row is of a held customer, who has no document."""
-        return bool(self.held[row].as_py())
-
-    def holds(self, customer: str) -> bool:
-        """Whether a customer is held."""
-        row = self.find(customer)
-        return row is not None and self.is_held(row)
-
-    @property
-    def held_ids(self) -> list[str]:
-        """The held customers, sorted."""
-        return [str(self.ids[row].as_py()) for row in range(len(self.ids)) if self.is_held(row)]
 
 
 def published_hours(home: Home, first: Hour | None = None, end: Hour | None = None) -> list[Hour]:
@@ -140,88 +100,100 @@ def read_current(read: Callable[[], Value]) -> Value:
     return read()
 
 
-def find_document(home: Home, hour: Hour, customer: str, *, now_ms: int, settle_ms: int) -> bytes:
+def find_document(
+    home: Home,
+    hour: Hour,
+    customer: str,
+    *,
+    now_ms: int,
+    settle_ms: int,
+    kind: DocumentKind = DOCUMENTS,
+) -> bytes:
     """The canonical bytes of a customer's whole document; the zero document if it had no events.
 
     Raises:
         HourNotPublished: see `published_manifest`.
-        HourHeld, Damaged: see `read_document`.
+        HourHeld, NoQuantities, Damaged: see `read_document`.
     """
 
     def read() -> bytes:
         manifest = published_manifest(home, hour, now_ms=now_ms, settle_ms=settle_ms)
-        return read_document(manifest, customer)
+        return read_document(manifest, customer, kind)
 
     return read_current(read)
 
 
-def read_document(manifest: Manifest, customer: str) -> bytes:
+def read_document(manifest: Manifest, customer: str, kind: DocumentKind = DOCUMENTS) -> bytes:
     """A customer's whole document in one revision; the zero document if it had no events.
 
     Raises:
         HourHeld: the revision holds the customer.
+        NoQuantities: it has no usage documents.
         Damaged: a file of the revision is missing or differs from its record.
     """
-    customers = read_customers(manifest)
+    customers = _customers_of(manifest, kind)
     row = customers.find(customer)
     if row is None:
-        return zero_document(manifest.hour.timestamp)
+        return absent_document(manifest, customer, kind)
     if customers.is_held(row):
         raise held_error(manifest, customer)
-    [document] = _documents(manifest, customers, [row])
+    [document] = _documents(manifest, customers, [row], kind)
     return document
 
 
-def read_documents(manifest: Manifest) -> Iterator[tuple[str, bytes]]:
+def absent_document(manifest: Manifest, customer: str, kind: DocumentKind) -> bytes:
+    """The zero document, of a customer who had no events in the hour."""
+    timestamp = manifest.hour.timestamp
+    if kind == DOCUMENTS:
+        return zero_document(timestamp)
+    return zero_usage_document(timestamp, customer, str(manifest.record["currency"]))
+
+
+def read_documents(
+    manifest: Manifest, kind: DocumentKind = DOCUMENTS
+) -> Iterator[tuple[str, bytes]]:
     """Every customer of a revision that is not held, with its document, in the order of ids.
 
     Raises:
+        NoQuantities: as `read_document`.
         Damaged: as `read_document`, when the iterator gets there.
     """
-    customers = read_customers(manifest)
+    customers = _customers_of(manifest, kind)
     rows: Sequence[int] = range(len(customers.ids))
     if manifest.held_customers:
         rows = [row for row in rows if not customers.is_held(row)]
     ids = (str(customers.ids[row].as_py()) for row in rows)
-    return zip(ids, _documents(manifest, customers, rows), strict=True)
+    return zip(ids, _documents(manifest, customers, rows, kind), strict=True)
 
 
-def read_customers(manifest: Manifest) -> Customers:
-    """The locations of a revision's documents.
+def check_quantities(manifest: Manifest) -> None:
+    """Whether a revision has quantities, and so usage documents.
 
     Raises:
-        Damaged: `customers.parquet` is missing or differs from the manifest's record.
+        NoQuantities: it has none.
     """
-    return _read_customers(
-        manifest.folder / CUSTOMERS_FILE, recorded_sha256(manifest, CUSTOMERS_FILE)
-    )
+    if not has_quantities(manifest):
+        hour = manifest.hour
+        raise NoQuantities(hour.name, manifest.revision, hour.following.name)
 
 
-@lru_cache(maxsize=_CACHED_REVISIONS)
-def _read_customers(path: Path, sha256: str) -> Customers:
-    # Imported here because it takes 0.13 s (Polars takes 0.16 s, DuckDB with a connection 0.13 s).
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    content = read_checked(path, sha256)
-    # Of build version 1 there is no `held`.
-    table = pq.ParquetFile(pa.BufferReader(content)).read(
-        columns=["customer_id", "offset", "length", "sha256", "held"], use_threads=False
-    )
-    columns = [column.combine_chunks() for column in table.columns]
-    if "held" not in table.column_names:
-        columns.append(pa.array([False] * len(table)))
-    return Customers(*columns)
+def _customers_of(manifest: Manifest, kind: DocumentKind) -> Customers:
+    if kind == USAGE_DOCUMENTS:
+        check_quantities(manifest)
+    return read_customers(manifest)
 
 
-def _documents(manifest: Manifest, customers: Customers, rows: Sequence[int]) -> Iterator[bytes]:
+def _documents(
+    manifest: Manifest, customers: Customers, rows: Sequence[int], kind: DocumentKind
+) -> Iterator[bytes]:
     """The documents of some rows of a revision's customers, each checked."""
-    path = manifest.folder / DOCUMENTS_FILE
+    path = manifest.folder / kind.file
+    places = customers.places[kind]
     with _open(path) as descriptor:
         for row in rows:
-            offset, length = customers.offsets[row].as_py(), customers.lengths[row].as_py()
+            offset, length = places.offsets[row].as_py(), places.lengths[row].as_py()
             document = _read(path, descriptor, length, offset)
-            if hashlib.sha256(document).hexdigest() != customers.digests[row].as_py():
+            if hashlib.sha256(document).hexdigest() != customers.digest(row, kind):
                 reason = (
                     f"the document of customer {customers.ids[row].as_py()!r}, bytes {offset} to "
                     f"{offset + length}, does not match its SHA-256 in {CUSTOMERS_FILE}, {REPAIR}"

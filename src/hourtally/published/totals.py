@@ -19,7 +19,8 @@ from typing import Final, Literal, NamedTuple
 
 from hourtally.model.hours import Hour
 from hourtally.published.checked_files import read_checked, recorded_sha256
-from hourtally.published.reader import CUSTOMERS_FILE, published_hours, read_current
+from hourtally.published.document_index import CUSTOMERS_FILE
+from hourtally.published.reader import published_hours, read_current
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 

@@ -13,20 +13,21 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
+from hourtally.model.components import UNIT_SIZES
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.money import NANOCENTS_PER_CENT
 
 # Of each meter: the noun of its units ("vcpu" gives vcpu-hour and vcpu-month), and how many
 # of the quantity that events carry (millicores, MiB, gpuMilli, clusters) make one of it.
 METERS: Final = {
-    "paas.cpu": ("vcpu", 1_000),
-    "paas.memory": ("gib", 1_024),
-    "paas.storage": ("gib", 1_024),
-    "paas.gpu": ("gpu", 1_000),
-    "byoc.vcpu": ("vcpu", 1_000),
-    "byoc.memory": ("gib", 1_024),
-    "byoc.gpu_memory": ("gib", 1_024),
-    "byoc.cluster": ("cluster", 1),
+    "paas.cpu": ("vcpu", UNIT_SIZES["cpu_millicores"]),
+    "paas.memory": ("gib", UNIT_SIZES["memory_mib"]),
+    "paas.storage": ("gib", UNIT_SIZES["storage_mib"]),
+    "paas.gpu": ("gpu", UNIT_SIZES["gpu_milli"]),
+    "byoc.vcpu": ("vcpu", UNIT_SIZES["vcpu_millicores"]),
+    "byoc.memory": ("gib", UNIT_SIZES["memory_mib"]),
+    "byoc.gpu_memory": ("gib", UNIT_SIZES["gpu_memory_mib"]),
+    "byoc.cluster": ("cluster", UNIT_SIZES["cluster_count"]),
 }
 # The most specific first: each outweighs all that follow it together.
 SELECTORS: Final = ("customer", "gpu_model", "gpu_capacity", "resource_type", "region")

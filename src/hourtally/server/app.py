@@ -17,7 +17,8 @@ from typing import Any
 from hourtally.errors import Damaged, HourtallyError, TokensError
 from hourtally.model.printable import printable
 from hourtally.server import requests
-from hourtally.server.requests import HttpError, ViewRequest
+from hourtally.server.parameters import HttpError
+from hourtally.server.requests import ViewRequest
 from hourtally.server.responses import (
     Header,
     Response,

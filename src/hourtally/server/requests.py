@@ -6,61 +6,57 @@ like any other: no part of a path ever becomes a file name.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote_to_bytes
+from typing import NamedTuple, get_args
+from urllib.parse import unquote_to_bytes
 
-from hourtally.errors import InvalidArgument
 from hourtally.model.components import RESOURCE_TYPES
-from hourtally.model.hours import Hour, check_year
+from hourtally.published.totals import Granularity
+from hourtally.published.views import Filters, Page
+from hourtally.server.cursors import Position, read_cursor
+from hourtally.server.parameters import (
+    HttpError,
+    bad_parameter,
+    bound,
+    is_newer,
+    level_pages,
+    list_page_size,
+    older_page,
+    parse_query,
+    seconds,
+)
 
 MAX_TARGET_BYTES = 8_192
-DEFAULT_PER_PAGE = 50
-MAX_PER_PAGE = 100
 
 _PATH = re.compile(rb"/v1(?:/teams/([^/]+))?/billing/usage(?:/([^/]+))?")
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-# Stands for every integer with too many digits for int(): a second of no year.
-_NO_SECOND = 10**18
-_MAX_PARAMETERS = 32
-
-
-class HttpError(Exception):
-    """An error response: HTTP status, the error's id, and a message for the client."""
-
-    def __init__(self, status: int, id: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.id = id
-        self.message = message
-
-
-class Filters(NamedTuple):
-    """Which part of a document to show (contract, section 6); None is no filter."""
-
-    team: str | None
-    project: str | None
-    resource_type: str | None
+_GRANULARITIES: tuple[str, ...] = get_args(Granularity)
 
 
 class ViewRequest(NamedTuple):
-    """The view of one hour. timestamp: Unix seconds, not yet checked to start an hour."""
+    """The view of one hour. timestamp: Unix seconds, not yet checked to start an hour.
+
+    newer: of the usage document. pages: of its levels; older_page: of the deepest level of the
+    other document.
+    """
 
     timestamp: int
     filters: Filters
+    newer: bool = False
+    pages: tuple[tuple[str, Page], ...] = ()
+    older_page: Page | None = None
 
 
 class ListRequest(NamedTuple):
-    """Hours in `[start, end)` before `before`, at most `per_page`; Unix seconds."""
+    """Periods of the hours in `[start, end)` after a position, at most `per_page`; Unix seconds."""
 
     filters: Filters
     start: int | None
     end: int | None
-    before: int | None
+    after: Position | None
     per_page: int
+    granularity: Granularity = "hour"
+    newer: bool = False
 
 
 def read_request(raw_path: bytes, query: bytes) -> ViewRequest | ListRequest | None:
@@ -73,11 +69,13 @@ def read_request(raw_path: bytes, query: bytes) -> ViewRequest | ListRequest | N
     if match is None:
         return None
     team, timestamp = match.groups()
-    parameters = _parameters(query)
+    parameters = parse_query(query)
+    newer = is_newer(parameters, of_list=timestamp is None)
     filters = _filters(None if team is None else _segment(team), parameters)
-    if timestamp is not None:
-        return ViewRequest(_seconds("timestamp", _segment(timestamp)), filters)
-    return _list_request(filters, parameters)
+    if timestamp is None:
+        return _list_request(filters, parameters, newer=newer)
+    second = seconds("timestamp", _segment(timestamp))
+    return ViewRequest(second, filters, newer, level_pages(parameters), older_page(parameters))
 
 
 def is_known(raw_path: bytes) -> bool:
@@ -85,40 +83,12 @@ def is_known(raw_path: bytes) -> bool:
     return _PATH.fullmatch(raw_path) is not None
 
 
-def cursor_after(timestamp: int) -> str:
-    """The cursor of the page after the one whose last hour starts at this Unix second."""
-    return base64.urlsafe_b64encode(str(timestamp).encode()).decode().rstrip("=")
-
-
-def _parameters(query: bytes) -> dict[str, str]:
-    """The query's parameters, none of them twice; unknown ones are ignored later."""
-    if not query:
-        return {}
-    try:
-        pairs = parse_qsl(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_PARAMETERS,
-        )
-    except ValueError:
-        message = f"The query is not UTF-8 or has more than {_MAX_PARAMETERS} parameters."
-        raise HttpError(400, "bad_parameter", message) from None
-    parameters = dict(pairs)
-    if len(parameters) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        message = f"The parameter {repeated!r} is given more than once."
-        raise HttpError(400, "bad_parameter", message)
-    return parameters
-
-
 def _segment(raw: bytes) -> str:
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
         message = "The percent-decoded path is not UTF-8."
-        raise HttpError(400, "bad_parameter", message) from None
+        raise bad_parameter(message) from None
 
 
 def _filters(team: str | None, parameters: Mapping[str, str]) -> Filters:
@@ -126,7 +96,7 @@ def _filters(team: str | None, parameters: Mapping[str, str]) -> Filters:
     for name in ("teamId", "projectId"):
         if parameters.get(name) == "":
             message = f"{name} is empty. Omit it to see all."
-            raise HttpError(400, "bad_parameter", message)
+            raise bad_parameter(message)
     if team is not None and asked is not None and asked != team:
         message = f"The path names team {team!r}, but the query has teamId {asked!r}."
         raise HttpError(400, "team_contradiction", message)
@@ -137,63 +107,22 @@ def _filters(team: str | None, parameters: Mapping[str, str]) -> Filters:
     return Filters(asked if team is None else team, parameters.get("projectId"), resource_type)
 
 
-def _list_request(filters: Filters, parameters: Mapping[str, str]) -> ListRequest:
-    start, end = (_bound(name, parameters) for name in ("startTime", "endTime"))
+def _list_request(filters: Filters, parameters: Mapping[str, str], *, newer: bool) -> ListRequest:
+    start, end = (bound(name, parameters) for name in ("startTime", "endTime"))
     if end is not None and start is None:
         message = "endTime requires startTime."
-        raise HttpError(400, "bad_parameter", message)
+        raise bad_parameter(message)
+    granularity = _granularity(parameters.get("granularity", "hour"))
     cursor = parameters.get("cursor")
-    return ListRequest(
-        filters, start, end, None if cursor is None else _before(cursor), _per_page(parameters)
-    )
+    after = None if cursor is None else read_cursor(cursor, granularity, filters)
+    per_page = list_page_size(parameters)
+    return ListRequest(filters, start, end, after, per_page, granularity, newer)
 
 
-def _bound(name: str, parameters: Mapping[str, str]) -> int | None:
-    text = parameters.get(name)
-    if text is None:
-        return None
-    seconds = _seconds(name, text)
-    try:
-        check_year(seconds * 1_000)
-    except ValueError as error:
-        message = f"{name} {text} {error}."
-        raise HttpError(400, "bad_timestamp", message) from None
-    return seconds
-
-
-def _seconds(name: str, text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        message = f"{name} {text!r} is not an integer: use Unix seconds."
-        raise HttpError(400, "bad_timestamp", message)
-    try:
-        return int(text)
-    except ValueError:
-        return _NO_SECOND
-
-
-def _per_page(parameters: Mapping[str, str]) -> int:
-    names = [name for name in ("per_page", "perPage") if name in parameters]
-    if len(names) > 1:
-        message = "per_page and perPage are the same parameter: give only one."
-        raise HttpError(400, "bad_parameter", message)
-    if not names:
-        return DEFAULT_PER_PAGE
-    text = parameters[names[0]]
-    if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= MAX_PER_PAGE:
-        message = f"{names[0]} {text!r} is not an integer from 1 to {MAX_PER_PAGE}."
-        raise HttpError(400, "bad_parameter", message)
-    return int(text)
-
-
-def _before(cursor: str) -> int:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-        timestamp = Hour(int(text)).timestamp
-        check_year(timestamp * 1_000)
-    except (binascii.Error, ValueError, InvalidArgument):
-        timestamp = None
-    # int() and b64decode() also accept what this server never issued, such as spaces.
-    if timestamp is None or cursor != cursor_after(timestamp):
-        message = f"Invalid cursor {cursor!r}: use the one of the previous page, unchanged."
-        raise HttpError(400, "bad_parameter", message)
-    return timestamp
+def _granularity(text: str) -> Granularity:
+    for one in get_args(Granularity):
+        if text == one:
+            granularity: Granularity = one
+            return granularity
+    message = f"Unknown granularity {text!r}: use {', '.join(_GRANULARITIES)}."
+    raise bad_parameter(message)

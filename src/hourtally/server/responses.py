@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from hourtally.server.requests import HttpError
+from hourtally.server.parameters import HttpError
 
 Header = tuple[bytes, bytes]
 

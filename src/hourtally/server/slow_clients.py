@@ -14,7 +14,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hourtally.server.app import MAX_HEADER_BYTES, log_request
-from hourtally.server.requests import HttpError
+from hourtally.server.parameters import HttpError
 from hourtally.server.responses import error_response
 
 # A request must be complete this long after the connection was made or the last response sent.

@@ -1,5 +1,7 @@
 """Rating: usage and rates to charges, exact and rounded once per resource and component.
 
+Beside the charges stand the reported quantities of the same usage (`reported_hours`).
+
 For one component all rates in use are brought to a common denominator D. The charge of a resource
 is then `round_half_even(sum(usage x multiplier) / D)`, in 128-bit integers where the hour's own
 maxima prove that they suffice, else in Python's unbounded integers.
@@ -21,6 +23,7 @@ from hourtally.model.money_expressions import round_half_even_expr
 from hourtally.model.schemas import CHARGES, CLUSTERS, HOUR, RESOURCE_KEY, conform, hourly
 from hourtally.stages.display_names import latest_names
 from hourtally.stages.rate_lookup import Lookup
+from hourtally.stages.reported_hours import SPOT_USAGE, spot_usage, with_reported_hours
 from hourtally.stages.rollup import parent_numbers
 
 
@@ -39,7 +42,7 @@ def rate(lookups: Iterable[Lookup]) -> Rated:
         lookups: without the customers that are held, so that all usage above zero has a rate.
 
     Raises:
-        BoundExceeded: a charge does not fit its column.
+        BoundExceeded: a charge or a reported quantity does not fit its column.
     """
     charges, clusters = (_charges(lookup) for lookup in lookups)
     clusters = clusters.rename({"resource_id": "cluster_id", "resource_name": "cluster_name"})
@@ -86,11 +89,11 @@ def pricing_of(lookup: Lookup, number: int) -> Pricing:
 
 
 def _charges(lookup: Lookup) -> pl.DataFrame:
-    """Charges, their total, their usage and the name; one row per resource, sorted.
+    """Charges, their total, quantities, usage and the name; one row per resource, sorted.
 
     Its rows are sorted by hour and resource, so resources can be numbered: numbers group faster.
     """
-    rows = lookup.rows
+    rows = lookup.rows.with_columns(spot_usage())
     pricings = [pricing_of(lookup, number) for number in range(len(lookup.components))]
     bounded = [pricing for pricing in pricings if pricing.is_bounded(rows)]
     multipliers = [
@@ -106,7 +109,8 @@ def _charges(lookup: Lookup) -> pl.DataFrame:
         .group_by(numbers, maintain_order=True)
         .agg(
             pl.col(key).first(),
-            *(_used(p.usage) for p in pricings),
+            *(pl.col(p.usage).sum() for p in pricings),
+            pl.col(SPOT_USAGE).sum(),
             *(_priced(p.usage, p.charge) for p in bounded),
         )
         .with_columns(_rounded(p.charge, p.denominator) for p in bounded)
@@ -120,15 +124,16 @@ def _charges(lookup: Lookup) -> pl.DataFrame:
     _check_fits(table, parts)
     table = table.with_columns(pl.sum_horizontal(parts).alias("total_nanocents"))
     _check_fits(table, ["total_nanocents"])
-    return table.with_columns(
+    return with_reported_hours(table, lookup.event_type).with_columns(
         pl.col("total_nanocents", *parts).cast(pl.Int64),
+        *(_stored(pricing.usage) for pricing in pricings),
         latest_names(rows, numbers, "resource_name", "resource_id"),
     )
 
 
 @cache
-def _used(usage: str) -> pl.Expr:
-    return pl.col(usage).sum().cast(pl.Decimal(38, 0))
+def _stored(usage: str) -> pl.Expr:
+    return pl.col(usage).cast(pl.Decimal(38, 0))
 
 
 @cache

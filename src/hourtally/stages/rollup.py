@@ -1,6 +1,6 @@
-"""Rollup: charges summed at every level, each the exact integer sum of the level below.
+"""Rollup: charges and quantities summed at every level, each the exact sum of the level below.
 
-No charge is negative, so if the largest sums, those of customers, fit 64 bits, all do. They are
+None of them is negative, so if the largest sums, those of customers, fit 64 bits, all do. They are
 computed in 128 bits and checked.
 """
 
@@ -14,11 +14,13 @@ from typing import Final
 import polars as pl
 
 from hourtally.errors import BoundExceeded
-from hourtally.model.components import BYOC_PRICES, PAAS_PRICES
+from hourtally.model.components import BYOC_HOURS, BYOC_PRICES, PAAS_HOURS, PAAS_PRICES
 from hourtally.model.money import MAX_NANOCENTS
 from hourtally.model.schemas import (
     CUSTOMER_KEY,
+    CUSTOMERS,
     HOUR,
+    NANOHOURS,
     PROJECTS,
     RESOURCE_KEY,
     TEAMS,
@@ -28,6 +30,7 @@ from hourtally.model.schemas import (
     hourly,
 )
 from hourtally.stages.display_names import latest_names
+from hourtally.stages.reported_hours import too_many_hours
 
 # Level, how many columns of the resource's key it keeps, its name column, its id column, schema.
 _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
@@ -37,6 +40,8 @@ _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
 )
 PAAS_COLUMNS: Final = tuple(f"{price}_nanocents" for price in PAAS_PRICES)
 BYOC_COLUMNS: Final = tuple(f"{price}_nanocents" for price in BYOC_PRICES)
+PAAS_SUMMED: Final = (*PAAS_COLUMNS, *(f"{name}{NANOHOURS}" for name in PAAS_HOURS))
+BYOC_SUMMED: Final = (*BYOC_COLUMNS, *(f"{name}{NANOHOURS}" for name in BYOC_HOURS))
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Rollup:
     """The levels above resources, each sorted, by hour first.
 
     types, projects, teams: their schemas, hourly. customers: every customer with PaaS or BYOC
-    usage; `schemas.CUSTOMERS`, hourly, without the columns that locate the document.
+    usage; `schemas.CUSTOMERS`, hourly, without the columns that locate the documents.
     """
 
     types: pl.DataFrame
@@ -54,7 +59,7 @@ class Rollup:
 
 
 def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) -> Rollup:
-    """Sum charges upward; names come from the usage. All frames are sorted.
+    """Sum charges and quantities upward; names come from the usage. All frames are sorted.
 
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
@@ -67,7 +72,7 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     for level, depth, name, id_column, schema in _LEVELS:
         key = (HOUR, *RESOURCE_KEY[:depth])
         summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(
-            pl.col(key).first(), pl.col(PAAS_COLUMNS).sum()
+            pl.col(key).first(), pl.col(PAAS_SUMMED).sum()
         )
         if name is not None:
             numbers = parent_numbers(resources, key)
@@ -97,18 +102,22 @@ def customer_sums(charges: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
     """
-    paas = _per_customer(charges, PAAS_COLUMNS, "paas_")
-    byoc = _per_customer(clusters, BYOC_COLUMNS, "byoc_")
+    paas = _per_customer(charges, PAAS_SUMMED, "paas_")
+    byoc = _per_customer(clusters, BYOC_SUMMED, "byoc_")
     joined = paas.join(byoc, on=CUSTOMER_KEY, how="full", coalesce=True, validate="1:1")
-    prices = pl.exclude(CUSTOMER_KEY)
-    largest = joined.select(prices.max()).max_horizontal().item()
-    if int(str(largest or 0)) > MAX_NANOCENTS:
+    sums = pl.exclude(CUSTOMER_KEY)
+    for column, most in joined.select(sums.max()).row(0, named=True).items():
+        if int(str(most or 0)) <= MAX_NANOCENTS:
+            continue
+        if column.endswith(NANOHOURS):
+            raise too_many_hours(column, "a customer's sum")
         message = (
             f"a customer's sum exceeds {MAX_NANOCENTS} nanocents, the most that can be stored: "
             "nothing of the hour is published. Look for a wrong price or quantity."
         )
         raise BoundExceeded(message)
-    return joined.with_columns(prices.fill_null(0).cast(pl.Int64)).sort(CUSTOMER_KEY)
+    in_order = [HOUR, *(column for column in CUSTOMERS if column in joined.columns)]
+    return joined.with_columns(sums.fill_null(0).cast(pl.Int64)).select(in_order).sort(CUSTOMER_KEY)
 
 
 def _per_customer(rows: pl.DataFrame, columns: tuple[str, ...], prefix: str) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from hourtally.errors import Damaged, NotFound
 from hourtally.model.hours import Hour
-from hourtally.model.schemas import CUSTOMERS, Schema
+from hourtally.model.schemas import CUSTOMERS
 from hourtally.ratecard import (
     HourRates,
     Rate,
@@ -27,13 +27,16 @@ from hourtally.store.input_files import HourFiles
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, read_manifest, revisions_of
 from hourtally.store.pruning import is_pruned
+from hourtally.verify.build_versions import has_quantities, stored_schema
 from hourtally.verify.findings import Findings
 from hourtally.verify.row_comparison import read_table
 
 DOCUMENTS: Final = "documents.ndjson"
+USAGE: Final = "usage.ndjson"
 _INDEX: Final = "customers.parquet"
 _CONFLICTS: Final = "conflicts.parquet"
 _HELD: Final = "held.parquet"
+_PLACE: Final = ("offset", "length", "sha256")
 # Every revision has these files, and one with conflicts has `conflicts.parquet` too.
 _FILES: Final = frozenset(
     (
@@ -85,6 +88,7 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     files = manifest.record["files"]
     conflicts = _field(manifest.record["conflicts"], "count")
     names = _FILES | ({_CONFLICTS} if conflicts else set())
+    names |= {USAGE} if has_quantities(manifest) else set()
     expected = sorted(names | ({_HELD} if manifest.held_customers else set()))
     recorded = sorted(files) if isinstance(files, dict) else []
     findings.compare(manifest.path, "file names", expected, recorded)
@@ -95,33 +99,32 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     }
 
 
-def customers_schema(manifest: Manifest) -> Schema:
-    """The columns of a revision's `customers.parquet`; build version 1 did not say who is held."""
-    build = manifest.inputs["build"]
-    return {c: t for c, t in CUSTOMERS.items() if c != "held" or build > 1}
-
-
 def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> None:
     """Check each document by the offset, length and SHA-256 in the index."""
-    path = manifest.folder / DOCUMENTS
-    if _INDEX not in intact or not path.is_file():
-        return
+    for name, prefix in ((DOCUMENTS, ""), (USAGE, "usage_")):
+        path = manifest.folder / name
+        has_any = name == DOCUMENTS or has_quantities(manifest)
+        if has_any and _INDEX in intact and path.is_file():
+            _check_places(manifest, path, prefix, findings)
+
+
+def _check_places(manifest: Manifest, path: Path, prefix: str, findings: Findings) -> None:
+    """Check the documents of one file; prefix: of the columns that locate them."""
+    schema = stored_schema(manifest, CUSTOMERS)
+    what = "usage document" if prefix else "document"
     with path.open("rb") as file:
-        schema = customers_schema(manifest)
         for row in read_table(manifest.folder / _INDEX, schema, 1, findings):
             of_column = dict(zip(schema, row, strict=True))
             if of_column.get("held"):
                 continue
-            customer_id, offset, length, sha256 = (
-                of_column[name] for name in ("customer_id", "offset", "length", "sha256")
-            )
+            offset, length, sha256 = (of_column[f"{prefix}{name}"] for name in _PLACE)
             file.seek(max(0, offset))
             digest = hashlib.sha256(file.read(max(0, length))).hexdigest()
-            what = (
-                f"SHA-256 of the document of {customer_id} (by {_INDEX} at byte {offset}, "
-                f"{length} long)"
+            which = (
+                f"SHA-256 of the {what} of {of_column['customer_id']} (by {_INDEX} at byte "
+                f"{offset}, {length} long)"
             )
-            findings.compare(path, what, sha256, digest)
+            findings.compare(path, which, sha256, digest)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
-"""Derive one customer's hour from its usage: charges, every level above them, the document.
+"""Derive one customer's hour from its usage: charges, quantities, every level above them.
 
 Each level is summed from the resources, not from the level below it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import groupby
 from typing import Final
 
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
@@ -17,42 +16,53 @@ from hourtally.verify.slices import Usage
 
 Ids = tuple[str, ...]
 """Of a resource: team, project, type, id, or the first of these. Of a cluster: its id."""
-Prices = tuple[int, ...]
-"""Nanocents: the total, then the components in document order."""
+Figures = tuple[int, ...]
+"""Nanocents: the total, then the components in document order; then nano-hours."""
 Row = tuple[object, ...]
 
 _PAAS_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in PAAS_COMPONENTS.values())
 _BYOC_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in BYOC_COMPONENTS.values())
 PAAS_KEYS: Final = ("total", *PAAS_COMPONENTS)
 BYOC_KEYS: Final = ("total", *BYOC_COMPONENTS)
-_TYPE_DEPTH: Final = 3
-# The JSON key of the level below, by a level's depth in `Ids`.
-_CHILDREN: Final = {1: "projects", 2: "resourceTypes", 3: "resources"}
-_ESCAPES: Final = {code: f"\\u{code:04x}" for code in range(0x20)} | str.maketrans(
-    {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-)
+# How many figures are prices; the others are quantities.
+PRICES: Final = len(PAAS_KEYS)
+_PAAS_FIGURES: Final = PRICES + 5
+_BYOC_FIGURES: Final = PRICES + 4
+_NANO: Final = 10**9
+_HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True)
 class DerivedHour:
     """One customer's hour.
 
-    tables: sorted rows with the columns of the schemas; those of `customers` lack offset, length
-    and sha256.
+    tables: sorted rows with the columns of the schemas; those of `customers` lack the places of
+    documents. figures: of every level by the first ids of its resources; () is the customer.
+    clusters: figures of each. names: by ids.
     """
 
+    timestamp: int
     customer_id: str
     tables: dict[str, list[Row]]
-    paas: Prices
-    byoc: Prices
-    document: bytes
+    paas: Figures
+    byoc: Figures
+    figures: dict[Ids, Figures]
+    clusters: dict[Ids, Figures]
+    resource_names: Callable[[Ids], str]
+    cluster_names: Callable[[Ids], str]
 
 
 @dataclass
 class _Ledger:
-    """Usage, exact charges and names of resources or of clusters, by their ids."""
+    """Usage, exact charges and names of resources or of clusters, by their ids.
+
+    units: of the quantities, how much of each makes one. spot_gpus: the usage of `gpu_milli` that
+    is of spot GPUs, which reported quantities tell apart; None for clusters.
+    """
 
     quantities: tuple[str, ...]
+    units: tuple[int, ...]
+    spot_gpus: dict[Ids, int] | None
     usage: dict[Ids, list[int]] = field(default_factory=dict)
     exact: dict[Ids, list[Fraction]] = field(default_factory=dict)
     names: dict[Ids, tuple[int, str]] = field(default_factory=dict)
@@ -61,6 +71,9 @@ class _Ledger:
         """Add a row of usage."""
         used = [getattr(row, quantity) for quantity in self.quantities]
         charges = pricing.charges(row, used)
+        if self.spot_gpus is not None:
+            is_spot = row.gpu_capacity == "spot"
+            self.spot_gpus[ids] = self.spot_gpus.get(ids, 0) + is_spot * row.gpu_milli_ms
         if ids in self.usage:
             used = [a + b for a, b in zip(self.usage[ids], used, strict=True)]
             charges = [a + b for a, b in zip(self.exact[ids], charges, strict=True)]
@@ -76,18 +89,28 @@ class _Ledger:
         """The name, else the id."""
         return self.names[ids][1] if ids in self.names else ids[-1]
 
-    def prices(self) -> dict[Ids, Prices]:
-        """The rounded charges, in UTF-8 byte order of the ids."""
+    def figures(self) -> dict[Ids, Figures]:
+        """The rounded charges and quantities, in UTF-8 byte order of the ids."""
         # Code points sort like their UTF-8 bytes; `round` rounds half to even.
         rounded = {ids: [round(exact) for exact in self.exact[ids]] for ids in sorted(self.exact)}
-        return {ids: (sum(parts), *parts) for ids, parts in rounded.items()}
+        return {ids: (sum(parts), *parts, *self._hours(ids)) for ids, parts in rounded.items()}
+
+    def _hours(self, ids: Ids) -> Iterator[int]:
+        """Nano-hours of each quantity, GPUs last: on demand, then spot."""
+        used, units = list(self.usage[ids]), list(self.units)
+        if self.spot_gpus is not None:
+            used = [*used[:-1], used[-1] - self.spot_gpus[ids], self.spot_gpus[ids]]
+            units.append(units[-1])
+        for quantity, unit in zip(used, units, strict=True):
+            yield round(Fraction(quantity * _NANO, unit * _HOUR_MS))
 
 
 def derive(
     timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pricing
 ) -> DerivedHour:
     """Derive the hour of one customer from all its rows of usage."""
-    resources, clusters = _Ledger(_PAAS_USAGE), _Ledger(_BYOC_USAGE)
+    resources = _Ledger(_PAAS_USAGE, (1000, 1024, 1024, 1000), {})
+    clusters = _Ledger(_BYOC_USAGE, (1000, 1024, 1024, 1), None)
     for row in usage:
         if row.event_type == RESOURCE_EVENT:
             ids = (str(row.team_id), str(row.project_id), str(row.resource_type), row.resource_id)
@@ -98,80 +121,41 @@ def derive(
         else:
             clusters.add((row.resource_id,), row, pricing)
             clusters.add_name((row.resource_id,), row.resource_name, row.last_end_ms)
-    charged, clustered = resources.prices(), clusters.prices()
+    charged, clustered = resources.figures(), clusters.figures()
     sums = _sums(charged)
-    byoc = add_prices([(0,) * len(BYOC_KEYS), *clustered.values()])
-    paas = sums[()]
-    teams = ",".join(_objects(list(charged), 1, sums, resources))
-    document = (
-        f'{{"data":{{"timestamp":{timestamp},"paasUsage":{{"price":{_object(PAAS_KEYS, paas)},'
-        f'"teams":[{teams}]}},"byocUsage":{{"price":{_object(BYOC_KEYS, byoc)}}}}}}}'
-    )
+    paas, byoc = sums[()], add_figures([(0,) * _BYOC_FIGURES, *clustered.values()])
     levels = {depth: [ids for ids in sums if len(ids) == depth] for depth in (1, 2, 3)}
+    named = resources.name
     tables: dict[str, list[Row]] = {
         "charges": [
-            (customer_id, *ids, resources.name(ids), *prices, *resources.usage[ids])
-            for ids, prices in charged.items()
+            (customer_id, *ids, named(ids), *figures, *resources.usage[ids])
+            for ids, figures in charged.items()
         ],
         "clusters": [
-            (customer_id, *ids, clusters.name(ids), *prices, *clusters.usage[ids])
-            for ids, prices in clustered.items()
+            (customer_id, *ids, clusters.name(ids), *figures, *clusters.usage[ids])
+            for ids, figures in clustered.items()
         ],
         "types": [(customer_id, *ids, *sums[ids]) for ids in levels[3]],
-        "projects": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in levels[2]],
-        "teams": [(customer_id, *ids, resources.name(ids), *sums[ids]) for ids in levels[1]],
-        "customers": [(customer_id, *paas, *byoc)],
+        "projects": [(customer_id, *ids, named(ids), *sums[ids]) for ids in levels[2]],
+        "teams": [(customer_id, *ids, named(ids), *sums[ids]) for ids in levels[1]],
+        "customers": [
+            (customer_id, *paas[:PRICES], *byoc[:PRICES], *paas[PRICES:], *byoc[PRICES:])
+        ],
     }
-    return DerivedHour(customer_id, tables, paas, byoc, document.encode())
+    return DerivedHour(
+        timestamp, customer_id, tables, paas, byoc, sums, clustered, named, clusters.name
+    )
 
 
-def document_line(customer_id: str, document: bytes) -> bytes:
-    """The line of `documents.ndjson`."""
-    return b'{"customerId":%b,"document":%b}\n' % (_text(customer_id).encode(), document)
-
-
-def _sums(charged: dict[Ids, Prices]) -> dict[Ids, Prices]:
-    """The prices of every level, by the first ids of its resources; () is the customer. Sorted."""
-    by_level: dict[Ids, list[Prices]] = {(): [(0,) * len(PAAS_KEYS)]}
-    for ids, prices in charged.items():
+def _sums(charged: dict[Ids, Figures]) -> dict[Ids, Figures]:
+    """The figures of every level, by the first ids of its resources; () is the customer. Sorted."""
+    by_level: dict[Ids, list[Figures]] = {(): [(0,) * _PAAS_FIGURES]}
+    for ids, figures in charged.items():
         for depth in range(len(ids) + 1):
-            by_level.setdefault(ids[:depth], []).append(prices)
-    return {ids: add_prices(prices) for ids, prices in by_level.items()}
+            by_level.setdefault(ids[:depth], []).append(figures)
+    return {ids: add_figures(several) for ids, several in by_level.items()}
 
 
-def add_prices(prices: list[Prices]) -> Prices:
-    """The sum of at least one price, component by component."""
-    return tuple(map(sum, zip(*prices, strict=True)))
-
-
-def _objects(
-    resources: list[Ids], depth: int, sums: dict[Ids, Prices], ledger: _Ledger
-) -> Iterator[str]:
-    """The JSON objects of one level, from its sorted resources."""
-    for ids, group in groupby(resources, key=lambda ids: ids[:depth]):
-        if depth == _TYPE_DEPTH:
-            head = f'"resourceType":{_text(ids[-1])}'
-        else:
-            head = f'"id":{_text(ids[-1])},"name":{_text(ledger.name(ids))}'
-        inner = ""
-        if depth in _CHILDREN:
-            children = ",".join(_objects(list(group), depth + 1, sums, ledger))
-            inner = f',"{_CHILDREN[depth]}":[{children}]'
-        yield f'{{{head},"price":{_object(PAAS_KEYS, sums[ids])}{inner}}}'
-
-
-def _object(keys: tuple[str, ...], prices: Prices) -> str:
-    members = zip(keys, prices, strict=True)
-    return "{" + ",".join(f'"{key}":{_cents(price)}' for key, price in members) + "}"
-
-
-def _cents(nanocents: int) -> str:
-    """A JSON number without trailing zeros."""
-    if not nanocents:
-        return "0"
-    digits = f"{nanocents:010d}"
-    return f"{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
-
-
-def _text(text: str) -> str:
-    return f'"{text.translate(_ESCAPES)}"'
+def add_figures(several: list[Figures]) -> Figures:
+    """The sum of at least one tuple of figures, one by one."""
+    return tuple(map(sum, zip(*several, strict=True)))

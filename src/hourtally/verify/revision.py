@@ -21,14 +21,10 @@ from hourtally.model.schemas import (
     Schema,
 )
 from hourtally.store.manifests import Manifest
-from hourtally.verify.checksums import DOCUMENTS, customers_schema
-from hourtally.verify.derive import (
-    BYOC_KEYS,
-    PAAS_KEYS,
-    DerivedHour,
-    add_prices,
-    document_line,
-)
+from hourtally.verify.build_versions import has_quantities, stored_schema
+from hourtally.verify.checksums import DOCUMENTS, USAGE
+from hourtally.verify.derive import BYOC_KEYS, PAAS_KEYS, PRICES, DerivedHour, add_figures
+from hourtally.verify.documents import document, document_line, usage_document
 from hourtally.verify.findings import Findings
 from hourtally.verify.row_comparison import RowComparison, read_lines, read_table
 
@@ -60,23 +56,29 @@ class RevisionComparison:
 
     Damaged tables are not read: their checksum is already a difference.
 
-    Attributes: rows (how many were expected, by table).
+    Attributes: rows (how many were expected, by table). currency: of the revision's rates.
     """
 
-    def __init__(self, manifest: Manifest, intact: set[str], findings: Findings) -> None:
+    def __init__(
+        self, manifest: Manifest, intact: set[str], currency: str, findings: Findings
+    ) -> None:
+        self._currency = currency
         self.rows = dict.fromkeys(_TABLES, 0)
         self._findings = findings
         self._folder = manifest.folder
         self._intact = intact
         self._manifest = manifest
-        self._has_held = "held" in customers_schema(manifest)
-        tables = _TABLES | {"customers": (customers_schema(manifest), 1)}
-        self._tables = {name: self._table(name, *table) for name, table in tables.items()}
-        self._lines = self._documents()
+        self._schemas = {name: stored_schema(manifest, of) for name, (of, _) in _TABLES.items()}
+        self._tables = {
+            name: self._table(name, self._schemas[name], _TABLES[name][1]) for name in _TABLES
+        }
+        self._files = [self._documents(DOCUMENTS)]
+        if has_quantities(manifest):
+            self._files.append(self._documents(USAGE))
         self._intact_held = "held.parquet" in intact
-        self._offset = 0
-        self._paas = (0,) * len(PAAS_KEYS)
-        self._byoc = (0,) * len(BYOC_KEYS)
+        self._offsets = [0] * len(self._files)
+        self._paas = (0,) * PRICES
+        self._byoc = (0,) * PRICES
 
     def _table(self, name: str, schema: Schema, keys: int) -> RowComparison | None:
         path = self._folder / f"{name}.parquet"
@@ -85,8 +87,8 @@ class RevisionComparison:
         rows = read_table(path, schema, keys, self._findings)
         return RowComparison(path, tuple(schema), keys, rows, self._findings)
 
-    def _documents(self) -> RowComparison | None:
-        path = self._folder / DOCUMENTS
+    def _documents(self, name: str) -> RowComparison | None:
+        path = self._folder / name
         if not path.is_file():
             return None
         lines = read_lines(path, self._findings)
@@ -114,33 +116,51 @@ class RevisionComparison:
         return {"count": count, "slices_not_counted": losers, "listed": listed}
 
     def expect(self, derived: DerivedHour) -> None:
-        """Compare the rows and document of the next customer."""
-        line = document_line(derived.customer_id, derived.document)
-        if self._lines is not None:
-            self._lines.expect((derived.customer_id, line))
-        # The document ends before the closing brace and the newline of its line.
-        offset = self._offset + len(line) - len(derived.document) - 2
-        sha256 = hashlib.sha256(derived.document).hexdigest()
-        held = (False,) if self._has_held else ()
-        location = (offset, len(derived.document), sha256, *held)
-        self._offset += len(line)
+        """Compare the rows and documents of the next customer."""
+        places: list[Any] = []
+        documents = [document(derived), usage_document(derived, self._currency)]
+        for number, lines in enumerate(self._files):
+            places += self._expect_document(number, lines, derived.customer_id, documents[number])
+        if len(self._files) < len(documents):
+            places += [None, None, None]
         for name, rows in derived.tables.items():
             self.rows[name] += len(rows)
             if table := self._tables[name]:
                 for row in rows:
-                    table.expect((*row, *location) if name == "customers" else row)
-        self._paas = add_prices([self._paas, derived.paas])
-        self._byoc = add_prices([self._byoc, derived.byoc])
+                    every = (*row, *places, False) if name == "customers" else row
+                    table.expect(self._stored(name, every))
+        self._paas = add_figures([self._paas, derived.paas[:PRICES]])
+        self._byoc = add_figures([self._byoc, derived.byoc[:PRICES]])
         self._findings.documents += 1
         self._findings.charges += len(derived.tables["charges"]) + len(derived.tables["clusters"])
+
+    def _expect_document(
+        self, number: int, lines: RowComparison | None, customer_id: str, content: bytes
+    ) -> tuple[int, int, str]:
+        """Compare a document with its line; where it should lie, and its SHA-256."""
+        line = document_line(customer_id, content)
+        if lines is not None:
+            lines.expect((customer_id, line))
+        # The document ends before the closing brace and the newline of its line.
+        offset = self._offsets[number] + len(line) - len(content) - 2
+        self._offsets[number] += len(line)
+        return offset, len(content), hashlib.sha256(content).hexdigest()
+
+    def _stored(self, name: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What of a row of today's schema the revision's build version stored."""
+        full, stored = _TABLES[name][0], self._schemas[name]
+        if len(full) == len(stored):
+            return row
+        return tuple(value for column, value in zip(full, row, strict=True) if column in stored)
 
     def expect_held(self, customer_id: str) -> None:
         """Compare the row of the next customer, who is held: it has no figures and no document."""
         self.rows["customers"] += 1
-        if not self._has_held:
+        if "held" not in self._schemas["customers"]:
             self._findings.add(self._folder, f"usage of {customer_id} without a rate")
         elif table := self._tables["customers"]:
-            table.expect((customer_id, *[None] * (len(CUSTOMERS) - 2), True))
+            row = (customer_id, *[None] * (len(CUSTOMERS) - 2), True)
+            table.expect(self._stored("customers", row))
 
     def expect_gaps(
         self, rows: Sequence[tuple[Any, ...]], customer_ids: list[str]
@@ -161,7 +181,7 @@ class RevisionComparison:
 
     def finish(self) -> None:
         """Report what follows the last customer."""
-        for comparison in (self._lines, *self._tables.values()):
+        for comparison in (*self._files, *self._tables.values()):
             if comparison is not None:
                 comparison.finish()
 

@@ -35,7 +35,7 @@ from hourtally.verify.revision import RevisionComparison
 from hourtally.verify.slices import Slices
 
 # Builds whose rules are today's: an hour built by another is checked by checksums only.
-_RECOMPUTED: Final = (1, 2)
+_RECOMPUTED: Final = (1, 2, 3)
 
 
 def verify_hours(
@@ -118,7 +118,7 @@ def _recompute(
         what = "slices that break a rule of events or lie outside the hour"
         findings.compare(path, what, 0, slices.violations)
         return
-    comparison = RevisionComparison(manifest, intact, findings)
+    comparison = RevisionComparison(manifest, intact, rates.currency, findings)
     conflicts = comparison.expect_conflicts(slices.conflicts(), slices.losers)
     pricing = Pricing(rates.rates, hour)
     usage = slices.usage(pricing.rate_periods())

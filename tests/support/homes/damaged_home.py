@@ -20,7 +20,7 @@ from hourtally.ratecard import parse_rate_card
 from hourtally.settings import Settings
 from hourtally.store.durable import describe_file, read_sealed_json, to_sealed_json
 from hourtally.store.layout import Home
-from hourtally.verify import Findings, verify_hours
+from hourtally.verify import MAX_LISTED, Findings, verify_hours
 from tests.support.handwritten_revisions import flip_byte
 from tests.support.homes.golden_hour import FIRST_FILE, HOUR, RATES, SECOND_FILE, TIMESTAMP
 
@@ -57,7 +57,7 @@ def verify(home: Home) -> Findings:
 def found(home: Home) -> list[str]:
     """Every difference; paths are relative to the hour, the first revision's folder is `rev`."""
     findings = verify(home)
-    assert findings.differences == len(findings.listed)
+    assert min(findings.differences, MAX_LISTED) == len(findings.listed)
     above = f"{home.hour(GOLDEN)}/(?:rev-000001-[0-9a-f]+(?=/))?|{home.root}/"
 
     def short(match: re.Match[str]) -> str:
@@ -139,7 +139,12 @@ def rewrite_slices(
 
 def rewrite_document(home: Home, old: bytes, new: bytes) -> None:
     """Replace the first occurrence of bytes in the documents; no record is updated."""
-    path = folder_of(home) / "documents.ndjson"
+    rewrite_lines(home, "documents.ndjson", old, new)
+
+
+def rewrite_lines(home: Home, name: str, old: bytes, new: bytes) -> None:
+    """Replace the first occurrence of bytes in one of the files of documents."""
+    path = folder_of(home) / name
     content = path.read_bytes()
     assert old in content
     path.write_bytes(content.replace(old, new, 1))
@@ -167,4 +172,10 @@ def flip_middle(path: Path) -> None:
 def redigit_everywhere(home: Home) -> None:
     """Change a digit of acme's document and update every record but the document index."""
     rewrite_document(home, b"211.638888892", b"211.638888893")
+    refit_manifest(home)
+
+
+def change_a_quantity_of_the_usage_documents(home: Home) -> None:
+    """Change a digit of acme's usage document and the manifest."""
+    rewrite_lines(home, "usage.ndjson", b'"vcpuHours":2.833333333', b'"vcpuHours":2.833333334')
     refit_manifest(home)

@@ -32,6 +32,7 @@ class Built(NamedTuple):
     """What a home holds of one hour, in its newest revision."""
 
     documents: dict[str, bytes]
+    usage_documents: dict[str, bytes]
     tables: dict[str, pl.DataFrame]
     manifest: Json
 
@@ -91,17 +92,26 @@ def built(home: Home) -> Built:
     """What was built of the middle hour; nothing at all where it never was."""
     manifests = sorted(home.hour(MIDDLE).glob("*.json"))
     if not manifests:
-        return Built({}, {}, {})
+        return Built({}, {}, {}, {})
     manifest = json.loads(manifests[-1].read_bytes())
     revision = manifests[-1].parent / manifest["folder"]
     names = ("charges", "clusters", "types", "projects", "teams", "customers")
     tables = {name: pl.read_parquet(revision / f"{name}.parquet") for name in names}
     if (revision / "held.parquet").exists():
         tables["held"] = pl.read_parquet(revision / "held.parquet")
-    content = (revision / "documents.ndjson").read_bytes()
+    documents, usage_documents = (
+        _documents(revision / name, tables["customers"], prefix)
+        for name, prefix in (("documents.ndjson", ""), ("usage.ndjson", "usage_"))
+    )
+    return Built(documents, usage_documents, tables, manifest)
+
+
+def _documents(path: Path, customers: pl.DataFrame, prefix: str) -> dict[str, bytes]:
+    """The documents of a file by customer, each checked by its place and digest."""
+    content = path.read_bytes()
     documents = {}
-    published = tables["customers"].filter(~pl.col("held"))
-    columns = published.select("customer_id", "offset", "length", "sha256")
+    places = (f"{prefix}{name}" for name in ("offset", "length", "sha256"))
+    columns = customers.filter(~pl.col("held")).select("customer_id", *places)
     for customer, offset, length, sha256 in columns.iter_rows():
         documents[customer] = content[offset : offset + length]
         assert hashlib.sha256(documents[customer]).hexdigest() == sha256
@@ -109,4 +119,4 @@ def built(home: Home) -> Built:
         b'{"customerId":%b,"document":%b}\n' % (json.dumps(name, ensure_ascii=False).encode(), text)
         for name, text in documents.items()
     )
-    return Built(documents, tables, manifest)
+    return documents

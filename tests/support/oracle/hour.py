@@ -16,7 +16,16 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from tests.support.oracle.document import Key, Prices, document, totals
+from tests.support.oracle.document import (
+    BYOC_HOURS,
+    PAAS_HOURS,
+    Hours,
+    Key,
+    Prices,
+    document,
+    totals,
+    usage_document,
+)
 from tests.support.oracle.events import CLUSTER, HOUR_MS, RESOURCE, Event, Void, read_statement
 from tests.support.oracle.selection import Case, Gap, gaps, selection, used_pieces
 
@@ -75,12 +84,13 @@ class Rate:
 class OracleHour:
     """What one hour comes to.
 
-    documents: by customer. conflicts: identities that were said to be different things.
-    duplicates: slices left out because another file has said the same. losers: slices that do not
-    count because of a conflict. charges (nanocents), usage (quantity × milliseconds): by component,
-    by the key of a resource or cluster. names: by level and key. voids: how many different ones
-    touch the hour. voided: how many slices of the files they cancel. unmatched: how many of the
-    voids cancel none. strays: identities with a slice of an interval that is none of their voids'.
+    documents, usage_documents: by customer. conflicts: identities that were said to be different
+    things. duplicates: slices left out because another file has said the same. losers: slices that
+    do not count because of a conflict. charges (nanocents), usage (quantity × milliseconds): by
+    component, by the key of a resource or cluster. hours (nano-hours): by the keys of the usage
+    document, likewise. names: by level and key. voids: how many different ones touch the hour.
+    voided: how many slices of the files they cancel. unmatched: how many of the voids cancel none.
+    strays: identities with a slice of an interval that is none of their voids'.
     """
 
     documents: dict[str, bytes]
@@ -90,6 +100,8 @@ class OracleHour:
     charges: dict[Key, Prices]
     clusters: dict[Key, Prices]
     usage: dict[Key, dict[str, int]]
+    hours: dict[Key, Hours]
+    usage_documents: dict[str, bytes]
     names: dict[Key, str]
     losers: int
     voids: int
@@ -151,6 +163,8 @@ def oracle(
     charges = _charges([s for s in slices if s.event.type == RESOURCE], card)
     clusters = _charges([s for s in slices if s.event.type == CLUSTER], card)
     names = _names(slices)
+    hours = _hours(slices)
+    currency = tomllib.loads(rates)["currency"]
     customers = sorted({s.event.fields["customerId"] for s in slices}, key=str.encode)
     return OracleHour(
         documents={c: document(c, timestamp, charges, clusters, names) for c in customers},
@@ -160,6 +174,11 @@ def oracle(
         charges=charges,
         clusters=clusters,
         usage=_usage(slices),
+        hours=hours,
+        usage_documents={
+            c: usage_document(c, timestamp, currency, charges, clusters, hours, names)
+            for c in customers
+        },
         names=names,
         gaps=found,
         selection=selection(pieces),
@@ -308,6 +327,23 @@ def _usage(slices: list[Slice]) -> dict[Key, dict[str, int]]:
         for component, (_, quantity) in components.items():
             sums[component] += part.event.fields[quantity] * (part.end - part.start)
     return usage
+
+
+def _hours(slices: list[Slice]) -> dict[Key, Hours]:
+    """Nano-hours of every resource and cluster: summed exactly, rounded once."""
+    exact: dict[Key, dict[str, Fraction]] = {}
+    for part in slices:
+        event = part.event
+        reported = PAAS_HOURS if event.type == RESOURCE else BYOC_HOURS
+        sums = exact.setdefault(resource_key(event), dict.fromkeys(reported, Fraction(0)))
+        for key, (component, size, capacity) in reported.items():
+            if capacity in {None, event.fields.get("gpuCapacity") or "on-demand"}:
+                amount = event.fields[COMPONENTS[event.type][component][1]]
+                sums[key] += Fraction(amount * (part.end - part.start) * 10**9, size * HOUR_MS)
+    return {
+        resource: {key: _half_even(value) for key, value in sums.items()}
+        for resource, sums in exact.items()
+    }
 
 
 def _half_even(exact: Fraction) -> int:

@@ -18,7 +18,7 @@ from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
 from hourtally.ingest.files import ingest_inbox
 from hourtally.model.hours import Hour, parse_instant_ms
-from hourtally.published import reader
+from hourtally.published import document_index
 from hourtally.published.reader import find_document
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
@@ -122,7 +122,7 @@ def copy_home(home: Home, folder: Path) -> Home:
 
 def clear_reader_cache() -> None:
     """Make the reader start cold, as in a new process."""
-    reader._read_customers.cache_clear()
+    document_index._read_customers.cache_clear()
 
 
 def documents_by_customer(home: Home, hour: Hour) -> dict[str, bytes] | None:

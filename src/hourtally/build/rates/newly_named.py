@@ -27,7 +27,7 @@ from hourtally.model.components import (
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import CHARGES, CLUSTERS
 from hourtally.published.checked_files import read_table
-from hourtally.published.reader import read_customers
+from hourtally.published.document_index import read_customers
 from hourtally.ratecard import Case, HourRates, RateCard
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings

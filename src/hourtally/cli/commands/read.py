@@ -1,4 +1,4 @@
-"""Commands that read published hours: show, list, explain, diff, verify, export."""
+"""Commands that read published hours: list, explain, diff, verify, export."""
 
 from __future__ import annotations
 
@@ -16,72 +16,10 @@ from hourtally.cli.options import (
     minutes_ms,
 )
 from hourtally.errors import InvalidArgument
-from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
 from hourtally.model.printable import printable_message
 
 FromOption = Annotated[str | None, Parameter(name="--from")]
-
-
-def show(
-    hour: str,
-    /,
-    *,
-    customer: CustomerId,
-    team: str | None = None,
-    project: str | None = None,
-    type: ResourceType | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    revision: int | None = None,
-    settle: float = 10,
-    home_option: HomeOption | None = None,
-    now_option: NowOption | None = None,
-) -> int:
-    """Show what a customer used in an hour, in cents.
-
-    Example: hourtally show 2026-11-22T13 --customer acme --team web
-
-    Parameters
-    ----------
-    hour
-        Hour: 2026-11-22T13, 2026-11-22 (its first hour), an RFC 3339 time or Unix seconds.
-    team
-        Show this team only, with its projects.
-    project
-        Show projects with this id only, with their resources.
-    type
-        Show resources of this type only.
-    json
-        Print the canonical JSON instead of a table.
-    revision
-        Show this revision of the hour; default: the newest.
-    settle
-        Minutes after its end at which an hour closes.
-    """
-    from hourtally.published.reader import published_manifest, read_current, read_document
-    from hourtally.published.views import view
-    from hourtally.store.manifests import Manifest, read_manifest
-
-    asked_hour = Hour.parse(hour)
-    home = (home_option or HomeOption()).existing()
-    now_ms, settle_ms = (now_option or NowOption()).read_ms(), minutes_ms(settle)
-
-    def read() -> tuple[Manifest, bytes]:
-        manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
-        if revision is not None:
-            manifest = read_manifest(home, asked_hour, revision)
-        return manifest, read_document(manifest, customer)
-
-    manifest, document = read_current(read)
-    shown = view(document, team=team, project=project, resource_type=type)
-    if json:
-        sys.stdout.buffer.write(shown + b"\n")
-        return 0
-    from hourtally.cli.output.tables import print_view
-
-    filters = {"team": team, "project": project, "type": type}
-    print_view(shown, asked_hour, customer, manifest.record["currency"], filters)
-    return 0
 
 
 def export(
