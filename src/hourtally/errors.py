@@ -11,6 +11,8 @@
     ├── NoQuantities            the revision was built before quantities were kept
     ├── NotFound                no such home, or no such customer, resource or revision in an hour
     │   └── Pruned              the files of a superseded revision are removed; a newer one is there
+    ├── ForeignTree             a folder to export to belongs to another home or kind of export
+    ├── NotExported             some hours could not be exported; names them, the others are
     ├── TokensError             the tokens file is wrong; nobody is authorized by it
     ├── Damaged                 a stored file differs from its record; names the file
     └── StorageFault            the system refused a read or a write; names the path
@@ -148,6 +150,14 @@ class NotFound(HourtallyError):
 
 class Pruned(NotFound):
     """The files of a superseded revision were removed to save space; its manifest is kept."""
+
+
+class ForeignTree(HourtallyError):
+    """A folder to export to belongs to another home, or to another kind of export."""
+
+
+class NotExported(HourtallyError):
+    """Some hours could not be exported; the message names them. The others are."""
 
 
 class TokensError(HourtallyError):

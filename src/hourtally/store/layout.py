@@ -38,6 +38,16 @@ class Home:
         return self.root / "tokens.ndjson"
 
     @property
+    def id_file(self) -> Path:
+        """The home's id, which trees of exports bear."""
+        return self.root / "home.json"
+
+    @property
+    def exports(self) -> Path:
+        """The marks of exports, a folder for each tree: what it has."""
+        return self.root / "exports"
+
+    @property
     def inbox(self) -> Path:
         """Event files that `run` ingests; they stay there."""
         return self.root / "inbox"

@@ -14,7 +14,7 @@ from tests.torture.faults.disk_model import Tree
 
 _MANIFEST: Final = re.compile(r"hours/([^/]+)/\d{6}\.json")
 _RECORD: Final = re.compile(r"batches/([0-9a-f]{16}(?:\.\d+)?)\.json")
-_MARKER: Final = re.compile(r"tree/@hourtally/([^/]+)\.json")
+_MARK: Final = re.compile(r"exports/([0-9a-f]{16})/([^/]+T\d\d)\.json")
 
 
 def broken(tree: Tree) -> Iterator[str]:
@@ -24,8 +24,8 @@ def broken(tree: Tree) -> Iterator[str]:
             yield from _broken_revision(tree, path, match[1], _record(content))
         elif match := _RECORD.fullmatch(path):
             yield from _broken_batch(tree, path, match[1], _record(content))
-        elif match := _MARKER.fullmatch(path):
-            yield from _broken_export(tree, path, match[1], content)
+        elif (match := _MARK.fullmatch(path)) and _is_known(tree, match[1]):
+            yield from _broken_export(tree, path, match[2], content)
 
 
 def _broken_revision(
@@ -62,15 +62,27 @@ def _broken_batch(
         yield from _wrong(tree, path, f"quarantine/{batch}.ndjson", record["quarantine"]["sha256"])
 
 
+def _is_known(tree: Tree, tree_id: str) -> bool:
+    """Whether the home's marks of the exported tree count: both sides have its id and state."""
+    sides = []
+    for path in ("tree/@home.json", f"exports/{tree_id}/tree.json"):
+        try:
+            record = json.loads(tree.get(path, b""))
+        except ValueError:
+            return False
+        sides.append((record["tree"], record["state"]))
+    return sides[0] == sides[1]
+
+
 def _broken_export(tree: Tree, path: str, hour: str, content: bytes) -> Iterator[str]:
-    """A marker that names the newest documents vouches for the files of all customers.
+    """A mark that names the newest documents vouches for the files of all customers.
 
     One that does not, or is torn, has the hour exported anew.
     """
     newest = max(name for name in tree if _MANIFEST.fullmatch(name) and f"/{hour}/" in name)
     record = _record(tree[newest]) or {}
     try:
-        documents = json.loads(content)["documents"]
+        documents = json.loads(content)["sha256"]
     except ValueError:
         return
     if documents == record["files"]["documents.ndjson"]["sha256"]:

@@ -13,7 +13,7 @@ import pytest
 
 from hourtally.cli.app import call
 from hourtally.cli.output import progress_bar
-from hourtally.published.export_tree import folder_name
+from hourtally.published.export.tree import folder_name
 from tests.support.command_line import ROOT
 from tests.support.quarantine.structure_cases import PLAIN, resource
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from hourtally.errors import Damaged, StorageFault
+from hourtally.errors import Damaged, ForeignTree, StorageFault
 from hourtally.model.hours import Hour
 from hourtally.published.export import ExportReport, export_hours
-from hourtally.published.export_tree import ExportTree, folder_name
-from hourtally.published.held_list import HELD_FILE
+from hourtally.published.export.held_list import HELD_FILE
+from hourtally.published.export.tree import ExportTree, folder_name
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, flip_byte, publish
 
@@ -30,16 +32,36 @@ def tree(tmp_path: Path) -> Path:
 
 
 def files_of(tree: Path) -> dict[str, bytes]:
-    """Every file of the tree but the markers and the list of who is held."""
+    """Every file of the tree but those that tell whose it is and who is held."""
     return {
         str(path.relative_to(tree)): path.read_bytes()
         for path in tree.rglob("*")
-        if path.is_file() and path.parent.name != "@hourtally" and path.name != HELD_FILE
+        if path.is_file() and path.name not in {"@home.json", HELD_FILE}
     }
 
 
-def marker(tree: Path, hour: Hour) -> Path:
-    return tree / "@hourtally" / f"{hour.name}.json"
+def identity(tree: Path) -> dict[str, str]:
+    record: dict[str, str] = json.loads((tree / "@home.json").read_bytes())
+    return record
+
+
+def marker(home: Home, tree: Path, hour: Hour) -> Path:
+    """What the home keeps of an hour of the tree."""
+    return home.exports / identity(tree)["tree"] / f"{hour.name}.json"
+
+
+def publish_old_tree(home: Home, tree: Path) -> None:
+    """Two hours as the version before exported them, with its own marks in the tree."""
+    publish(home, NINE, {"acme": ACME})
+    later = publish(home, TEN, {"acme": ZEBRA})
+    (tree / "@hourtally").mkdir(parents=True)
+    (tree / "acme").mkdir()
+    (tree / "acme" / "1793613600.json").write_bytes(ZEBRA)
+    (tree / "acme" / ".1793610000.json.tmp").write_bytes(b"half")
+    documents = later.record["files"]["documents.ndjson"]["sha256"]
+    old = {"hour": "2026-11-02T10", "documents": documents, "files": 1}
+    (tree / "@hourtally" / "2026-11-02T10.json").write_text(json.dumps(old))
+    (tree / "@hourtally" / ".2026-11-02T09.json.tmp").write_bytes(b"half")
 
 
 def export_until(home: Home, tree: Path, writes: int) -> None:
@@ -172,29 +194,28 @@ def test_an_hour_is_marked_when_its_files_are_on_the_disk(
     at_sync = []
 
     def look() -> None:
-        at_sync.append((sorted(files_of(tree)), marker(tree, NINE).exists()))
+        at_sync.append((sorted(files_of(tree)), marker(home, tree, NINE).exists()))
 
     monkeypatch.setattr(os, "sync", look)
     export_hours(home, tree, [NINE])
 
     assert at_sync == [(["acme/1793610000.json"], False)]
-    assert marker(tree, NINE).exists()
+    assert marker(home, tree, NINE).exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"documents":1}', "\0"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sha256":1}', "\0"])
 def test_a_damaged_marker_marks_nothing(home: Home, tree: Path, content: str) -> None:
     publish(home, NINE, {"acme": ACME})
     export_hours(home, tree, [NINE])
-    marker(tree, NINE).write_text(content)
+    marker(home, tree, NINE).write_text(content)
 
     assert export_hours(home, tree, [NINE]) == ExportReport(written=1, hours=1)
 
 
 def test_what_an_interrupted_write_left_is_replaced_or_removed(home: Home, tree: Path) -> None:
     publish(home, NINE, {"acme": ACME})
-    for customer in ("acme", "gone"):
-        (tree / customer).mkdir(parents=True)
-        (tree / customer / ".1793610000.json.tmp").write_bytes(b"half")
+    tree.mkdir()
+    (tree / ".export.tmp").write_bytes(b"half")
     export_hours(home, tree, [NINE])
 
     assert files_of(tree) == {"acme/1793610000.json": ACME}
@@ -225,7 +246,8 @@ def test_an_export_of_one_customer_writes_its_files_and_marks_no_hour(
 
     assert report == ExportReport(written=1, hours=2)
     assert files_of(tree) == {"acme/1793610000.json": ACME}
-    assert list((tree / "@hourtally").iterdir()) == []
+    assert not marker(home, tree, NINE).exists()
+    assert not marker(home, tree, TEN).exists()
     # So the next export of all takes the hour up.
     assert export_hours(home, tree, [NINE]) == ExportReport(written=2, hours=1)
 
@@ -234,7 +256,7 @@ def test_an_export_of_one_customer_leaves_no_marker_that_is_wrong(home: Home, tr
     publish(home, NINE, {"acme": ACME, "zebra": ZEBRA})
     export_hours(home, tree, [NINE])
     export_hours(home, tree, [NINE], "acme")
-    assert marker(tree, NINE).exists()
+    assert marker(home, tree, NINE).exists()
     publish(home, NINE, {"acme": ZEBRA, "zebra": ZEBRA}, revision=2)
     export_hours(home, tree, [NINE], "acme")
     # Taken back: the first export's marker would have been right again, were it still there.
@@ -270,8 +292,8 @@ def test_a_damaged_hour_is_named_and_the_others_are_exported(home: Home, tree: P
         export_hours(home, tree, [NINE, TEN])
     assert caught.value.path == path
     assert files_of(tree) == {"acme/1793613600.json": later}
-    assert not marker(tree, NINE).exists()
-    assert marker(tree, TEN).exists()
+    assert not marker(home, tree, NINE).exists()
+    assert marker(home, tree, TEN).exists()
 
 
 def test_hours_that_are_not_published_are_passed_over(home: Home, tree: Path) -> None:
@@ -311,8 +333,8 @@ def test_a_link_in_place_of_the_temporary_file_is_not_written_through(
     publish(home, NINE, {"acme": ACME})
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
-    (tree / "acme").mkdir(parents=True)
-    getattr(tree / "acme" / ".1793610000.json.tmp", make)(outside)
+    tree.mkdir()
+    getattr(tree / ".export.tmp", make)(outside)
     export_hours(home, tree, [NINE])
 
     assert outside.read_bytes() == b"mine"
@@ -339,8 +361,12 @@ def test_what_the_system_refuses_names_the_file(
 ) -> None:
     publish(home, NINE, {"acme": ACME})
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "1793610000.json")
+    rename = os.rename
+
+    def full(source: str, target: str, **descriptors: int) -> None:
+        if target == "1793610000.json":
+            raise OSError(28, "No space left on device", target)
+        rename(source, target, **descriptors)
 
     monkeypatch.setattr(os, "rename", full)
 
@@ -350,11 +376,155 @@ def test_what_the_system_refuses_names_the_file(
     assert files_of(tree) == {}
 
 
-def test_a_marker_that_cannot_be_opened_is_named_whole(home: Home, tree: Path) -> None:
+def test_a_mark_that_cannot_be_read_is_named_whole(home: Home, tree: Path) -> None:
     publish(home, NINE, {"acme": ACME})
     export_hours(home, tree, [NINE])
-    marker(tree, NINE).unlink()
-    marker(tree, NINE).symlink_to("nowhere")
+    mark = marker(home, tree, NINE)
+    mark.unlink()
+    mark.mkdir()
 
-    with pytest.raises(StorageFault, match=f"^{marker(tree, NINE)}: exporting failed: "):
+    with pytest.raises(StorageFault, match=f"^{mark}: exporting failed: "):
         export_hours(home, tree, [NINE])
+
+
+def test_a_tree_says_whose_it_is_and_has_nothing_but_customers_folders(
+    home: Home, tree: Path
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    first = identity(tree)
+    export_hours(home, tree.with_name("other"), [NINE])
+    second = identity(tree.with_name("other"))
+
+    assert sorted(path.name for path in tree.iterdir()) == ["@held.ndjson", "@home.json", "acme"]
+    assert first["home"] == second["home"] == json.loads(home.id_file.read_bytes())["id"]
+    assert first["kind"] == "documents"
+    assert first["tree"] != second["tree"]
+
+
+def test_the_tree_of_another_home_is_refused(home: Home, tree: Path, tmp_path: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    other = Home(tmp_path / "other")
+    publish(other, NINE, {"acme": ZEBRA})
+
+    with pytest.raises(ForeignTree, match="holds an export of another home"):
+        export_hours(other, tree, [NINE])
+    assert files_of(tree) == {"acme/1793610000.json": ACME}
+
+
+def test_a_tree_of_another_kind_is_refused(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    record = {**identity(tree), "kind": "focus", "version": "1.2", "format": "csv"}
+    (tree / "@home.json").write_text(json.dumps(record))
+
+    with pytest.raises(ForeignTree, match=r"an export of focus 1\.2 csv, not of documents"):
+        export_hours(home, tree, [NINE])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"home":"x"}', "\0"])
+def test_a_tree_whose_owner_is_not_known_is_refused(home: Home, tree: Path, content: str) -> None:
+    publish(home, NINE, {"acme": ACME})
+    tree.mkdir()
+    (tree / "@home.json").write_text(content)
+
+    with pytest.raises(ForeignTree, match=r"@home\.json: not what an export writes"):
+        export_hours(home, tree, [NINE])
+
+
+def test_a_tree_that_was_removed_is_written_anew(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    first = identity(tree)["tree"]
+    shutil.rmtree(tree)
+
+    assert export_hours(home, tree, [NINE]) == ExportReport(written=1, hours=1)
+    # The marks of the tree that was there are gone with it.
+    assert [path.name for path in home.exports.iterdir()] == [identity(tree)["tree"]] != [first]
+
+
+def test_a_tree_put_back_from_an_older_copy_is_written_anew(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    shutil.copytree(tree, tree.with_name("copy"))
+    publish(home, NINE, {"acme": ZEBRA}, revision=2)
+    export_hours(home, tree, [NINE])
+    shutil.rmtree(tree)
+    tree.with_name("copy").rename(tree)
+
+    assert export_hours(home, tree, [NINE]) == ExportReport(written=1, hours=1)
+    assert files_of(tree) == {"acme/1793610000.json": ZEBRA}
+
+
+def test_a_copy_of_a_tree_is_a_tree_of_its_own(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    copy = shutil.copytree(tree, tree.with_name("copy"))
+    publish(home, NINE, {"acme": ZEBRA}, revision=2)
+
+    # Whichever is exported to first goes on; the other one is another state of it.
+    for one in (copy, tree, copy, tree):
+        export_hours(home, one, [NINE])
+        assert files_of(one) == {"acme/1793610000.json": ZEBRA}
+    assert identity(copy)["tree"] != identity(tree)["tree"]
+    assert export_hours(home, tree, [NINE]) == ExportReport(current=1)
+    assert export_hours(home, copy, [NINE]) == ExportReport(current=1)
+
+
+def test_a_home_put_back_from_an_older_copy_writes_its_trees_anew(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    export_hours(home, tree, [NINE])
+    copy = shutil.copytree(home.root, home.root.with_name("copy"))
+    publish(home, NINE, {"acme": ZEBRA}, revision=2)
+    export_hours(home, tree, [NINE])
+    shutil.rmtree(home.root)
+    copy.rename(home.root)
+
+    assert export_hours(home, tree, [NINE]) == ExportReport(written=1, hours=1)
+    assert files_of(tree) == {"acme/1793610000.json": ACME}
+
+
+def test_marks_of_the_version_before_are_taken_over_and_removed(home: Home, tree: Path) -> None:
+    publish_old_tree(home, tree)
+
+    assert export_hours(home, tree, [NINE, TEN]) == ExportReport(written=1, hours=1, current=1)
+    assert files_of(tree) == {"acme/1793610000.json": ACME, "acme/1793613600.json": ZEBRA}
+    assert not (tree / "@hourtally").exists()
+    assert marker(home, tree, TEN).exists()
+
+
+def test_a_takeover_that_was_killed_is_finished(
+    home: Home, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_old_tree(home, tree)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hourtally.published.export.tree.remove_old_markers", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export_hours(home, tree, [])
+    assert (tree / "@hourtally").exists()
+
+    assert export_hours(home, tree, [NINE, TEN]) == ExportReport(written=1, hours=1, current=1)
+    assert not (tree / "@hourtally").exists()
+
+
+def test_files_of_others_beside_old_marks_stay(home: Home, tree: Path) -> None:
+    publish_old_tree(home, tree)
+    (tree / "@hourtally" / "notes.txt").write_bytes(b"mine")
+    export_hours(home, tree, [NINE, TEN])
+
+    assert files_of(tree)["@hourtally/notes.txt"] == b"mine"
+    assert len(files_of(tree)) == 3
+
+
+def test_a_damaged_id_of_the_home_is_named(home: Home, tree: Path) -> None:
+    publish(home, NINE, {"acme": ACME})
+    home.id_file.write_text("{}")
+
+    with pytest.raises(Damaged) as caught:
+        export_hours(home, tree, [NINE])
+    assert caught.value.path == home.id_file
