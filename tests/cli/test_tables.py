@@ -7,10 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hourtally.cli.output.tables import print_totals
 from hourtally.cli.output.view_tables import print_view, view_tables
 from hourtally.model.hours import Hour
-from hourtally.published.totals import PeriodTotals
 from hourtally.published.zero_documents import zero_document
 
 HOUR = Hour(1793610000)  # 2026-11-02T09
@@ -226,69 +224,3 @@ def test_piped_output_does_not_import_rich() -> None:
 
     assert lines[0] == "acme, hour 2026-11-02T09 (UTC); cents, USD"
     assert lines[-1] == "False"
-
-
-def totals(
-    period: str, hours: int, used: int, paas: int, byoc: int, currency: str = "USD"
-) -> PeriodTotals:
-    last = Hour(HOUR.timestamp + 3_600 * (hours - 1))
-    return PeriodTotals(period, currency, HOUR, last, hours, used, paas, byoc)
-
-
-def test_totals_have_a_row_per_period(capsys: pytest.CaptureFixture[str]) -> None:
-    # 12.5 + 3 = 15.5 cents; a nanocent is 0.000000001.
-    print_totals(
-        [
-            totals("2026-11-03", 24, 20, 12_500_000_000, 3_000_000_000),
-            totals("2026-11-02", 2, 1, 1, 0),
-        ],
-        "acme",
-    )
-
-    assert capsys.readouterr().out.splitlines() == [
-        "acme, published hours (UTC); cents, USD",
-        "            hours  with events          PaaS  BYOC         total",
-        "2026-11-03     24           20  12.5             3  15.5",
-        "2026-11-02      2            1   0.000000001     -   0.000000001",
-    ]
-
-
-def test_hourly_totals_mark_hours_without_events(capsys: pytest.CaptureFixture[str]) -> None:
-    print_totals(
-        [totals("2026-11-02T09", 1, 0, 0, 0), totals("2026-11-02T09", 1, 1, 10**9, 0)], "acme"
-    )
-
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "               PaaS  BYOC  total",
-        "2026-11-02T09     -     -      -  no events",
-        "2026-11-02T09     1     -      1",
-    ]
-
-
-def test_the_grand_total_names_its_hours_and_currency(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    print_totals([totals("", 3, 1, 10**9, 0), totals("", 1, 0, 0, 0, "EUR")], "acme")
-
-    assert capsys.readouterr().out.splitlines() == [
-        "acme, published hours (UTC); cents, EUR, USD",
-        "                                    hours  with events  PaaS  BYOC  total",
-        "2026-11-02T09 to 2026-11-02T11 USD      3            1     1     -      1",
-        "2026-11-02T09 to 2026-11-02T09 EUR      1            0     -     -      -",
-    ]
-
-
-def test_a_customer_without_events_gets_a_hint_about_ids(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    print_totals([totals("2026-11-02", 2, 0, 0, 0)], "acne")
-
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        "No events in any of these hours. Ids must match the events exactly."
-    )
-
-
-def test_an_empty_range_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    print_totals([], "acme")
-
-    assert capsys.readouterr().out == "No published hours in the range.\n"

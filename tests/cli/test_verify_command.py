@@ -47,7 +47,7 @@ def test_the_command_says_what_was_verified(home: Home, capsys: pytest.CaptureFi
 def test_an_hour_of_another_build_is_listed_with_the_reason_for_checksums_only(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_in(manifest_of(home), "inputs", "build", value=4)
+    set_in(manifest_of(home), "inputs", "build", value=99)
     status = call(["verify", "--home", str(home.root)])
 
     assert (status, capsys.readouterr().out.splitlines()) == (

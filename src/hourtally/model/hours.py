@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from hourtally.errors import InvalidArgument
+
+Granularity = Literal["hour", "day", "month", "total"]
+"""How long a period is for which hours are added up; days and months are UTC."""
 
 HOUR_SECONDS = 3_600
 HOUR_MS = 3_600_000

@@ -15,12 +15,11 @@ from typing import Final, NamedTuple
 from cachetools import LRUCache
 
 from hourtally.errors import NoQuantities
-from hourtally.model.hours import HOUR_SECONDS, Hour
+from hourtally.model.hours import HOUR_SECONDS, Granularity, Hour
 from hourtally.model.money import format_currency
 from hourtally.published.document_index import DOCUMENTS, USAGE_DOCUMENTS
 from hourtally.published.document_shapes import IN_CENTS, WITH_USAGE, Figures
 from hourtally.published.reader import read_current, read_document
-from hourtally.published.totals import Granularity
 from hourtally.published.views import Filters, filtered_figures
 from hourtally.server.cursors import Position, write_cursor
 from hourtally.server.requests import ListRequest

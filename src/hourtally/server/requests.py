@@ -12,7 +12,7 @@ from typing import NamedTuple, get_args
 from urllib.parse import unquote_to_bytes
 
 from hourtally.model.components import RESOURCE_TYPES
-from hourtally.published.totals import Granularity
+from hourtally.model.hours import Granularity
 from hourtally.published.views import Filters, Page
 from hourtally.server.cursors import Position, read_cursor
 from hourtally.server.parameters import (

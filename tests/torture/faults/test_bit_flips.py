@@ -23,8 +23,8 @@ from hourtally.errors import Damaged, HourtallyError
 from hourtally.model.hours import Hour
 from hourtally.published.diff import changes_between
 from hourtally.published.explain import explain
+from hourtally.published.listing import Question, list_range
 from hourtally.published.reader import find_document
-from hourtally.published.totals import list_totals
 from hourtally.store.durable import read_sealed_json
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest, read_manifest
@@ -151,9 +151,15 @@ def readings(home: Home, hours: Sequence[Hour]) -> Iterator[tuple[str, Callable[
             )
         yield f"diff {hour}", partial(_diff, home, hour)
     for customer in CUSTOMERS:
-        yield f"list {customer}", partial(list_totals, home, customer, "hour")
+        yield f"list {customer}", partial(_list, home, Question(customer, granularity="hour"))
+    yield "list by resource", partial(_list, home, Question(by="resource"))
     yield "status", partial(_status, home)
     yield "batches", partial(summarize_batches, home, NOW_MS)
+
+
+def _list(home: Home, question: Question) -> Any:
+    found = list_range(home, question)
+    return found.rows.to_dicts(), found.byoc.to_dicts(), found.held, found.missing
 
 
 def _explain(home: Home, hour: Hour, customer: str, resource: str) -> Any:
