@@ -15,6 +15,7 @@ from hourtally.ratecard.card import (
 )
 from hourtally.ratecard.cases import Case, HourRates, encode_cases, read_cases
 from hourtally.ratecard.difference import RateChange, changed_rates
+from hourtally.ratecard.focus_names import BYOC_CLUSTER, SERVICE_CATEGORIES, FocusNames
 from hourtally.ratecard.gaps import Gap, SuggestedRate, Suggestions, suggest_rates
 from hourtally.ratecard.listing import (
     RateRow,
@@ -35,10 +36,13 @@ from hourtally.ratecard.snapshot import (
 )
 
 __all__ = [
+    "BYOC_CLUSTER",
     "GPU_METER",
     "METERS",
+    "SERVICE_CATEGORIES",
     "Attributes",
     "Case",
+    "FocusNames",
     "Gap",
     "HourRates",
     "KeptRates",

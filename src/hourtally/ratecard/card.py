@@ -16,6 +16,7 @@ from typing import Final
 from hourtally.model.components import UNIT_SIZES
 from hourtally.model.hours import HOUR_MS, Hour
 from hourtally.model.money import NANOCENTS_PER_CENT
+from hourtally.ratecard.focus_names import FocusNames
 
 # Of each meter: the noun of its units ("vcpu" gives vcpu-hour and vcpu-month), and how many
 # of the quantity that events carry (millicores, MiB, gpuMilli, clusters) make one of it.
@@ -94,6 +95,7 @@ class RateCard:
     currency: str
     month_hours: int
     rates: tuple[Rate, ...]
+    focus: FocusNames = field(default_factory=FocusNames)
     _digests: dict[tuple[int, ...], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -20,6 +20,7 @@ from hourtally.model.components import GPU_CAPACITIES, RESOURCE_TYPES
 from hourtally.model.hours import format_instant
 from hourtally.ratecard.card import GPU_METER, METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, quoted
+from hourtally.ratecard.focus_table import read_focus
 
 # 40,000 rates; read in three seconds.
 MAX_CARD_BYTES: Final = 8 << 20
@@ -69,10 +70,11 @@ def parse_rate_card(text: str, source: str) -> RateCard:
     """
     problems: list[str] = []
     card = Table(_parse_toml(text, source), "the card", problems)
-    card.check_keys(("currency", "month_hours", "rate"), required=("currency",))
+    card.check_keys(("currency", "month_hours", "rate", "focus"), required=("currency",))
     currency = card.currency()
     month_hours = card.month_hours()
     tables = _rate_tables(card)
+    focus = read_focus(card)
     rates = [rate for table in tables if (rate := _read_rate(table, month_hours)) is not None]
     problems += _duplicate_ids(tables)
     resolved: list[Rate] = []
@@ -82,7 +84,8 @@ def parse_rate_card(text: str, source: str) -> RateCard:
         resolved += windows
     if problems:
         raise RateCardError(source, problems)
-    return RateCard(currency, month_hours, tuple(sorted(resolved, key=lambda rate: rate.id)))
+    by_id = tuple(sorted(resolved, key=lambda rate: rate.id))
+    return RateCard(currency, month_hours, by_id, focus=focus)
 
 
 def _parse_toml(text: str, source: str) -> dict[str, Any]:
