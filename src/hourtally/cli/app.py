@@ -18,7 +18,17 @@ from typing import Any, NoReturn
 from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from hourtally import __version__
-from hourtally.cli.commands import build, operate, preview, rates, read, serve, show
+from hourtally.cli.commands import (
+    build,
+    export,
+    operate,
+    preview,
+    query,
+    rates,
+    read,
+    serve,
+    show,
+)
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -40,6 +50,7 @@ _SERVE = Group.create_ordered("Serve over HTTP")
 _USAGES = {
     "ingest": "Usage: hourtally ingest [OPTIONS] FILES...",
     "withdraw": "Usage: hourtally withdraw [OPTIONS] FILE|BATCH",
+    "sql": "Usage: hourtally sql [OPTIONS] [QUERY]",
     "diff": "Usage: hourtally diff [OPTIONS] HOUR [FIRST SECOND]",
     "rates preview": "Usage: hourtally rates preview [OPTIONS] CARD --from HOUR --to HOUR",
 }
@@ -71,12 +82,13 @@ for _group, _commands in (
             operate.prune,
         ),
     ),
-    (_READ, (show.show, read.explain, read.diff, read.verify, read.export)),
+    (_READ, (show.show, query.sql, read.explain, read.diff, read.verify, export.export)),
+    (_READ, (query.schema,)),
     (_SERVE, (serve.serve,)),
 ):
     for _command in _commands:
         app.command(_command, group=_group, usage=_USAGES.get(_command.__name__))
-app.command(read.list_totals, name="list", group=_READ)
+app.command(query.list_totals, name="list", group=_READ)
 app.command(_rates)
 _rates.command(rates.check)
 _rates.command(preview.preview, usage=_USAGES["rates preview"])

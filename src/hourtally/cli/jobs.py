@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,18 @@ from typing import Any
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
+from hourtally.cli.output.errors import errors_as_json
 from hourtally.cli.output.ingest_report import ingest_json, print_ingest
 from hourtally.cli.output.job_data import (
     backfill_document,
-    error_document,
     plan_document,
     run_document,
 )
 from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
+from hourtally.cli.output.reading_data import verify_document
 from hourtally.cli.prefect_jobs import configure_prefect
-from hourtally.errors import HourNotPublished, HourtallyError, InvalidArgument
+from hourtally.errors import HourNotPublished, HourtallyError
 from hourtally.ingest.files import ingest_paths, new_files
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
@@ -76,7 +76,7 @@ def run(job: Job, *, json: bool = False) -> int:
             return _finish_as_json(job, done, partial(run_document, job, done))
         return _finish(job, done)
 
-    with _errors_as_json(json=json), graceful_shutdown() as stop:
+    with errors_as_json(json=json), graceful_shutdown() as stop:
         is_recorded = configure_prefect(job.home)
         done = (_run_recorded if is_recorded else _run)(job, stop, json=json)
         if done.interrupted:
@@ -119,7 +119,7 @@ def backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
             return _finish_as_json(job, done, partial(backfill_document, job, done, rest))
         return _finish(job, done, rest)
 
-    with _errors_as_json(json=json), graceful_shutdown() as stop:
+    with errors_as_json(json=json), graceful_shutdown() as stop:
         done = (
             _backfill_recorded(job, first, end, stop)
             if configure_prefect(job.home)
@@ -155,7 +155,7 @@ def _backfill_recorded(job: Job, first: Hour, end: Hour, stop: Stop) -> JobRepor
 
 def plan_backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
     """Print which hours of a range a backfill would build, and why; the exit status."""
-    with _errors_as_json(json=json):
+    with errors_as_json(json=json):
         stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
     expected = estimate(job.home, stale, job.workers) if stale else None
     rest = None if stale else summarize_idle_hours(job, first, end)
@@ -168,33 +168,7 @@ def plan_backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> in
     return DONE
 
 
-@contextmanager
-def _errors_as_json(*, json: bool) -> Iterator[None]:
-    """Print the error that ends a job early as the job's document too; it is raised on."""
-    try:
-        yield
-    except InvalidArgument:
-        raise
-    except HourtallyError as error:
-        if json:
-            print_json(error_document(error))
-        raise
-
-
-def export(
-    home: Home, directory: Path, first: Hour | None, end: Hour | None, customer: str | None
-) -> int:
-    """Write the documents of published hours as files; the exit status."""
-    from hourtally.published.export import export_hours
-
-    hours = published_hours(home, first, end)
-    with progress_bar("exporting", "hours") as advance:
-        report = export_hours(home, directory, hours, customer, advance)
-    job_report.print_export(report, directory)
-    return DONE
-
-
-def verify(home: Home, first: Hour | None, end: Hour | None) -> int:
+def verify(home: Home, first: Hour | None, end: Hour | None, *, json: bool) -> int:
     """Verify the newest revision of every published hour; the exit status.
 
     Raises:
@@ -202,13 +176,17 @@ def verify(home: Home, first: Hour | None, end: Hour | None) -> int:
     """
     from hourtally.verify import verify_hours
 
-    hours = published_hours(home, first, end)
-    with progress_bar("verifying", "hours") as advance:
-        findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
-    if not findings.hours:
-        message = f"{home.hours}: no hour of the range is published, so nothing was verified"
-        raise HourNotPublished(message)
-    job_report.print_verified(findings)
+    with errors_as_json(json=json):
+        hours = published_hours(home, first, end)
+        with progress_bar("verifying", "hours") as advance:
+            findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
+        if not findings.hours:
+            message = f"{home.hours}: no hour of the range is published, so nothing was verified"
+            raise HourNotPublished(message)
+    if json:
+        print_json(verify_document(findings))
+    else:
+        job_report.print_verified(findings)
     if not findings.differences:
         return DONE
     print(f"hourtally: {job_report.AFTER_DIFFERENCES}", file=sys.stderr)

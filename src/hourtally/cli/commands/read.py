@@ -1,10 +1,9 @@
-"""Commands that read published hours: list, explain, diff, verify, export."""
+"""Commands that look closely at published hours: explain, diff, verify."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,44 +14,13 @@ from hourtally.cli.options import (
     hour_range,
     minutes_ms,
 )
+from hourtally.cli.output.errors import errors_as_json
+from hourtally.cli.output.json_text import print_json
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import Hour
-from hourtally.model.printable import printable_message
 
+Flag = Annotated[bool, Parameter(negative="")]
 FromOption = Annotated[str | None, Parameter(name="--from")]
-
-
-def export(
-    directory: Path,
-    /,
-    *,
-    from_: FromOption = None,
-    to: str | None = None,
-    customer: str | None = None,
-    home_option: HomeOption | None = None,
-) -> int:
-    """Export one JSON file per customer and hour: DIRECTORY/<customer>/<timestamp>.json.
-
-    Files of restated hours are replaced or removed.
-
-    Example: hourtally export /srv/usage --from 2026-11-01T00 --to 2026-12-01T00
-
-    Parameters
-    ----------
-    directory
-        Folder to export to, created if needed.
-    from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
-    to
-        End of the range, exclusive; default: after the last published hour.
-    customer
-        Export this customer only; default: all customers.
-    """
-    from hourtally.cli import jobs
-
-    first, end = hour_range(from_, to)
-    return jobs.export((home_option or HomeOption()).existing(), directory, first, end, customer)
 
 
 def explain(
@@ -62,6 +30,7 @@ def explain(
     customer: CustomerId,
     resource: str,
     void: str | None = None,
+    json: Flag = False,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -81,10 +50,13 @@ def explain(
         Id of a resource or BYOC cluster.
     void
         Print only the void of the event with this id, one line to append to an event file.
+    json
+        Print one JSON document.
     settle
         Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.explanation import print_explanations, print_ready_voids
+    from hourtally.cli.output.reading_data import explain_document
     from hourtally.published.explain import Explanation
     from hourtally.published.explain import explain as explain_charge
     from hourtally.published.held import held_error
@@ -99,11 +71,16 @@ def explain(
         manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
         return manifest, explain_charge(home, manifest, customer, resource)
 
-    manifest, explanations = read_current(read)
+    with errors_as_json(json=json):
+        manifest, explanations = read_current(read)
     if void is not None:
         print_ready_voids(explanations, void)
         return 0
-    print_explanations(explanations, manifest, event_file_names(home, manifest.inputs["batches"]))
+    files = event_file_names(home, manifest.inputs["batches"])
+    if json:
+        print_json(explain_document(explanations, manifest, customer, files))
+    else:
+        print_explanations(explanations, manifest, files)
     if any(one.is_held for one in explanations):
         raise held_error(manifest, customer)
     return 0
@@ -115,6 +92,7 @@ def diff(
     second: int | None = None,
     /,
     *,
+    json: Flag = False,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -131,10 +109,13 @@ def diff(
         Revision to compare with; default: the one before the newest.
     second
         Revision to compare; default: the newest.
+    json
+        Print one JSON document.
     settle
         Minutes after its end at which an hour closes.
     """
     from hourtally.cli.output.diff import print_changes, print_never_restated
+    from hourtally.cli.output.reading_data import diff_document
     from hourtally.published.diff import Changes, changes_between
     from hourtally.published.reader import published_manifest, read_current
     from hourtally.store.batches import event_file_names
@@ -154,12 +135,15 @@ def diff(
         before, after = (read_manifest(home, asked_hour, number) for number in numbers)
         return before, after, changes_between(home, before, after)
 
-    before, after, changes = read() if first and second else read_current(read)
-    if changes is None:
-        print_never_restated(after)
-        return 0
+    with errors_as_json(json=json):
+        before, after, changes = read() if first and second else read_current(read)
     files = event_file_names(home, {*before.inputs["batches"], *after.inputs["batches"]})
-    print_changes(changes, before, after, files)
+    if json:
+        print_json(diff_document(changes, before, after, files))
+    elif changes is None:
+        print_never_restated(after)
+    else:
+        print_changes(changes, before, after, files)
     return 0
 
 
@@ -168,6 +152,7 @@ def verify(
     from_: FromOption = None,
     to: str | None = None,
     rates: Path | None = None,  # noqa: ARG001 - taken by earlier versions
+    json: Flag = False,
     home_option: HomeOption | None = None,
 ) -> int:
     """Verify published hours: recompute them independently and check every file.
@@ -185,46 +170,11 @@ def verify(
         End of the range, exclusive; default: after the last published hour.
     rates
         Ignored: each hour is recomputed with the rates that it was built with.
+    json
+        Print one JSON document.
     """
     from hourtally.cli import jobs
 
     first, end = hour_range(from_, to)
     home = (home_option or HomeOption()).existing()
-    return jobs.verify(home, first, end)
-
-
-def list_totals(
-    *,
-    customer: CustomerId,
-    from_: FromOption = None,
-    to: str | None = None,
-    granularity: Literal["hour", "day", "month", "total"] = "hour",
-    home_option: HomeOption | None = None,
-) -> int:
-    """List a customer's totals by hour, day or month, newest first.
-
-    Example: hourtally list --customer acme --from 2026-11-01T00 --granularity day
-
-    Parameters
-    ----------
-    from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
-    to
-        End of the range, exclusive; default: after the last published hour.
-    granularity
-        Period of each line. Days and months are UTC.
-    """
-    from hourtally.cli.output.tables import print_totals
-    from hourtally.published import totals
-
-    first, end = hour_range(from_, to)
-    home = (home_option or HomeOption()).existing()
-    found = totals.list_totals(home, customer, granularity, first, end)
-    print_totals(found.periods, customer)
-    if found.held:
-        print(
-            printable_message(f"hourtally: {totals.left_out(found.held, customer)}"),
-            file=sys.stderr,
-        )
-    return 0
+    return jobs.verify(home, first, end, json=json)

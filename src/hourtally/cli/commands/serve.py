@@ -80,7 +80,12 @@ def add_token(
     return 0
 
 
-def list_tokens(*, tokens: TokensPath = None, home_option: HomeOption | None = None) -> int:
+def list_tokens(
+    *,
+    tokens: TokensPath = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    home_option: HomeOption | None = None,
+) -> int:
     """List the valid tokens: start of the SHA-256, creation time, customer.
 
     Example: hourtally tokens list
@@ -89,11 +94,25 @@ def list_tokens(*, tokens: TokensPath = None, home_option: HomeOption | None = N
     ----------
     tokens
         Tokens file; default: tokens.ndjson in the home folder.
+    json
+        Print one JSON document.
     """
+    from hourtally.cli.output.json_text import print_json
     from hourtally.cli.output.tables import print_tokens
     from hourtally.server.tokens import read_tokens
 
-    print_tokens(read_tokens(tokens or (home_option or HomeOption()).open().tokens))
+    found = read_tokens(tokens or (home_option or HomeOption()).open().tokens)
+    if json:
+        print_json(
+            {
+                "tokens": [
+                    {"sha256": one.sha256, "created": one.created, "customer_id": one.customer}
+                    for one in found
+                ]
+            }
+        )
+    else:
+        print_tokens(found)
     return 0
 
 

@@ -50,11 +50,6 @@ def plan_document(
     }
 
 
-def error_document(error: HourtallyError) -> dict[str, Any]:
-    """The error that ended a job early."""
-    return {"error": str(error), "exit_status": 1}
-
-
 def _job_document(job: Job, report: JobReport, exit_status: int) -> dict[str, Any]:
     built = report.built
     return {

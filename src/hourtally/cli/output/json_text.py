@@ -9,9 +9,10 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
-from hourtally.model.money import format_cents
+from hourtally.model.money import format_cents, format_decimal
 
 _INDENT: Final = " "
 
@@ -21,6 +22,14 @@ class Cents:
     """An amount, printed as an exact JSON number of cents: `Cents(1_500_000_000)` is `1.5`."""
 
     nanocents: int
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """`number / 10^digits`, printed as an exact JSON number."""
+
+    number: int
+    digits: int
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -39,6 +48,10 @@ def to_json_text(value: Any, indent: str = "") -> str:
     """
     if isinstance(value, Cents):
         return format_cents(value.nanocents)
+    if isinstance(value, Scaled):
+        return format_decimal(value.number, value.digits)
+    if isinstance(value, Decimal):
+        return format(value, "f")
     inner = indent + _INDENT
     if isinstance(value, Mapping):
         parts = [f"{_text(str(key))}: {to_json_text(one, inner)}" for key, one in value.items()]

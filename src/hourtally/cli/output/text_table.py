@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from hourtally.model.money import format_cents
+from hourtally.model.money import format_cents, format_decimal
 from hourtally.model.printable import counted as counted
 from hourtally.model.printable import printable
 
@@ -94,6 +94,22 @@ def prices(heading: str, nanocents: Sequence[int]) -> list[str]:
     before = max(len(whole) for whole, _, _ in texts)
     after = max(len(point + digits) for _, point, digits in texts)
     cells = [f"{whole:>{before}}{point + digits:<{after}}" for whole, point, digits in texts]
+    return right_aligned(heading, cells)
+
+
+def decimals(heading: str, numbers: Sequence[int | None], digits: int) -> list[str]:
+    """A column of numbers in 10^-digits, points aligned, thousands grouped; `-` for zero.
+
+    None is not known: `?`.
+    """
+    texts = [("?" if one is None else "-", "", "") for one in numbers]
+    for row, one in enumerate(numbers):
+        if one:
+            whole, point, fraction = format_decimal(one, digits).partition(".")
+            texts[row] = (f"{int(whole):,}", point, fraction)
+    before = max(len(whole) for whole, _, _ in texts)
+    after = max(len(point + fraction) for _, point, fraction in texts)
+    cells = [f"{whole:>{before}}{point + fraction:<{after}}" for whole, point, fraction in texts]
     return right_aligned(heading, cells)
 
 

@@ -1,0 +1,1 @@
+"""What list and sql find: tables, JSON and CSV."""
