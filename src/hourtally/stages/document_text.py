@@ -9,32 +9,27 @@ figures of each object.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import polars as pl
 
-from hourtally.model.components import (
-    BYOC_COMPONENTS,
-    BYOC_HOURS,
-    BYOC_PRICES,
-    PAAS_HOURS,
-    PAAS_PRICES,
-)
-from hourtally.model.money import CENTS_DIGITS, CURRENCY_DIGITS, HOURS_DIGITS
+from hourtally.model.money import CURRENCY_DIGITS
 from hourtally.model.money_expressions import format_decimal_expr
-from hourtally.model.schemas import CUSTOMER_KEY, HOUR, NANOHOURS
+from hourtally.model.schemas import CUSTOMER_KEY, HOUR
+from hourtally.stages.document_parts import (
+    BOTH,
+    DOCUMENT,
+    USAGE_DOCUMENT,
+    byoc_figures,
+    escaped,
+    object_head,
+    paas_figures,
+)
 
-# The document in cents, and the usage document; also the columns of their texts.
-DOCUMENT: Final = "document"
-USAGE_DOCUMENT: Final = "usage_document"
-BOTH: Final = (DOCUMENT, USAGE_DOCUMENT)
 # The end of a line, behind its document.
 LINE_END: Final = "}\n"
-_BYOC_KEYS: Final = ("total", *BYOC_COMPONENTS)
-_NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 
 @dataclass(frozen=True)
@@ -49,85 +44,123 @@ class Levels:
     clusters: pl.DataFrame
 
 
-def customer_lines(levels: Levels, currency: str) -> pl.DataFrame:
-    """The lines of customers, one row each: `BOTH`, and `head_length`, the bytes before either.
+def line_pieces(levels: Levels, currency: str) -> tuple[pl.DataFrame, pl.Series]:
+    """The lines of customers in pieces, so that no text is put together twice.
 
     Args:
         levels: of these customers.
         currency: the rate card's.
+
+    Returns:
+        `BOTH`, and `customer`, the number of the customer among these, ascending; and of each
+        customer the bytes of its lines before the documents, the same in both.
     """
-    customers = levels.customers
-    for inner in (_teams(levels), _clusters(levels.clusters)):
-        customers = customers.join(
-            inner, on=CUSTOMER_KEY, how="left", validate="1:1", maintain_order="left"
+    customers = _around_teams(levels, currency)
+    numbered = customers.select(CUSTOMER_KEY).with_row_index("customer")
+    teams = levels.teams.select(CUSTOMER_KEY).unique()
+    with_teams = numbered.join(teams, on=CUSTOMER_KEY, how="semi", maintain_order="left")
+    pieces = _resource_pieces(levels, customers, with_teams["customer"])
+    if len(with_teams) < len(customers):
+        # The others have clusters only.
+        without = numbered.join(teams, on=CUSTOMER_KEY, how="anti", maintain_order="left")
+        whole = customers.select(
+            pl.concat_str(f"opening {one}", f"closing {one}").alias(one) for one in BOTH
         )
+        number = without["customer"]
+        empty = number.to_frame().hstack(whole.select(pl.all().gather(number)))
+        pieces = pl.concat([pieces, empty]).sort("customer", maintain_order=True)
+    return pieces, customers["head"].str.len_bytes().cast(pl.Int64)
+
+
+def _around_teams(levels: Levels, currency: str) -> pl.DataFrame:
+    """`CUSTOMER_KEY`, `head`, and what stands in the lines before the teams and behind them."""
+    customers = levels.customers
+    figures = [
+        of(customers, prefix).rename({one: f"{prefix}{one}" for one in BOTH})
+        for of, prefix in ((paas_figures, "paas_"), (byoc_figures, "byoc_"))
+    ]
     head = pl.concat_str(pl.lit('{"customerId":"'), "id", pl.lit('","document":')).alias("head")
     return (
-        customers.with_columns(
-            pl.col(*BOTH, "clusters").fill_null(""), _escaped("customer_id").alias("id")
+        customers.hstack(figures[0])
+        .hstack(figures[1])
+        .join(
+            _clusters(levels.clusters),
+            on=CUSTOMER_KEY,
+            how="left",
+            validate="1:1",
+            maintain_order="left",
         )
+        .with_columns(escaped("customer_id").alias("id"), pl.col("clusters").fill_null(""))
         .with_columns(head)
-        .select(
-            _document_line(),
-            _usage_document_line(currency),
-            pl.col("head").str.len_bytes().cast(pl.Int64).alias("head_length"),
-        )
+        .select(*CUSTOMER_KEY, "head", *_openings(currency), *_closings())
     )
 
 
 @cache
-def _document_line() -> pl.Expr:
-    return pl.concat_str(
-        "head",
-        pl.lit('{"data":{"timestamp":'),
-        HOUR,
-        pl.lit(',"paasUsage":{'),
-        *_paas_figures(DOCUMENT, "paas_"),
-        pl.lit(',"teams":['),
-        DOCUMENT,
-        pl.lit(']},"byocUsage":{'),
-        *_byoc_figures(DOCUMENT, "byoc_"),
-        pl.lit("}}}" + LINE_END),
-    ).alias(DOCUMENT)
+def _openings(currency: str) -> tuple[pl.Expr, ...]:
+    """What stands in the lines of a customer before its teams."""
+    begin = ("head", pl.lit('{"data":{"timestamp":'), HOUR)
+    totals = (pl.col(f"{kind}_total_nanocents").cast(pl.Int128) for kind in ("paas", "byoc"))
+    return (
+        pl.concat_str(
+            *begin, pl.lit(',"paasUsage":{'), f"paas_{DOCUMENT}", pl.lit(',"teams":[')
+        ).alias(f"opening {DOCUMENT}"),
+        pl.concat_str(
+            *begin,
+            pl.lit(f',"currency":{json.dumps(currency.lower())},"scope":{{"entityType":"team",'),
+            pl.lit('"entityId":"'),
+            "id",
+            pl.lit('"},"total":'),
+            format_decimal_expr(pl.sum_horizontal(totals), CURRENCY_DIGITS),
+            pl.lit(',"paas":{'),
+            f"paas_{USAGE_DOCUMENT}",
+            pl.lit(',"teams":['),
+        ).alias(f"opening {USAGE_DOCUMENT}"),
+    )
 
 
 @cache
-def _usage_document_line(currency: str) -> pl.Expr:
-    totals = (pl.col(f"{kind}_total_nanocents").cast(pl.Int128) for kind in ("paas", "byoc"))
-    return pl.concat_str(
-        "head",
-        pl.lit('{"data":{"timestamp":'),
-        HOUR,
-        pl.lit(f',"currency":{json.dumps(currency.lower())},"scope":{{"entityType":"team",'),
-        pl.lit('"entityId":"'),
-        "id",
-        pl.lit('"},"total":'),
-        format_decimal_expr(pl.sum_horizontal(totals), CURRENCY_DIGITS),
-        pl.lit(',"paas":{'),
-        *_paas_figures(USAGE_DOCUMENT, "paas_"),
-        pl.lit(',"teams":['),
-        USAGE_DOCUMENT,
-        pl.lit(']},"byoc":{'),
-        *_byoc_figures(USAGE_DOCUMENT, "byoc_"),
-        pl.lit(',"clusters":['),
-        "clusters",
-        pl.lit("]}}}" + LINE_END),
-    ).alias(USAGE_DOCUMENT)
+def _closings() -> tuple[pl.Expr, ...]:
+    """What stands in the lines of a customer behind its teams."""
+    end = "}}}" + LINE_END
+    return (
+        pl.concat_str(pl.lit(']},"byocUsage":{'), f"byoc_{DOCUMENT}", pl.lit(end)).alias(
+            f"closing {DOCUMENT}"
+        ),
+        pl.concat_str(
+            pl.lit(']},"byoc":{'),
+            f"byoc_{USAGE_DOCUMENT}",
+            pl.lit(',"clusters":['),
+            "clusters",
+            pl.lit("]" + end),
+        ).alias(f"closing {USAGE_DOCUMENT}"),
+    )
 
 
-def _teams(levels: Levels) -> pl.DataFrame:
-    """`BOTH` by hour and customer: the objects of the customer's teams, joined by commas.
+def _resource_pieces(levels: Levels, around: pl.DataFrame, with_teams: pl.Series) -> pl.DataFrame:
+    """`BOTH` of each resource, and the number of its customer.
 
-    Every row of a level has resources. So the text of a resource that is the first of its team,
-    project or type first closes what was open before, then opens the new objects.
+    Every row of a level has resources. So the text of a resource that is the first of its customer,
+    team, project or type first closes what was open before, then opens the new objects; and that of
+    a customer's last one closes all.
+
+    Args:
+        levels: of the customers.
+        around: `_around_teams`.
+        with_teams: the numbers of the customers that have resources.
     """
-    opened = {
-        "team_id": _opened(levels.teams, "team_id", "team_name", "projects"),
-        "project_id": _opened(levels.projects, "project_id", "project_name", "resourceTypes"),
-        "resource_type": _opened(levels.types, "resource_type", None, "resources"),
-    }
     begins = levels.charges.select(_begins())
-    before = begins.select(
+    figures = paas_figures(levels.charges)
+    of_customers = around.select(pl.all().gather(with_teams)).with_columns(
+        pl.concat_str(pl.lit("]}]}]}"), f"closing {one}").alias(f"closing {one}") for one in BOTH
+    )
+    customer = _numbers(begins["customer_id"])
+    ends = begins["customer_id"].shift(-1, fill_value=True).alias("ends customer")
+    opened = {
+        "customer_id": of_customers.select(pl.col(f"opening {one}").alias(one) for one in BOTH)
+    }
+    opened |= _opened(levels, begins, figures)
+    around_resources = begins.with_columns(ends).select(
         _ends(),
         *(
             pl.when(column)
@@ -137,36 +170,69 @@ def _teams(levels: Levels) -> pl.DataFrame:
             for column, texts in opened.items()
             for document in BOTH
         ),
+        *(
+            pl.when("ends customer")
+            .then(of_customers[f"closing {document}"].gather(customer))
+            .otherwise(pl.lit(""))
+            .alias(f"closing {document}")
+            for document in BOTH
+        ),
     )
-    head = levels.charges.select(pl.concat_str(_head("resource_id", "resource_name")).alias("head"))
-    pieces = levels.charges.hstack(before).hstack(head).select(_piece(one) for one in BOTH)
-    # Joining lists of texts takes a quarter of the time of a string aggregate.
-    joined = (
-        pieces.group_by(_numbers(begins["customer_id"]), maintain_order=True)
-        .agg(BOTH)
-        .select(pl.concat_str(pl.col(one).list.join(""), pl.lit("]}]}]}")) for one in BOTH)
+    head = levels.charges.select(object_head("resource_id", "resource_name"))
+    return (
+        around_resources.hstack(figures)
+        .hstack(head)
+        .select(with_teams.gather(customer).alias("customer"), *(_piece(one) for one in BOTH))
     )
-    return levels.teams.select(CUSTOMER_KEY).unique(maintain_order=True).hstack(joined)
 
 
-def _opened(
-    level: pl.DataFrame, id_column: str, name_column: str | None, array: str
-) -> pl.DataFrame:
-    """`BOTH` of each row of a level: its object up to its first child."""
-    return level.with_columns(pl.concat_str(_head(id_column, name_column)).alias("head")).select(
-        pl.concat_str("head", *_paas_figures(one), pl.lit(f',"{array}":[')).alias(one)
-        for one in BOTH
-    )
+def _opened(levels: Levels, begins: pl.DataFrame, figures: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """`BOTH` of the rows of each level, by the column of its id: its object up to its first child.
+
+    begins: whether each resource is the first of something. figures: of the resources.
+    """
+    opened = {}
+    is_child = None
+    for column, level, name_column, array in (
+        ("resource_type", levels.types, None, "resources"),
+        ("project_id", levels.projects, "project_name", "resourceTypes"),
+        ("team_id", levels.teams, "team_name", "projects"),
+    ):
+        starts = begins[column] if is_child is None else begins[column].filter(is_child)
+        figures = _level_figures(level, starts, figures)
+        is_child = begins[column]
+        head = level.select(object_head(column, name_column))
+        opened[column] = figures.hstack(head).select(
+            pl.concat_str("head", document, pl.lit(f',"{array}":[')).alias(document)
+            for document in BOTH
+        )
+    return opened
+
+
+def _level_figures(level: pl.DataFrame, starts: pl.Series, children: pl.DataFrame) -> pl.DataFrame:
+    """`BOTH` of the rows of a level: their figures as text.
+
+    Most have one child, whose figures are theirs too: printing them once takes a quarter less time.
+
+    Args:
+        level: the level.
+        starts: of each row below, whether it is the first of its parent.
+        children: the texts of those rows.
+    """
+    first = starts.arg_true().cast(pl.Int64)
+    has_one = (first.shift(-1, fill_value=len(starts)) - first) == 1
+    others = paas_figures(level.filter(~has_one))
+    own = (~has_one).cum_sum().cast(pl.Int64) + (len(children) - 1)
+    return pl.concat([children, others]).select(pl.all().gather(first.zip_with(has_one, own)))
 
 
 def _clusters(clusters: pl.DataFrame) -> pl.DataFrame:
     """`clusters` by hour and customer: the objects of its clusters, joined by commas."""
-    head = _head("cluster_id", "cluster_name")
+    figures = byoc_figures(clusters).get_column(USAGE_DOCUMENT).alias("figures")
     return (
-        clusters.select(
-            *CUSTOMER_KEY,
-            pl.concat_str(*head, *_byoc_figures(USAGE_DOCUMENT), pl.lit("}")).alias("clusters"),
-        )
+        clusters.with_columns(figures)
+        .with_columns(object_head("cluster_id", "cluster_name"))
+        .select(*CUSTOMER_KEY, pl.concat_str("head", "figures", pl.lit("}")).alias("clusters"))
         .group_by(CUSTOMER_KEY, maintain_order=True)
         .agg("clusters")
         .with_columns(pl.col("clusters").list.join(","))
@@ -176,9 +242,10 @@ def _clusters(clusters: pl.DataFrame) -> pl.DataFrame:
 @cache
 def _piece(document: str) -> pl.Expr:
     """A resource, and before it what starts with it."""
-    opened = (f"{column} {document}" for column in ("team_id", "project_id", "resource_type"))
-    figures = _paas_figures(document)
-    return pl.concat_str("ends", *opened, "head", *figures, pl.lit("}")).alias(document)
+    columns = ("customer_id", "team_id", "project_id", "resource_type")
+    opened = (f"{column} {document}" for column in columns)
+    parts = ("ends", *opened, "head", document, pl.lit("}"), f"closing {document}")
+    return pl.concat_str(*parts).alias(document)
 
 
 @cache
@@ -213,71 +280,3 @@ def _ends() -> pl.Expr:
 def _numbers(begins: pl.Series) -> pl.Series:
     """The number, from 0, of the customer (or team …) of each resource, from where each starts."""
     return begins.cum_sum() - 1
-
-
-@cache
-def _head(id_column: str, name_column: str | None) -> tuple[pl.Expr, ...]:
-    """The parts of a JSON object up to its figures."""
-    if name_column is None:
-        return pl.lit('{"resourceType":"'), _escaped(id_column), pl.lit('",')
-    names = (_escaped(id_column), pl.lit('","name":"'), _escaped(name_column))
-    return (pl.lit('{"id":"'), *names, pl.lit('",'))
-
-
-@cache
-def _paas_figures(document: str, prefix: str = "") -> tuple[pl.Expr, ...]:
-    """The parts of the members of an object that are figures; prefix: of their columns."""
-    return _figures(document, zip(PAAS_PRICES, PAAS_PRICES, strict=True), PAAS_HOURS, prefix)
-
-
-@cache
-def _byoc_figures(document: str, prefix: str = "") -> tuple[pl.Expr, ...]:
-    return _figures(document, zip(_BYOC_KEYS, BYOC_PRICES, strict=True), BYOC_HOURS, prefix)
-
-
-def _figures(
-    document: str,
-    prices: Iterable[tuple[str, str]],
-    hours: dict[str, tuple[str, str]],
-    prefix: str,
-) -> tuple[pl.Expr, ...]:
-    """`"price":{…}`, and in the usage document also `"usage":{…}`."""
-    charges = [(key, f"{prefix}{name}_nanocents") for key, name in prices]
-    if document == DOCUMENT:
-        return _object("price", charges, CENTS_DIGITS)
-    quantities = [(key, f"{prefix}{name}{NANOHOURS}") for name, (key, _) in hours.items()]
-    return (
-        *_object("price", charges, CURRENCY_DIGITS),
-        pl.lit(","),
-        *_object("usage", quantities, HOURS_DIGITS),
-    )
-
-
-def _object(name: str, members: Iterable[tuple[str, str]], digits: int) -> tuple[pl.Expr, ...]:
-    """The parts of a member that is an object of numbers, so that all is concatenated in one step.
-
-    members: keys and columns. digits: of the numbers, behind the point.
-    """
-    parts: list[pl.Expr] = []
-    for number, (key, column) in enumerate(members):
-        mark = f'"{name}":{{' if number == 0 else ","
-        parts += [pl.lit(f'{mark}"{key}":'), format_decimal_expr(pl.col(column), digits)]
-    return (*parts, pl.lit("}"))
-
-
-@cache
-def _escaped(column: str) -> pl.Expr:
-    """The text between the quotes of a JSON string."""
-    return pl.col(column).map_batches(_escape, return_dtype=pl.String)
-
-
-def _escape(texts: pl.Series) -> pl.Series:
-    """Escape only what JSON requires; few texts need it."""
-    needed = texts.str.contains(_NEEDS_ESCAPE)
-    if not needed.any():
-        return texts
-    values = [
-        json.dumps(text, ensure_ascii=False)[1:-1] if needs else text
-        for text, needs in zip(texts, needed, strict=True)
-    ]
-    return pl.Series(texts.name, values, dtype=pl.String)

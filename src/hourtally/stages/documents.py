@@ -24,13 +24,8 @@ from hourtally.model.schemas import (
     of_hours,
 )
 from hourtally.runtime.concurrency import ordered_map
-from hourtally.stages.document_text import (
-    DOCUMENT,
-    LINE_END,
-    USAGE_DOCUMENT,
-    Levels,
-    customer_lines,
-)
+from hourtally.stages.document_parts import DOCUMENT, USAGE_DOCUMENT
+from hourtally.stages.document_text import LINE_END, Levels, line_pieces
 from hourtally.stages.rating import Rated
 from hourtally.stages.rollup import Rollup
 
@@ -96,10 +91,10 @@ def _parts(whole: Levels) -> Iterator[Levels]:
 
 def _documents_of(levels: Levels, currency: str) -> list[DocumentBlock]:
     """The documents of a run of customers, one block per hour; offsets start at 0 in each block."""
-    written = customer_lines(levels, currency)
+    pieces, head_lengths = line_pieces(levels, currency)
     of_hour = levels.customers[HOUR]
-    lines = _Lines(of_hour, written, DOCUMENT)
-    usage_lines = _Lines(of_hour, written, USAGE_DOCUMENT)
+    lines = _Lines(of_hour, pieces, DOCUMENT, head_lengths)
+    usage_lines = _Lines(of_hour, pieces, USAGE_DOCUMENT, head_lengths)
     located = levels.customers.with_columns(
         *(place.alias(name) for name, place in zip(PLACE, lines.places, strict=True)),
         *(place.alias(name) for name, place in zip(USAGE_PLACE, usage_lines.places, strict=True)),
@@ -125,25 +120,33 @@ class _Lines:
     columns of `schemas.PLACE`, offsets from the beginning of each hour.
     """
 
-    def __init__(self, of_hour: pl.Series, written: pl.DataFrame, document: str) -> None:
-        length = pl.col(document).str.len_bytes().cast(pl.Int64)
+    def __init__(
+        self, of_hour: pl.Series, pieces: pl.DataFrame, document: str, head_lengths: pl.Series
+    ) -> None:
+        length = (
+            pieces.group_by("customer", maintain_order=True)
+            .agg(pl.col(document).str.len_bytes().cast(pl.Int64).sum())
+            .get_column(document)
+        )
         begin = length.cum_sum() - length
-        # A document starts behind `head_length` bytes of its line.
-        places = written.select(
-            of_hour,
-            begin.alias("begin"),
-            (begin + pl.col("head_length")).alias("offset"),
-            (length - pl.col("head_length") - len(LINE_END)).alias("length"),
+        # A document starts behind the head of its line.
+        places = pl.DataFrame(
+            {
+                HOUR: of_hour,
+                "begin": begin,
+                "offset": begin + head_lengths,
+                "length": length - head_lengths - len(LINE_END),
+            }
         )
         # In this Arrow layout the texts of a column are contiguous.
-        column = written[document].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        column = pieces[document].rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
         self.content = memoryview(column.buffers()[2])
         digests = [
             hashlib.sha256(self.content[offset : offset + length]).hexdigest()
             for offset, length in places.select("offset", "length").iter_rows()
         ]
         begins = places.group_by(HOUR, maintain_order=True).agg(pl.col("begin").first())
-        ends = [*begins["begin"][1:], written.select(length.sum()).item()]
+        ends = [*begins["begin"][1:], length.sum()]
         spans = zip(begins["begin"], ends, strict=True)
         self.spans = dict(zip(begins[HOUR], spans, strict=True))
         offsets = places.select(pl.col("offset") - pl.col("begin").first().over(HOUR)).to_series()
