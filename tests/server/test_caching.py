@@ -11,7 +11,7 @@ from hourtally.model.hours import Hour
 from hourtally.published.document_index import DocumentKind
 from hourtally.published.reader import read_document
 from hourtally.published.views import Filters
-from hourtally.server import lists, usage
+from hourtally.server import hour_figures, usage
 from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.responses import Response
 from hourtally.server.usage import PublishedUsage
@@ -43,7 +43,7 @@ def read_customers_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         log.append(customer)
         return read_document(manifest, customer, kind)
 
-    for module in (lists, usage):
+    for module in (hour_figures, usage):
         monkeypatch.setattr(module, read_document.__name__, read_and_log)
     return log
 

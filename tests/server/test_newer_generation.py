@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from hourtally.model.hours import Hour
+from hourtally.published.listing import listing
+from hourtally.published.listing.listing import list_range
+from hourtally.server import hour_figures
 from hourtally.server.parameters import HttpError
 from hourtally.server.requests import ListRequest, ViewRequest, read_request
 from hourtally.server.responses import Response
 from hourtally.server.usage import PublishedUsage
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, publish
+from tests.support.homes.eventful_home import eventful_home
 
 NEWER = "removeLegacyFields=true"
 VIEW = "/v1/billing/usage/"
@@ -314,3 +318,42 @@ def test_a_parameter_that_the_route_does_not_take_is_a_400_that_says_why(
     status, found, message = refusal(path, query)
     assert (status, found) == (400, id_)
     assert says in message
+
+
+CUSTOMERS = ("acme", "globex", "initech", "nobody")
+QUERIES = [
+    f"granularity={granularity}&removeLegacyFields={newer}{filters}"
+    for granularity in ("hour", "day", "month", "total")
+    for newer in ("true", "false")
+    for filters in ("", "&teamId=web", "&projectId=shop", "&resourceType=service", "&teamId=none")
+]
+
+
+def test_figures_read_together_are_those_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = eventful_home(tmp_path)
+    for customer in CUSTOMERS:
+        for query in QUERIES:
+            monkeypatch.setattr(hour_figures, "_FEWEST_TOGETHER", 1_000)
+            one_by_one = respond(home, LIST, query, customer).body
+            monkeypatch.setattr(hour_figures, "_FEWEST_TOGETHER", 1)
+            assert respond(home, LIST, query, customer).body == one_by_one, (customer, query)
+
+
+def test_figures_read_together_are_cached_by_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Any] = []
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(arguments)
+        return list_range(*arguments)
+
+    monkeypatch.setattr(listing, "list_range", counted)
+    monkeypatch.setattr(hour_figures, "_FEWEST_TOGETHER", 1)
+    usage = PublishedUsage(eventful_home(tmp_path))
+    request = read_request(LIST.encode(), NEWER.encode())
+    assert isinstance(request, ListRequest)
+    bodies = {usage.list("acme", request).body for _ in range(3)}
+    assert (len(bodies), len(reads)) == (1, 2)

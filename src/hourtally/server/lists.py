@@ -12,34 +12,21 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from cachetools import LRUCache
-
-from hourtally.errors import NoQuantities
 from hourtally.model.hours import HOUR_SECONDS, Granularity, Hour
 from hourtally.model.money import format_currency
-from hourtally.published.document_index import DOCUMENTS, USAGE_DOCUMENTS
 from hourtally.published.document_shapes import IN_CENTS, WITH_USAGE, Figures
-from hourtally.published.reader import read_current, read_document
-from hourtally.published.views import Filters, filtered_figures
+from hourtally.published.reader import read_current
 from hourtally.server.cursors import Position, write_cursor
+from hourtally.server.hour_figures import Asked, FiguresOfHours, HourFigures
 from hourtally.server.requests import ListRequest
 from hourtally.server.responses import Response, customer_response, etag_of
-from hourtally.server.revisions import Cache, CurrentRevisions, Revision, no_quantities_error
+from hourtally.server.revisions import CurrentRevisions
+from hourtally.store.layout import Home
 
-# 0.5 KB each.
-_CACHED_HOURS: Final = 50_000
 # The one period of `total`, which starts where the window does.
 _WHOLE: Final = 0
 # Of the year 1.
 _FIRST_SECOND: Final = -62_135_596_800
-
-
-class _HourFigures(NamedTuple):
-    """A customer's figures in an hour, under filters."""
-
-    currency: str
-    paas: Figures
-    byoc: Figures
 
 
 class _Entry(NamedTuple):
@@ -61,9 +48,9 @@ class _Window(NamedTuple):
 class UsageLists:
     """Lists of a home; safe to share between threads."""
 
-    def __init__(self, revisions: CurrentRevisions) -> None:
+    def __init__(self, home: Home, revisions: CurrentRevisions) -> None:
         self._revisions = revisions
-        self._figures: Cache[_HourFigures] = Cache(LRUCache(_CACHED_HOURS))
+        self._figures = FiguresOfHours(home, revisions)
 
     def page(self, customer: str, request: ListRequest) -> Response:
         """A page of periods, newest first.
@@ -136,7 +123,7 @@ class UsageLists:
         for period, of_period in groupby(hours, period_of):
             if after is not None and period > after.period:
                 continue
-            by_currency: defaultdict[str, list[_HourFigures]] = defaultdict(list)
+            by_currency: defaultdict[str, list[HourFigures]] = defaultdict(list)
             for figures in self._figures_of(customer, request, of_period):
                 by_currency[figures.currency].append(figures)
             timestamp = window.start or 0
@@ -152,29 +139,11 @@ class UsageLists:
 
     def _figures_of(
         self, customer: str, request: ListRequest, hours: Iterable[Hour]
-    ) -> Iterator[_HourFigures]:
+    ) -> Iterator[HourFigures]:
         """The figures of the published ones of these hours that do not hold the customer."""
-        for hour in hours:
-            revision = self._revisions.current(hour.timestamp)
-            if revision is None or revision.holds(customer):
-                continue
-            yield self._hour_figures(revision, customer, request.filters, newer=request.newer)
-
-    def _hour_figures(
-        self, revision: Revision, customer: str, filters: Filters, *, newer: bool
-    ) -> _HourFigures:
-        key = (revision.key, customer, filters, newer)
-        figures = self._figures.get(key)
-        if figures is None:
-            kind = USAGE_DOCUMENTS if newer else DOCUMENTS
-            try:
-                document = read_document(revision.manifest, customer, kind)
-            except NoQuantities as lacking:
-                raise no_quantities_error(lacking) from None
-            currency = str(revision.manifest.record["currency"])
-            figures = _HourFigures(currency, *filtered_figures(document, filters))
-            self._figures.put(key, figures)
-        return figures
+        found = (self._revisions.current(hour.timestamp) for hour in hours)
+        revisions = [one for one in found if one is not None and not one.holds(customer)]
+        return self._figures.of(Asked(customer, request.filters, request.newer), revisions)
 
     def _held_json(self, customer: str, hours: list[Hour]) -> bytes:
         """The hours of the window, of any page, that hold the customer; nothing if none does."""

@@ -38,7 +38,7 @@ class PublishedUsage:
 
     def __init__(self, home: Home) -> None:
         self._revisions = CurrentRevisions(home)
-        self._lists = UsageLists(self._revisions)
+        self._lists = UsageLists(home, self._revisions)
         self._views: Cache[Response] = Cache(LRUCache(_CACHED_VIEW_BYTES, _size))
 
     def cached_view(self, customer: str, request: ViewRequest) -> Response | None:
