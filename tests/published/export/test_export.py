@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hourtally.errors import Damaged, ForeignTree, StorageFault
+from hourtally.errors import Damaged, ForeignTree, NotExported, StorageFault
 from hourtally.model.hours import Hour
 from hourtally.published.export import ExportReport, export_hours
 from hourtally.published.export.held_list import HELD_FILE
+from hourtally.published.export.sources import USAGE
 from hourtally.published.export.tree import ExportTree, folder_name
+from hourtally.published.zero_documents import zero_usage_document
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, flip_byte, publish
 
@@ -528,3 +530,28 @@ def test_a_damaged_id_of_the_home_is_named(home: Home, tree: Path) -> None:
     with pytest.raises(Damaged) as caught:
         export_hours(home, tree, [NINE])
     assert caught.value.path == home.id_file
+
+
+def test_usage_documents_have_a_tree_of_their_own(home: Home, tree: Path) -> None:
+    usage = zero_usage_document(1793610000, "acme", "EUR")
+    publish(home, NINE, {"acme": ACME}, usage={"acme": usage})
+
+    assert export_hours(home, tree, [NINE], source=USAGE) == ExportReport(written=1, hours=1)
+    assert files_of(tree) == {"acme/1793610000.json": usage}
+    assert identity(tree)["kind"] == "usage"
+    assert export_hours(home, tree, [NINE], source=USAGE) == ExportReport(current=1)
+    assert export_hours(home, tree, [NINE], "acme", source=USAGE).written == 1
+    with pytest.raises(ForeignTree, match="an export of usage, not of documents"):
+        export_hours(home, tree, [NINE])
+
+
+def test_an_hour_without_usage_documents_is_named_and_the_others_are_exported(
+    home: Home, tree: Path
+) -> None:
+    usage = zero_usage_document(1793613600, "acme", "EUR")
+    publish(home, NINE, {"acme": ACME})
+    publish(home, TEN, {"acme": ZEBRA}, usage={"acme": usage})
+
+    with pytest.raises(NotExported, match=r"Not exported: 2026-11-02T09$"):
+        export_hours(home, tree, [NINE, TEN], source=USAGE)
+    assert files_of(tree) == {"acme/1793613600.json": usage}

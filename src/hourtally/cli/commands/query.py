@@ -174,7 +174,8 @@ def schema(name: str, /) -> int:
     """Print the JSON Schema of a file, or of what a command prints with --json.
 
     Files: document, event, held, manifest, quarantined, record, usage. Commands: backfill, diff,
-    explain, export, ingest, list, prune, run, sql, status, tokens, verify, withdraw.
+    explain, export, ingest, list, prune, rates-at, rates-check, rates-diff, rates-preview, run,
+    sql, status, tokens, verify, withdraw.
 
     Example: hourtally schema event
 

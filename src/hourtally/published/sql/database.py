@@ -113,7 +113,7 @@ def _write_empty(home: Home) -> None:
 
 def _define_views(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     manifests = json_source(_pattern(home, f"{_HOURS}/*/{_MANIFEST}"), MANIFEST_COLUMNS)
-    define(connection, "current_revisions", _current_revisions(home, manifests))
+    define(connection, "current_revisions", _current_revisions(home))
     for name, columns in TABLES.items():
         define(connection, name, _table_view(home, name, columns))
     define(connection, "hours", hours_view(manifests))
@@ -125,13 +125,29 @@ def _define_views(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     define(connection, "quarantined", quarantined_view(lines, records))
 
 
-def _current_revisions(home: Home, manifests: str) -> str:
-    """The folder of each hour's current revision, and its currency."""
-    return (
-        f"SELECT {literal(str(home.hours))} || '/' || hour || '/' || max_by(folder, revision) "
-        f"AS folder, max_by(currency, revision) AS currency "
-        f"FROM {manifests} WHERE folder IS NOT NULL GROUP BY hour"
-    )
+def _current_revisions(home: Home) -> str:
+    """The folder of each hour's current revision, and its currency.
+
+    From the text of the manifests: a year's take 0.4 s, and 1.7 s as JSON. A line that begins with
+    one blank is of the record itself.
+    """
+    pattern = _pattern(home, f"{_HOURS}/*/{_MANIFEST}")
+    return rf"""
+        WITH manifests AS (
+            SELECT
+                regexp_extract(filename, '^(.*)/\d+\.json$', 1) AS hour_folder,
+                try_cast(regexp_extract(filename, '/(\d+)\.json$', 1) AS BIGINT) AS revision,
+                regexp_extract(content, '\n "folder": "([^"]+)"', 1) AS folder,
+                regexp_extract(content, '\n "currency": "([^"]+)"', 1) AS currency
+            FROM read_text({pattern})
+        )
+        SELECT
+            hour_folder || '/' || max_by(folder, revision) AS folder,
+            max_by(currency, revision) AS currency
+        FROM manifests
+        WHERE revision IS NOT NULL AND folder <> ''
+        GROUP BY hour_folder
+    """
 
 
 def _table_view(home: Home, name: str, columns: tuple[Column, ...]) -> str:
