@@ -96,9 +96,10 @@ def preview(
 def _preview(home: Any, request: PreviewRequest) -> Preview:
     from hourtally.build.rates.preview import preview as preview_hours
     from hourtally.cli.output.progress_bar import progress_bar
+    from hourtally.runtime.interrupts import as_keyboard_interrupt
     from hourtally.settings import Settings, usable_cores
 
-    with progress_bar("pricing", "hours") as advance:
+    with as_keyboard_interrupt(), progress_bar("pricing", "hours") as advance:
         return preview_hours(home, request, Settings(threads=usable_cores()), advance)
 
 
