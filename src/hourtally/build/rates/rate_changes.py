@@ -7,12 +7,13 @@ its cases are asked again, once for all hours that share them and the rates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
 from hourtally.ratecard import Case, HourRates, RateCard, read_cases, read_rates_snapshot
+from hourtally.ratecard.cases import WHOLE_HOUR
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
 
@@ -30,6 +31,34 @@ class CaseKind(NamedTuple):
 # How many of the instants of a kind's cases have another price for one customer.
 ALL: Final = "all"
 SOME: Final = "some"
+# To ask for so many takes less time than to look which of them have usage in an hour.
+_FEW_CUSTOMERS: Final = 50
+
+
+class _Comparison:
+    """Two selections, of cases that are asked again and again: rates, and as whose usage each."""
+
+    def __init__(self, one: HourRates, other: HourRates, customer: str | None = None) -> None:
+        """`other` is asked as usage of `customer`, if one is given."""
+        self._one = one
+        self._other = other
+        self._customer = customer
+        self._shares: dict[tuple[object, ...], str] = {}
+
+    def share(self, case: Case) -> str:
+        """`ALL` or `SOME` of the instants of a case have another price, or "" for none."""
+        selected_by = case[:-1]
+        share = self._shares.get(selected_by)
+        if share is None:
+            share = self._shares[selected_by] = self._share(case._replace(used=WHOLE_HOUR))
+        # Mostly a price holds all hour, so that it does not matter when there is usage.
+        return self._share(case) if share == SOME else share
+
+    def _share(self, case: Case) -> str:
+        one, other = list(self._one.parts(case)), list(self._other.parts(case, self._customer))
+        if one == other:
+            return ""
+        return ALL if len(one) == len(other) == 1 else SOME
 
 
 class RateChanges:
@@ -38,11 +67,15 @@ class RateChanges:
     def __init__(self, home: Home, card: RateCard) -> None:
         self._home = home
         self._card = card
-        self._cases: dict[str, tuple[Case, ...]] = {}
         self._rates: dict[str, HourRates] = {}
-        self._selections: dict[tuple[str, str], str] = {}
-        self._named: dict[str, frozenset[str]] = {}
-        self._priced_apart: dict[tuple[str, str, str], dict[CaseKind, str]] = {}
+        self._built_with: dict[str, HourRates | None] = {}
+        self._comparisons: dict[tuple[str, str, str | None], _Comparison] = {}
+        # What is known of a file of cases, by its digest and those of the two rates.
+        self._differ: dict[tuple[str, str, str], bool] = {}
+        # Of the file of cases read last: mostly the next hour has the same one.
+        self._last_cases: tuple[str, tuple[Case, ...]] = ("", ())
+        self._apart: dict[str, dict[CaseKind, str]] = {}
+        self._apart_of = ("", "")
         self._newly_named: NewlyNamed | None = None
 
     def has_changed(self, manifest: Manifest, *, may_read_slices: bool = True) -> bool:
@@ -63,84 +96,103 @@ class RateChanges:
             # Build version 1 did not record them.
             return True
         try:
-            if self._selection(inputs["cases"], digest, hour) != inputs["selection"]:
+            if self._selects_otherwise(manifest, digest):
                 return True
             return may_read_slices and self._prices_newly_named(manifest, digest)
         except Damaged:
             # Building the hour again repairs it.
             return True
 
-    def _selection(self, cases: str, digest: str, hour: Hour) -> str:
-        selection = self._selections.get((cases, digest))
-        if selection is None:
-            selection = self._hour_rates(digest, hour).selection(self._read_cases(cases))
-            self._selections[cases, digest] = selection
-        return selection
+    def _selects_otherwise(self, manifest: Manifest, digest: str) -> bool:
+        inputs, hour = manifest.inputs, manifest.hour
+        cases, rates = str(inputs["cases"]), str(inputs["rates"])
+        differs = self._differ.get((cases, rates, digest))
+        if differs is None:
+            built_with, now = self._rates_before(manifest), self._rates_now(digest, hour)
+            read = self._read_cases(cases)
+            if built_with is None:
+                # The rates are gone; the manifest has the digest of what they said.
+                differs = now.selection(read) != inputs["selection"]
+            else:
+                comparison = self._compared(rates, digest, built_with, now)
+                differs = any(comparison.share(case) for case in read)
+            self._differ[cases, rates, digest] = differs
+        return differs
 
-    def _hour_rates(self, digest: str, hour: Hour) -> HourRates:
+    def _compared(
+        self, one: str, other: str, one_rates: HourRates, other_rates: HourRates
+    ) -> _Comparison:
+        key = (one, other, None)
+        if key not in self._comparisons:
+            self._comparisons[key] = _Comparison(one_rates, other_rates)
+        return self._comparisons[key]
+
+    def _rates_now(self, digest: str, hour: Hour) -> HourRates:
         if digest not in self._rates:
             self._rates[digest] = HourRates.of(self._card, hour)
         return self._rates[digest]
 
+    def _rates_before(self, manifest: Manifest) -> HourRates | None:
+        """Those that the hour was built with; None if they are missing or damaged."""
+        digest = manifest.inputs["rates"]
+        if digest not in self._built_with:
+            try:
+                rates = read_rates_snapshot(self._home, digest, manifest.hour)
+            except Damaged:
+                self._built_with[digest] = None
+            else:
+                self._built_with[digest] = HourRates.kept(rates, manifest.hour)
+        return self._built_with[digest]
+
     def _read_cases(self, digest: str) -> tuple[Case, ...]:
-        if digest not in self._cases:
-            self._cases[digest] = read_cases(self._home, digest)
-        return self._cases[digest]
+        if self._last_cases[0] != digest:
+            self._last_cases = (digest, read_cases(self._home, digest))
+        return self._last_cases[1]
 
     def _prices_newly_named(self, manifest: Manifest, digest: str) -> bool:
         """Whether a customer that a rate newly names has usage with another price than before.
 
         Before, its usage was in the cases of all customers without rates of their own.
         """
-        rates = self._hour_rates(digest, manifest.hour)
-        newly_named = rates.rates.customers - self._named_before(manifest)
-        apart = {
-            customer: kinds
-            for customer in newly_named
-            if (kinds := self._apart(manifest.inputs["cases"], digest, customer, rates))
-        }
-        if not apart:
+        rates, before = self._rates_now(digest, manifest.hour), self._rates_before(manifest)
+        named_before = frozenset() if before is None else before.rates.customers
+        named = rates.rates.customers - named_before
+        if not named:
             return False
         if self._newly_named is None:
             # Imported here, as it loads the engines (0.3 s), and cards rarely name new customers.
             from hourtally.build.rates.newly_named import NewlyNamed
 
             self._newly_named = NewlyNamed(self._home, self._card)
-        return self._newly_named.prices_differ(manifest, apart, rates)
+        if len(named) > _FEW_CUSTOMERS:
+            named = self._newly_named.with_usage(manifest, named)
+        apart = {
+            customer: kinds
+            for customer in named
+            if (kinds := self._priced_apart(manifest.inputs["cases"], digest, customer, rates))
+        }
+        return bool(apart) and self._newly_named.prices_differ(manifest, apart, rates)
 
-    def _named_before(self, manifest: Manifest) -> frozenset[str]:
-        digest = manifest.inputs["rates"]
-        if digest not in self._named:
-            try:
-                before = read_rates_snapshot(self._home, digest, manifest.hour)
-            except Damaged:
-                before = ()
-            self._named[digest] = frozenset(rate.customer for rate in before if rate.customer)
-        return self._named[digest]
-
-    def _apart(
+    def _priced_apart(
         self, cases: str, digest: str, customer: str, rates: HourRates
     ) -> Mapping[CaseKind, str]:
         """The kinds of cases with other prices for the customer than for those not named."""
-        key = (cases, digest, customer)
-        if key not in self._priced_apart:
-            of_others = [case for case in self._read_cases(cases) if case.customer is None]
-            self._priced_apart[key] = _apart(of_others, customer, rates)
-        return self._priced_apart[key]
-
-
-def _apart(cases: Iterable[Case], customer: str, rates: HourRates) -> dict[CaseKind, str]:
-    shares: dict[CaseKind, set[str]] = {}
-    for case in cases:
-        others, own = list(rates.parts(case)), list(rates.parts(case, customer))
-        equal = set(others) & set(own)
-        if len(equal) == len(others) == len(own):
-            share = ""
-        elif len(others) == len(own) == 1:
-            share = ALL
-        else:
-            share = SOME
-        shares.setdefault(CaseKind(case.meter, case.resource_type), set()).add(share)
-    return {
-        kind: ALL if found == {ALL} else SOME for kind, found in shares.items() if found != {""}
-    }
+        if self._apart_of != (cases, digest):
+            self._apart_of, self._apart = (cases, digest), {}
+        found = self._apart.get(customer)
+        if found is None:
+            key = (digest, digest, customer)
+            if key not in self._comparisons:
+                self._comparisons[key] = _Comparison(rates, rates, customer)
+            comparison = self._comparisons[key]
+            shares: dict[CaseKind, set[str]] = {}
+            for case in self._read_cases(cases):
+                if case.customer is None:
+                    kind = CaseKind(case.meter, case.resource_type)
+                    shares.setdefault(kind, set()).add(comparison.share(case))
+            found = self._apart[customer] = {
+                kind: ALL if of_kind == {ALL} else SOME
+                for kind, of_kind in shares.items()
+                if of_kind != {""}
+            }
+        return found
