@@ -21,9 +21,10 @@ from unittest import mock
 from hourtally.build import metered_hours, pipeline, publish
 from hourtally.build.builder import Builder
 from hourtally.build.staleness import stale_hours
-from hourtally.ingest import files, slices_writer, staging
+from hourtally.ingest import files, staging
 from hourtally.ingest.external_sort import runs
 from hourtally.ingest.ndjson import duckdb_reader, parser
+from hourtally.ingest.slices import hour_file, writer
 from hourtally.ratecard import load_rate_card
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
 from hourtally.store import durable
@@ -40,8 +41,8 @@ INGEST = {
     (duckdb_reader.DuckDBReader, "read_matching"): "other lines to events",
     (staging, "slices_of"): "events to slices",
     (runs.SortedRuns, "add"): "slices to runs",
-    (staging, "_merge_partition"): "merge partitions",
-    (slices_writer.SlicesWriter, "write"): "encode Parquet",
+    (hour_file, "_merge_partition"): "merge partitions",
+    (writer.SlicesWriter, "write"): "encode Parquet",
     (durable, "fsync_file"): "fsync",
 }
 BUILD = {

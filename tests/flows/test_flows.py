@@ -16,8 +16,8 @@ from hourtally.build.builder import BuildReport
 from hourtally.build.publish import BuildContext, BuildReceipt, OnDone
 from hourtally.build.staleness import StaleHour, stale_hours
 from hourtally.errors import BoundExceeded, Damaged, FileRejected, RateCardError, StorageFault
-from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import Ingester, IngestReport, ingest_inbox
+from hourtally.ingest.receipts import IngestReceipt
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
 from hourtally.jobs.sample import FIRST_HOUR, HOURS, NOW_MS, write_sample

@@ -179,7 +179,7 @@ def test_a_file_written_to_while_it_is_ingested_is_rejected_and_then_read_again(
     settings = Settings(threads=1)
     if when == "while skipped":
         ingest_paths(home, [file], NOW_MS, settings)
-    hashed, staged = durable.sha256_of, staging.stage_events
+    hashed, staged = durable.sha256_of, staging.stage_files
     written: list[Path] = []
 
     def write_once() -> None:
@@ -193,13 +193,13 @@ def test_a_file_written_to_while_it_is_ingested_is_rejected_and_then_read_again(
             write_once()
         return digest
 
-    def parse_then_write(path: Path, *arguments: Any) -> Any:
-        found = staged(path, *arguments)
+    def parse_then_write(*arguments: Any) -> Any:
+        found = staged(*arguments)
         write_once()
         return found
 
     monkeypatch.setattr(durable, "sha256_of", hash_then_write)
-    monkeypatch.setattr(staging, "stage_events", parse_then_write)
+    monkeypatch.setattr(staging, "stage_files", parse_then_write)
 
     [refusal] = ingest_inbox(home, NOW_MS, settings).refused
     assert "it changed while it was being read" in str(refusal)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hourtally.ingest.batch import ingest_file
+from hourtally.ingest.batch import Ingesting, ingest_together
+from hourtally.ingest.receipts import IngestReceipt
 from hourtally.jobs.sample import NOW_MS, write_sample
 from hourtally.store.layout import Home
 
@@ -37,7 +38,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def test_every_file_is_ingested_as_it_is_meant_to_be(
     sample: Home, name: str, lines: int, accepted: int, duplicates: int, quarantined: int
 ) -> None:
-    receipt = ingest_file(sample, sample.inbox / name, NOW_MS, threads=1)
+    [receipt] = ingest_together(Ingesting(sample, NOW_MS, threads=1), [sample.inbox / name])
+    assert isinstance(receipt, IngestReceipt)
 
     assert (receipt.lines, receipt.accepted) == (lines, accepted)
     assert (receipt.duplicates, receipt.quarantined) == (duplicates, quarantined)

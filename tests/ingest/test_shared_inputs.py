@@ -13,8 +13,8 @@ from typing import Final
 import polars as pl
 import pytest
 
-from hourtally.ingest.batch import IngestReceipt
 from hourtally.ingest.files import IngestReport, ingest_paths
+from hourtally.ingest.receipts import IngestReceipt
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -16,8 +16,8 @@ import pytest
 from hourtally.build import pipeline
 from hourtally.cli.app import call
 from hourtally.ingest import batch as batch_module
-from hourtally.ingest import staging
 from hourtally.ingest.files import ingest_paths
+from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.withdrawal import withdraw
 from hourtally.store import durable, records
 from hourtally.store.batches import Batches, record_name
@@ -248,9 +248,11 @@ def shorter_quarantine(block: Any) -> Any:
 def test_a_file_is_judged_anew_under_the_present_rules(
     home: Home, late: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parsed = staging._parsed_blocks
+    parse = LineParser.parse_together
     monkeypatch.setattr(
-        staging, "_parsed_blocks", lambda *args: map(shorter_quarantine, parsed(*args))
+        LineParser,
+        "parse_together",
+        lambda *args: list(map(shorter_quarantine, parse(*args))),
     )
 
     assert command("ingest", home, late, "--again") == 0
@@ -303,16 +305,17 @@ def test_a_file_never_ingested_is_ingested_by_again_too(home: Home, tmp_path: Pa
     assert Batches(home).number(batch_of(file)) == 1
 
 
-def other_machine(home: Home, take: Callable[[Home, str], None]) -> Callable[..., bool]:
-    """`create_file`, before which another machine takes the number once."""
-    create = durable.create_file
+def other_machine(home: Home, take: Callable[[Home, str], None]) -> Callable[..., list[bool]]:
+    """`create_files`, before which another machine takes the number once."""
+    create = durable.create_files
     taken: list[Path] = []
 
-    def create_later(path: Path, content: bytes, *, staging: Path | None = None) -> bool:
+    def create_later(files: Sequence[durable.NewFile]) -> list[bool]:
+        path = files[0].path
         if path.parent == home.batches and not taken:
             taken.append(path)
             take(home, path.stem)
-        return create(path, content, staging=staging)
+        return create(files)
 
     return create_later
 
@@ -328,7 +331,7 @@ def test_who_does_not_get_a_number_reads_the_record_that_did_and_starts_over(
 ) -> None:
     batch = batch_of(late)
     flip(home.slices(HOURS[0], batch))
-    monkeypatch.setattr(durable, "create_file", other_machine(home, take_by_withdrawal))
+    monkeypatch.setattr(durable, "create_files", other_machine(home, take_by_withdrawal))
 
     # Two machines: one withdraws, the other ingests again, which ends the withdrawal.
     assert command("ingest", home, late, "--again") == 3
@@ -341,7 +344,7 @@ def test_who_does_not_get_a_number_reads_the_record_that_did_and_starts_over(
 def test_of_two_withdrawals_one_counts(
     home: Home, late: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable, "create_file", other_machine(home, take_by_withdrawal))
+    monkeypatch.setattr(durable, "create_files", other_machine(home, take_by_withdrawal))
 
     receipt = withdraw(home, str(late), "mine", NOW_MS)
 
@@ -359,7 +362,7 @@ def test_slices_of_an_interrupted_again_do_not_outlive_a_withdrawal(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch_module, "commit_record", killed)
+        patched.setattr(batch_module, "commit_records", killed)
         assert command("ingest", home, late, "--again") == 130
     assert home.slices(HOURS[0], f"{batch}.2").exists()
 

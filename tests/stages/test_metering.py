@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from hourtally.ingest.slicing import slices_of
+from hourtally.ingest.slices.cutting import slices_of
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import SLICES, USAGE
 from hourtally.stages.deduplication import describe_conflicts

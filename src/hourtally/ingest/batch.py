@@ -1,23 +1,25 @@
-"""One event file to slices by hour, a quarantine file and a numbered ingest record."""
+"""Event files to slices by hour, quarantine files and numbered ingest records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hourtally.errors import BatchWithdrawn, Damaged, FileRejected
 from hourtally.ingest.discovery import path_text
 from hourtally.ingest.event_file import EventFile, open_event_file
-from hourtally.ingest.observations import Observations
+from hourtally.ingest.receipts import IngestReceipt, receipt_of
 from hourtally.model.hours import format_instant
 from hourtally.store import durable
 from hourtally.store.batches import INGESTED, record_name
 from hourtally.store.layout import Home
 from hourtally.store.records import (
     DecidingRecord,
-    commit_record,
+    StagedBatch,
+    commit_records,
     deciding_record,
     finish,
     locked_batch,
@@ -30,170 +32,198 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class IngestReceipt:
-    """The counts of one file.
+class Ingesting:
+    """How files are ingested.
 
     Attributes:
-        file: the file that was read now, also where its batch bears another name.
-        hours: how many hours it touches.
-        skipped: its batch exists already, and the counts are that batch's.
-        number: of the record that has the counts.
-        again: the file was judged anew (`--again`).
-        known: `skipped`, and an earlier run had taken it from the inbox.
-        rules: quarantined lines by rule.
-        hour_names: of the hours that it touches, in order.
-        observations: what counts nothing, or not yet.
-        conflicts: identities with several contents in one hour of the file.
-        conflict_losers: slices that do not count because of it.
-    """
-
-    file: str
-    batch: str
-    lines: int
-    accepted: int
-    duplicates: int
-    quarantined: int
-    hours: int
-    skipped: bool
-    number: int = 1
-    again: bool = False
-    known: bool = False
-    rules: Mapping[str, int] = field(default_factory=dict)
-    hour_names: tuple[str, ...] = ()
-    observations: Observations = field(default_factory=Observations)
-    conflicts: int = 0
-    conflict_losers: int = 0
-
-    @property
-    def record(self) -> str:
-        """The name of the record, which its quarantine file bears too."""
-        return record_name(self.batch, self.number)
-
-
-@dataclass(frozen=True)
-class _Ingest:
-    """How a file is ingested. again: judge it anew, though its batch exists."""
-
-    home: Home
-    file: EventFile
-    now_ms: int
-    threads: int
-    progress: Progress | None
-    again: bool
-
-    def find(self) -> DecidingRecord | None:
-        """The deciding record of the file's batch, if the batch exists.
-
-        Raises:
-            FileRejected: the batch is another file.
-            Damaged: the record is damaged, and is needed.
-        """
-        found = deciding_record(self.home, self.file.batch)
-        if found is None or (found.damage and self.again):
-            return found
-        if found.damage:
-            raise found.damage
-        if found.content.get("sha256") != self.file.sha256:
-            reason = (
-                f"its SHA-256 starts like that of batch {self.file.batch}, which is another file; "
-                "add a blank line to this file and ingest it again"
-            )
-            raise FileRejected(self.file.path, reason)
-        return found
-
-    def stage(self, staging: Path, number: int) -> dict[str, Any]:
-        """Write the file's slices and quarantine to the folder; the record that describes them."""
-        from hourtally.ingest.staging import stage_events
-
-        path = self.file.path
-        record = {
-            "batch": self.file.batch,
-            "number": number,
-            "status": INGESTED,
-            "sha256": self.file.sha256,
-            "size": self.file.status.st_size,
-            "file": path_text(path),
-            "ingested_at": format_instant(self.now_ms),
-        }
-        try:
-            record |= stage_events(path, staging, self.now_ms, self.threads, self.progress)
-            self.file.check_unchanged()
-        except FileRejected:
-            durable.remove_folder(staging)
-            raise
-        return record
-
-
-def ingest_file(
-    home: Home,
-    path: Path,
-    now_ms: int,
-    threads: int,
-    progress: Progress | None = None,
-    *,
-    again: bool = False,
-) -> IngestReceipt:
-    """Ingest one file, unless its batch already exists.
-
-    Args:
         home: the home folder.
-        path: the file.
         now_ms: the current time.
         threads: how many blocks are parsed at a time.
         progress: called with what was read.
-        again: judge the file anew also where its batch exists or is withdrawn. Where its slices
-            and quarantined lines come out equal, and nothing was withdrawn, nothing is written.
+        again: judge a file anew also where its batch exists or is withdrawn. Where its slices and
+            quarantined lines come out equal, and nothing was withdrawn, nothing is written.
+    """
+
+    home: Home
+    now_ms: int
+    threads: int
+    progress: Progress | None = None
+    again: bool = False
+
+
+Outcome = IngestReceipt | FileRejected | BatchWithdrawn | Damaged
+"""What became of a file.
+
+FileRejected: it cannot be read to its end, or it is no event file; none of its events count.
+BatchWithdrawn: its batch is withdrawn, and it was not to be ingested again.
+Damaged: the batch's record exists, but is not a valid record.
+"""
+
+
+def ingest_together(how: Ingesting, paths: Sequence[Path]) -> list[Outcome]:
+    """Ingest files, unless their batches already exist; what became of each.
 
     Raises:
-        FileRejected: the file cannot be read to its end; none of its events count.
-        BatchWithdrawn: its batch is withdrawn, and it was not to be ingested again.
-        Damaged: the batch's record exists, but is not a valid record.
+        StorageFault: the system refused a write.
     """
-    work = _Ingest(home, open_event_file(path), now_ms, threads, progress, again)
-    with durable.storage_faults(home.root, "ingesting"):
-        found = work.find()
-        if found and not again:
-            return _skip(work, found)
-    with locked_batch(home, work.file.batch) as staging:
-        while True:
-            found = work.find()
-            if found and not again:
-                return _skip(work, found)
-            receipt = _write_next(work, found, staging)
-            if receipt is not None:
-                return receipt
+    with durable.storage_faults(how.home.root, "ingesting"):
+        opened = [_opened(path) for path in paths]
+    outcomes: list[Outcome | None] = [
+        one if isinstance(one, FileRejected) else None for one in opened
+    ]
+    # A file with the bytes of an earlier one waits until that one is done.
+    while missing := [number for number, outcome in enumerate(outcomes) if outcome is None]:
+        numbers: dict[str, int] = {}
+        for number in missing:
+            file = opened[number]
+            assert isinstance(file, EventFile)
+            numbers.setdefault(file.batch, number)
+        files = [opened[number] for number in numbers.values()]
+        found = _ingest(how, [file for file in files if isinstance(file, EventFile)])
+        for number, outcome in zip(numbers.values(), found, strict=True):
+            outcomes[number] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _skip(work: _Ingest, found: DecidingRecord) -> IngestReceipt:
+def _opened(path: Path) -> EventFile | FileRejected:
+    try:
+        return open_event_file(path)
+    except FileRejected as refusal:
+        return refusal
+
+
+@dataclass
+class _Work:
+    """A file that is being ingested, and its deciding record so far."""
+
+    file: EventFile
+    outcome: Outcome | None = None
+    found: DecidingRecord | None = None
+
+    def look(self, how: Ingesting) -> None:
+        """Find the record, and leave the file out if there is nothing to ingest."""
+        try:
+            self.found = _find(how, self.file)
+            if self.found and not how.again:
+                self.outcome = _skip(how, self.file, self.found)
+        except (FileRejected, BatchWithdrawn, Damaged) as refusal:
+            self.outcome = refusal
+
+
+def _ingest(how: Ingesting, files: Sequence[EventFile]) -> list[Outcome | None]:
+    """Ingest files of different batches; None where another machine was faster with a record."""
+    work = [_Work(file) for file in files]
+    with durable.storage_faults(how.home.root, "ingesting"):
+        for one in work:
+            one.look(how)
+    # Everybody locks batches in this order, so that two who ingest the same files never wait for
+    # each other.
+    new = sorted((one for one in work if one.outcome is None), key=lambda one: one.file.batch)
+    with ExitStack() as locks:
+        folders = {
+            one.file.batch: locks.enter_context(locked_batch(how.home, one.file.batch))
+            for one in new
+        }
+        for one in new:
+            one.look(how)
+        # In the order of the files.
+        _write_next(how, [one for one in work if one.outcome is None], folders)
+    return [one.outcome for one in work]
+
+
+def _find(how: Ingesting, file: EventFile) -> DecidingRecord | None:
+    """The deciding record of the file's batch, if the batch exists.
+
+    Raises:
+        FileRejected: the batch is another file.
+        Damaged: the record is damaged, and is needed.
+    """
+    found = deciding_record(how.home, file.batch)
+    if found is None or (found.damage and how.again):
+        return found
+    if found.damage:
+        raise found.damage
+    if found.content.get("sha256") != file.sha256:
+        reason = (
+            f"its SHA-256 starts like that of batch {file.batch}, which is another file; "
+            "add a blank line to this file and ingest it again"
+        )
+        raise FileRejected(file.path, reason)
+    return found
+
+
+def _skip(how: Ingesting, file: EventFile, found: DecidingRecord) -> IngestReceipt:
     """Leave an existing batch as it is.
 
     Raises:
         BatchWithdrawn: it is withdrawn.
         FileRejected: the file changed while it was being read, so that it may be another batch.
     """
-    work.file.check_unchanged()
-    finish(work.home, work.home.staging(found.batch))
+    file.check_unchanged()
+    finish(how.home, how.home.staging(found.batch))
     if found.is_withdrawn:
         at, reason = (str(found.content.get(name)) for name in ("withdrawn_at", "reason"))
-        raise BatchWithdrawn(work.file.path, found.batch, at, reason)
-    return replace(_receipt(work, found.content), skipped=True)
+        raise BatchWithdrawn(file.path, found.batch, at, reason)
+    return replace(receipt_of(file, found.content), skipped=True)
 
 
-def _write_next(work: _Ingest, found: DecidingRecord | None, staging: Path) -> IngestReceipt | None:
-    """Write the batch's next record; None if another machine took its number."""
-    home, batch = work.home, work.file.batch
-    remove_leftovers(home, batch, staging)
-    number = 1 if found is None else found.number + 1
-    record = work.stage(staging, number)
-    if found is not None and _is_equal(home, found, record, staging):
-        durable.remove_folder(staging)
-        return replace(_receipt(work, found.content), skipped=True, again=True)
-    name = record_name(batch, number)
-    move_into_place(home, name, staging, record)
-    if not commit_record(home, name, staging, record):
-        return None
-    durable.remove_folder(staging)
-    return replace(_receipt(work, record), again=found is not None)
+def _write_next(how: Ingesting, work: Sequence[_Work], folders: Mapping[str, Path]) -> None:
+    """Write the next record of each file's batch; no outcome where another machine was faster."""
+    if not work:
+        return
+    for one in work:
+        remove_leftovers(how.home, one.file.batch, folders[one.file.batch])
+    staged: list[tuple[_Work, StagedBatch]] = []
+    for one, record in zip(work, _staged(how, work, folders), strict=True):
+        staging = folders[one.file.batch]
+        if isinstance(record, FileRejected):
+            durable.remove_folder(staging)
+            one.outcome = record
+        elif one.found is not None and _is_equal(how.home, one.found, record, staging):
+            durable.remove_folder(staging)
+            receipt = receipt_of(one.file, one.found.content)
+            one.outcome = replace(receipt, skipped=True, again=True)
+        else:
+            name = record_name(one.file.batch, record["number"])
+            staged.append((one, StagedBatch(name, staging, record)))
+    if not staged:
+        return
+    batches = [batch for _, batch in staged]
+    move_into_place(how.home, batches)
+    created = commit_records(how.home, batches)
+    for (one, batch), is_ours in zip(staged, created, strict=True):
+        if is_ours:
+            durable.remove_folder(batch.staging)
+            one.outcome = replace(receipt_of(one.file, batch.record), again=one.found is not None)
+
+
+def _staged(
+    how: Ingesting, work: Sequence[_Work], folders: Mapping[str, Path]
+) -> Iterator[dict[str, Any] | FileRejected]:
+    """Write the files' slices and quarantine to their folders; the records that describe them."""
+    from hourtally.ingest.staging import FileToStage, stage_files
+
+    files = [FileToStage(one.file.path, folders[one.file.batch]) for one in work]
+    described = stage_files(files, how.now_ms, how.threads, how.progress)
+    for one, content in zip(work, described, strict=True):
+        if isinstance(content, FileRejected):
+            yield content
+            continue
+        try:
+            one.file.check_unchanged()
+        except FileRejected as refusal:
+            yield refusal
+            continue
+        yield {
+            "batch": one.file.batch,
+            "number": 1 if one.found is None else one.found.number + 1,
+            "status": INGESTED,
+            "sha256": one.file.sha256,
+            "size": one.file.status.st_size,
+            "file": path_text(one.file.path),
+            "ingested_at": format_instant(how.now_ms),
+            **content,
+        }
 
 
 def _is_equal(home: Home, found: DecidingRecord, record: dict[str, Any], staging: Path) -> bool:
@@ -203,27 +233,3 @@ def _is_equal(home: Home, found: DecidingRecord, record: dict[str, Any], staging
     from hourtally.ingest.comparison import comes_out_equal
 
     return comes_out_equal(home, found, record, staging)
-
-
-def _receipt(work: _Ingest, record: dict[str, Any]) -> IngestReceipt:
-    try:
-        return IngestReceipt(
-            file=path_text(work.file.path),
-            batch=record["batch"],
-            lines=record["lines"],
-            accepted=record["accepted"],
-            duplicates=record["duplicates"],
-            quarantined=record["quarantined"],
-            hours=len(record["hours"]),
-            skipped=False,
-            number=record.get("number", 1),
-            rules=record["rules"],
-            hour_names=tuple(sorted(record["hours"])),
-            observations=Observations.of_record(record),
-            # Records of build version 1 have no conflicts.
-            conflicts=record.get("conflicts", {}).get("identities", 0),
-            conflict_losers=record.get("conflicts", {}).get("slices_not_counted", 0),
-        )
-    except KeyError as error:
-        path = Path(f"batches/{record.get('batch')}.json")
-        raise Damaged(path, f"the ingest record lacks {error}") from error

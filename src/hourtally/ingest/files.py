@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from hourtally.errors import BatchWithdrawn, Damaged, FileRejected, without_traceback
-from hourtally.ingest.batch import IngestReceipt, ingest_file
+from hourtally.ingest.batch import Ingesting, Outcome, ingest_together
 from hourtally.ingest.discovery import Tally, named_files, path_text
-from hourtally.ingest.inbox import note_ingested, search_inbox, see
+from hourtally.ingest.inbox import Sighting, note_ingested, search_inbox, see
 from hourtally.ingest.observations import observed
+from hourtally.ingest.receipts import IngestReceipt
 from hourtally.ingest.remarks import in_conflict, remarks
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
 from hourtally.store.records import deciding_record
+
+# Files that are ingested together: a Ctrl-C waits for all of them, a second or two.
+_MOST_TOGETHER: Final = 200
+_BYTES_TOGETHER: Final = 16 << 20
 
 
 @dataclass
@@ -81,23 +87,26 @@ class Ingester:
     progress: Progress | None = None
     again: bool = False
 
-    def ingest(self, file: Path, report: IngestReport) -> None:
-        """Ingest a file into the report."""
-        try:
-            report.files.append(self._ingested(file))
-        except (FileRejected, Damaged) as refusal:
-            report.refused.append(without_traceback(refusal))
+    def ingest(self, files: Sequence[Path], report: IngestReport) -> None:
+        """Ingest files into the report."""
+        for group in groups_of(files):
+            for outcome in self._outcomes(group):
+                if isinstance(outcome, IngestReceipt):
+                    report.files.append(outcome)
+                else:
+                    report.refused.append(without_traceback(outcome))
 
-    def _ingested(self, file: Path) -> IngestReceipt:
+    def _outcomes(self, group: Sequence[Path]) -> list[Outcome]:
         progress = self.progress
-        return ingest_file(
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        how = Ingesting(
             self.home,
-            file,
             self.now_ms,
             self.settings.threads,
-            (lambda done, size: progress(done, size, file.name)) if progress else None,
-            again=self.again,
+            (lambda done, size: progress(done, size, group[0].name + more)) if progress else None,
+            self.again,
         )
+        return ingest_together(how, group)
 
     def ingest_new(
         self, files: Sequence[Path], report: IngestReport, stop: Stop | None = None
@@ -109,27 +118,29 @@ class Ingester:
         if files and stop is not None:
             # Otherwise a thread imports it, and an interrupt would abort the current file.
             load_polars()
-        for number, file in enumerate(files):
+        started = 0
+        for group in groups_of(files):
             if stop is not None and stop.is_set():
-                report.undone += len(files) - number
+                report.undone += len(files) - started
                 return
-            self._ingest_new(file, report)
-            report.finished += 1
+            started += len(group)
+            seen = [see(self.home, file) for file in group]
+            for file, sighting, outcome in zip(group, seen, self._outcomes(group), strict=True):
+                self._note(file, sighting, outcome, report)
+            report.finished += len(group)
 
-    def _ingest_new(self, file: Path, report: IngestReport) -> None:
-        seen = see(self.home, file)
-        try:
-            receipt = self._ingested(file)
-        except BatchWithdrawn as withdrawn:
+    def _note(self, file: Path, seen: Sighting, outcome: Outcome, report: IngestReport) -> None:
+        if isinstance(outcome, BatchWithdrawn):
             if not seen.unchanged:
-                report.withdrawn.add(file=path_text(file), batch=withdrawn.batch)
-            found = deciding_record(self.home, withdrawn.batch)
+                report.withdrawn.add(file=path_text(file), batch=outcome.batch)
+            found = deciding_record(self.home, outcome.batch)
             if found is not None:
                 note_ingested(self.home, file, seen, found.name)
             return
-        except (FileRejected, Damaged) as refusal:
-            report.refused.append(without_traceback(refusal))
+        if not isinstance(outcome, IngestReceipt):
+            report.refused.append(without_traceback(outcome))
             return
+        receipt = outcome
         if receipt.skipped and receipt.batch == seen.batch:
             receipt = replace(receipt, known=True)
             if receipt.quarantined and not seen.unchanged:
@@ -137,6 +148,24 @@ class Ingester:
                 report.earlier_quarantined.add(file=receipt.file, quarantine=quarantine)
         report.files.append(receipt)
         note_ingested(self.home, file, seen, receipt.record)
+
+
+def groups_of(files: Iterable[Path]) -> Iterator[list[Path]]:
+    """Files in order: small ones that are ingested together, and each larger one alone."""
+    group: list[Path] = []
+    bytes_together = 0
+    for file in files:
+        try:
+            size = file.stat().st_size
+        except OSError:
+            size = 0  # Reading it says why.
+        if group and (len(group) == _MOST_TOGETHER or bytes_together + size > _BYTES_TOGETHER):
+            yield group
+            group, bytes_together = [], 0
+        group.append(file)
+        bytes_together += size
+    if group:
+        yield group
 
 
 def ingest_paths(
@@ -159,8 +188,7 @@ def ingest_paths(
             continue
         report.passed_over.merge(found.passed_over)
         report.refused += map(without_traceback, found.refused)
-        for file in found.files:
-            ingester.ingest(file, report)
+        ingester.ingest(found.files, report)
     return report
 
 

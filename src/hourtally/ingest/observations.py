@@ -107,15 +107,20 @@ def count_slices(slices: pl.DataFrame, ahead_ms: int) -> tuple[int, int]:
 
     Each event is counted at its first slice. `slices` are without duplicates.
     """
+    found = slices.select(slice_counts(ahead_ms))
+    return int(found["nothing"][0]), int(found["ahead"][0])
+
+
+def slice_counts(ahead_ms: int) -> tuple[pl.Expr, pl.Expr]:
+    """The sums of `count_slices` as expressions, `nothing` and `ahead`."""
     import polars as pl
 
     is_first = pl.col("slice_start_ms") == pl.col("start_ms")
     is_nothing = pl.all_horizontal(pl.col(QUANTITIES) == 0)
-    found = slices.select(
+    return (
         (is_first & is_nothing).sum().alias("nothing"),
         (is_first & (pl.col("start_ms") > ahead_ms)).sum().alias("ahead"),
     )
-    return int(found["nothing"][0]), int(found["ahead"][0])
 
 
 def observed(files: Iterable[Observations]) -> Iterator[str]:

@@ -1,30 +1,35 @@
-"""One event file to staged slices, a Parquet file for each hour, and a staged quarantine file.
+"""Event files to staged slices, a Parquet file for each hour, and staged quarantine files.
 
-This module imports the engines, so it is imported while the file is hashed.
+Small files are parsed and sorted together, as one of their size would be: alone, each took 50 ms
+of small queries. This module imports the engines, so it is imported while a file is hashed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-import pyarrow as pa
+import polars as pl
 
-from hourtally.ingest.conflicts import Conflicts, conflicts_of
+from hourtally.errors import FileRejected
+from hourtally.ingest.conflicts import Conflicts
 from hourtally.ingest.discovery import is_parquet, path_text
-from hourtally.ingest.external_sort.dimensions import merge
 from hourtally.ingest.external_sort.partitions import Partition
 from hourtally.ingest.external_sort.runs import SortedRuns
 from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
+from hourtally.ingest.ndjson.duckdb_reader import ReaderPool
 from hourtally.ingest.ndjson.parser import LineParser
-from hourtally.ingest.observations import ObservationCounts, count_slices
+from hourtally.ingest.observations import ObservationCounts
 from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
-from hourtally.ingest.slices_writer import SlicesWriter, to_table
-from hourtally.ingest.slicing import chunks_to_slice, slices_of
+from hourtally.ingest.slices.cutting import FILE, SECONDS_PER_FILE, chunks_to_slice, slices_of
+from hourtally.ingest.slices.hour_file import SmallHours, WrittenHour, write_hour
 from hourtally.ingest.void_writer import stage_voids
 from hourtally.ingest.voids import DistinctVoids
 from hourtally.model.hours import Hour
@@ -32,154 +37,217 @@ from hourtally.runtime.concurrency import ordered_map
 from hourtally.runtime.malloc import give_back_blocks
 from hourtally.store import durable
 
-# Partitions of an hour that are merged at a time. Each takes 60 MB, and as many hours as there are
-# threads may be written at the same time.
-_PARTITIONS_AT_ONCE: Final = 2
 # No block is read while a run is sorted, which takes as long as parsing a block does.
 _BLOCKS_AHEAD: Final = 2
+# Blocks are parsed together until they have this many bytes; a larger file's blocks have more.
+_TOGETHER_BYTES: Final = 4 << 20
+_READERS: Final = ReaderPool()
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes read so far and the size of the file."""
+"""Called with the bytes read so far and the size of all files."""
 
-
-@dataclass
-class _Counts:
-    """Counts of a file.
-
-    events: events and voids, duplicates among them. rules: quarantined lines by rule.
-    """
-
-    lines: int = 0
-    events: int = 0
-    duplicates: int = 0
-    rules: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def accepted(self) -> int:
-        return self.events - self.duplicates
-
-    def check(self, path: Path) -> None:
-        """Every line is accepted, a duplicate or quarantined; none is lost."""
-        quarantined = self.rules.total()
-        if self.lines != self.accepted + self.duplicates + quarantined:
-            message = (
-                f"{path}: {self.lines} lines, but {self.accepted} accepted, "
-                f"{self.duplicates} duplicates and {quarantined} quarantined"
-            )
-            raise AssertionError(message)
-
-
-def stage_events(
-    path: Path, staging: Path, now_ms: int, threads: int, progress: Progress | None
-) -> dict[str, Any]:
-    """Write a file's events to staged slices and its other lines to a staged quarantine file.
-
-    Returns:
-        The part of the ingest record that describes them.
-
-    Raises:
-        FileRejected: the file cannot be read to its end.
-    """
-    give_back_blocks()
-    size = path.stat().st_size
-    counts = _Counts()
-    runs = SortedRuns(staging)
-    voids = DistinctVoids()
-    observations = ObservationCounts(now_ms)
-    file = path_text(path)
-    with (staging / "quarantine.ndjson").open("xb") as quarantine:
-        for block in _parsed_blocks(path, threads):
-            counts.lines += block.lines
-            counts.events += len(block.events) + len(block.voids)
-            voids.add(block.voids)
-            observations.add_block(block)
-            for line in block.quarantined:
-                counts.rules[line.rule] += 1
-                quarantine.write(line.to_json(file))
-            for events in chunks_to_slice(block.events):
-                runs.add(slices_of(events))
-            if progress:
-                progress(block.bytes_read, size)
-    distinct_voids = voids.collect()
-    hours: dict[str, Any] = {}
-    conflicts = Conflicts()
-
-    def write(hour: Hour, partitions: Iterator[Partition]) -> _WrittenHour:
-        return _write_hour(staging, hour, partitions, observations)
-
-    for written in ordered_map(threads, write, runs.by_hour()):
-        hours[written.name] = written.entry
-        counts.duplicates += written.duplicates
-        conflicts += written.conflicts
-    for name, entry in stage_voids(staging, distinct_voids, threads).items():
-        hours.setdefault(name, {})["voids"] = entry
-    counts.duplicates += runs.duplicates + voids.duplicates
-    counts.check(path)
-    return {
-        "lines": counts.lines,
-        "accepted": counts.accepted,
-        "duplicates": counts.duplicates,
-        "quarantined": counts.rules.total(),
-        "rules": dict(sorted(counts.rules.items())),
-        "quarantine": durable.describe_file(staging / "quarantine.ndjson")
-        if counts.rules
-        else None,
-        **observations.to_record(),
-        "voids": len(distinct_voids),
-        "conflicts": conflicts.to_json(),
-        "hours": dict(sorted(hours.items())),
-    }
+_Piece = tuple[int, Block | OversizedLine | ParsedBlock]
+"""The number of a file, and a part of it; rows of Parquet are read and parsed in one step."""
 
 
 @dataclass(frozen=True)
-class _WrittenHour:
-    """A slices file that was written. entry: in the ingest record. duplicates: left out."""
+class FileToStage:
+    """An event file, and the folder for what is staged of it."""
 
-    name: str
-    entry: dict[str, Any]
-    duplicates: int
-    conflicts: Conflicts
+    path: Path
+    staging: Path
 
 
-def _write_hour(
-    staging: Path, hour: Hour, partitions: Iterator[Partition], observations: ObservationCounts
-) -> _WrittenHour:
-    """Write an hour's slices file."""
-    duplicates = 0
-    staged = staging / f"{hour.name}.parquet"
-    with SlicesWriter(staged) as writer:
-        # The next partitions are merged while one is encoded.
-        work = ((partition, observations.ahead_ms) for partition in partitions)
-        for table, found, counts in ordered_map(_PARTITIONS_AT_ONCE, _merge_partition, work):
-            duplicates += found
-            observations.add_slices(counts)
-            writer.write(table)
-    durable.fsync_file(staged)
-    entry = {"rows": writer.rows, **durable.describe_file(staged)}
-    return _WrittenHour(hour.name, entry, duplicates, conflicts_of(staged, writer.rows))
-
-
-def _merge_partition(partition: Partition, ahead_ms: int) -> tuple[pa.Table, int, tuple[int, int]]:
-    """A partition of an hour, ready to be written.
+def stage_files(
+    files: Sequence[FileToStage], now_ms: int, threads: int, progress: Progress | None
+) -> list[dict[str, Any] | FileRejected]:
+    """Write files' events to staged slices and their other lines to staged quarantine files.
 
     Returns:
-        The slices, how many duplicates were left out, and what `count_slices` found.
+        For each file the part of its ingest record that describes what is staged; or why it
+        cannot be read to its end, and then nothing staged of it counts.
     """
-    slices, duplicates = merge(partition.read())
-    return to_table(slices), duplicates, count_slices(slices.slices, ahead_ms)
+    give_back_blocks()
+    staged = [_StagedFile(one, ObservationCounts(now_ms)) for one in files]
+    # What waits to be sorted is the first file's only by its place on disk.
+    runs = SortedRuns(files[0].staging)
+    with ExitStack() as closing:
+        for one in staged:
+            closing.callback(one.close)
+        _parse_into(runs, staged, threads, progress)
+    _write_hours(runs, staged, threads)
+    for file, duplicates in runs.duplicates.items():
+        staged[file].duplicates += duplicates
+    return [one.described(threads) for one in staged]
 
 
-def _parsed_blocks(path: Path, threads: int) -> Iterator[ParsedBlock]:
+def _parse_into(
+    runs: SortedRuns, staged: Sequence[_StagedFile], threads: int, progress: Progress | None
+) -> None:
+    """Parse the files, and sort their slices into runs."""
+    begins = list(accumulate((one.path.stat().st_size for one in staged), initial=0))
+    parse = partial(_parse, LineParser(_READERS))
+    for parsed in ordered_map(threads, parse, _batches(staged), _BLOCKS_AHEAD):
+        for number, block in parsed:
+            staged[number].add(block)
+            if progress:
+                progress(begins[number] + block.bytes_read, begins[-1])
+        for events in chunks_to_slice(_together(parsed, len(staged))):
+            runs.add(slices_of(events))
+
+
+def _write_hours(runs: SortedRuns, staged: Sequence[_StagedFile], threads: int) -> None:
+    """Write a slices file for each hour of each file."""
+    single = runs.single_run() if len(staged) > 1 else None
+    small = SmallHours(single, staged[0].observations.ahead_ms)
+
+    def write(
+        file: int, hour: Hour, partitions: Iterator[Partition]
+    ) -> tuple[int, WrittenHour | None]:
+        one, place = staged[file], file * SECONDS_PER_FILE + hour.timestamp
+        if one.refusal is not None:
+            return file, None
+        if small.has(place):
+            return file, small.write(place, one.staging, hour, one.observations)
+        return file, write_hour(one.staging, hour, partitions, one.observations)
+
+    for file, written in ordered_map(threads, write, runs.by_hour()):
+        if written is not None:
+            staged[file].add_hour(written)
+
+
+class _StagedFile:
+    """A file while it is staged: counts, voids and quarantined lines.
+
+    Attributes:
+        duplicates: equal events left out, and voids.
+        refusal: why it cannot be read to its end.
+    """
+
+    def __init__(self, file: FileToStage, observations: ObservationCounts) -> None:
+        self.path = file.path
+        self.staging = file.staging
+        self.observations = observations
+        self.duplicates = 0
+        self.refusal: FileRejected | None = None
+        self._lines = 0
+        self._events = 0
+        self._rules: Counter[str] = Counter()
+        self._voids = DistinctVoids()
+        self._hours: dict[str, Any] = {}
+        self._conflicts = Conflicts()
+        self._name = path_text(file.path)
+        self._quarantine: BinaryIO | None = None
+
+    def add(self, block: ParsedBlock) -> None:
+        """Count a block, and write its quarantined lines."""
+        self._lines += block.lines
+        self._events += len(block.events) + len(block.voids)
+        self._voids.add(block.voids)
+        self.observations.add_block(block)
+        for line in block.quarantined:
+            self._rules[line.rule] += 1
+            if self._quarantine is None:
+                self._quarantine = self._quarantine_file.open("xb")
+            self._quarantine.write(line.to_json(self._name))
+
+    def add_hour(self, written: WrittenHour) -> None:
+        """Add the slices file of an hour."""
+        self._hours[written.name] = written.entry
+        self.duplicates += written.duplicates
+        self._conflicts += written.conflicts
+
+    def close(self) -> None:
+        """Close the quarantine file."""
+        if self._quarantine is not None:
+            self._quarantine.close()
+
+    def described(self, threads: int) -> dict[str, Any] | FileRejected:
+        """The part of the ingest record, once all is staged but the voids."""
+        if self.refusal is not None:
+            return self.refusal
+        voids = self._voids.collect()
+        for name, entry in stage_voids(self.staging, voids, threads).items():
+            self._hours.setdefault(name, {})["voids"] = entry
+        duplicates = self.duplicates + self._voids.duplicates
+        accepted = self._events - duplicates
+        quarantined = self._rules.total()
+        if self._lines != accepted + duplicates + quarantined:
+            message = (
+                f"{self.path}: {self._lines} lines, but {accepted} accepted, "
+                f"{duplicates} duplicates and {quarantined} quarantined"
+            )
+            raise AssertionError(message)
+        return {
+            "lines": self._lines,
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "quarantined": quarantined,
+            "rules": dict(sorted(self._rules.items())),
+            "quarantine": durable.describe_file(self._quarantine_file) if quarantined else None,
+            **self.observations.to_record(),
+            "voids": len(voids),
+            "conflicts": self._conflicts.to_json(),
+            "hours": dict(sorted(self._hours.items())),
+        }
+
+    @property
+    def _quarantine_file(self) -> Path:
+        return self.staging / "quarantine.ndjson"
+
+
+def _batches(staged: Sequence[_StagedFile]) -> Iterator[tuple[list[_Piece]]]:
+    """Parts of files to be parsed together, in order."""
+    waiting: list[_Piece] = []
+    size = 0
+    for number, file in enumerate(staged):
+        try:
+            for block in _blocks(file.path):
+                waiting.append((number, block))
+                size += len(block.text) if isinstance(block, Block) else _TOGETHER_BYTES
+                if size >= _TOGETHER_BYTES:
+                    yield (waiting,)
+                    # Nothing else may refer to a block that is being parsed.
+                    del block
+                    waiting, size = [], 0
+        except FileRejected as refusal:
+            file.refusal = refusal
+    if waiting:
+        yield (waiting,)
+
+
+def _blocks(path: Path) -> Iterator[Block | OversizedLine | ParsedBlock]:
     if is_parquet(path):
         yield from read_parquet(path)
-        return
-    parser = LineParser()
+    else:
+        yield from read_blocks(path)
 
-    def parse(block: Block | OversizedLine) -> ParsedBlock:
-        parsed = parser.parse(block)
-        if isinstance(block, Block):
-            block.release()
-        return parsed
 
-    blocks = ((block,) for block in read_blocks(path))
-    yield from ordered_map(threads, parse, blocks, _BLOCKS_AHEAD)
+def _parse(parser: LineParser, pieces: list[_Piece]) -> list[tuple[int, ParsedBlock]]:
+    """The pieces, parsed, in the same order."""
+    blocks = [piece for _, piece in pieces if isinstance(piece, Block)]
+    of_lines = iter(parser.parse_together(blocks) if blocks else [])
+    for block in blocks:
+        block.release()
+    return [
+        (
+            number,
+            next(of_lines)
+            if isinstance(piece, Block)
+            else piece
+            if isinstance(piece, ParsedBlock)
+            else parser.parse(piece),
+        )
+        for number, piece in pieces
+    ]
+
+
+def _together(parsed: Sequence[tuple[int, ParsedBlock]], files: int) -> pl.DataFrame:
+    """The events of some blocks; with the number of each one's file where there are several."""
+    events = pl.concat([block.events for _, block in parsed])
+    if files == 1:
+        return events
+    numbers = [
+        pl.repeat(number, len(block.events), dtype=pl.Int64, eager=True) for number, block in parsed
+    ]
+    return events.with_columns(pl.concat(numbers).alias(FILE))

@@ -16,7 +16,8 @@ from hourtally.store.batches import WITHDRAWN, Batches, record_name
 from hourtally.store.layout import Home
 from hourtally.store.records import (
     DecidingRecord,
-    commit_record,
+    StagedBatch,
+    commit_records,
     deciding_record,
     finish,
     locked_batch,
@@ -75,7 +76,8 @@ def withdraw(home: Home, target: str, reason: str, now_ms: int) -> WithdrawalRec
             remove_leftovers(home, batch, staging)
             record = _withdrawal(found, reason, now_ms)
             name = record_name(batch, record["number"])
-            if commit_record(home, name, staging, record):
+            [is_ours] = commit_records(home, [StagedBatch(name, staging, record)])
+            if is_ours:
                 durable.remove_folder(staging)
                 return WithdrawalReceipt(
                     batch=batch,

@@ -8,7 +8,7 @@ from hourtally.build.builder import BuildReport
 from hourtally.build.empty_hours import EmptyHours
 from hourtally.build.publish import BuildReceipt
 from hourtally.build.rates.held_hours import HeldHours
-from hourtally.ingest.batch import IngestReceipt
+from hourtally.ingest.receipts import IngestReceipt
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted, printable
 

@@ -14,13 +14,18 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from hourtally.errors import Damaged, StorageFault, suggested_fix
 
+Result = TypeVar("Result")
+
+_FSYNCS_AT_ONCE: Final = 8
 # Few large reads, as each one waits for the interpreter lock.
 _READ_BYTES = 8 << 20
 # The end of a record, without and with a digest.
@@ -139,16 +144,59 @@ def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> b
     If this fails, the file is usually not there. On a failing disk it may be there after all, so
     fsync its folder before you remove anything that the file refers to.
     """
-    temporary = _write_temporary(staging or path.parent, path.name, content)
+    [created] = create_files([NewFile(path, content, staging or path.parent)])
+    return created
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to create in a folder. staging: where its temporary file is written."""
+
+    path: Path
+    content: bytes
+    staging: Path
+
+
+def create_files(files: Sequence[NewFile]) -> list[bool]:
+    """As `create_file`, for files of one folder, with a single fsync for all their names."""
+    temporaries: list[Path] = []
+    created: list[bool] = []
+    try:
+        temporaries += call_together(
+            _write_temporary, ((new.staging, new.path.name, new.content) for new in files)
+        )
+        with undo_on_failure(lambda: _remove_created(files, created)):
+            for temporary, new in zip(temporaries, files, strict=True):
+                created.append(_link(temporary, new.path))
+            if any(created):
+                fsync_folder(files[0].path.parent)
+    finally:
+        for temporary in temporaries:
+            temporary.unlink()
+    return created
+
+
+def _remove_created(files: Sequence[NewFile], created: Sequence[bool]) -> None:
+    for new, is_ours in zip(files, created, strict=False):
+        if is_ours:
+            new.path.unlink()
+
+
+def _link(temporary: Path, path: Path) -> bool:
     try:
         os.link(temporary, path)
-        with undo_on_failure(path.unlink):
-            fsync_folder(path.parent)
     except FileExistsError:
         return False
-    finally:
-        temporary.unlink()
     return True
+
+
+def call_together(call: Callable[..., Result], work: Iterable[tuple[object, ...]]) -> list[Result]:
+    """`call(*item)` for each item, several at a time, as the journal writes at once what waits."""
+    items = list(work)
+    if len(items) == 1:
+        return [call(*items[0])]
+    with ThreadPoolExecutor(_FSYNCS_AT_ONCE) as pool:
+        return list(pool.map(lambda item: call(*item), items))
 
 
 def _write_temporary(folder: Path, name: str, content: bytes, mode: int = 0o666) -> Path:

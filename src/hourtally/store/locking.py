@@ -21,7 +21,11 @@ _SILENT_SECONDS: Final = 2.0
 
 @contextlib.contextmanager
 def locked_folder(
-    folder: Path, while_waiting: Callable[[], None] | None = None, *, what: str | None = None
+    folder: Path,
+    while_waiting: Callable[[], None] | None = None,
+    *,
+    what: str | None = None,
+    durably: bool = True,
 ) -> Iterator[None]:
     """Hold a folder's lock; the kernel releases it when the process ends, however it ends.
 
@@ -32,10 +36,14 @@ def locked_folder(
         folder: made if it is missing.
         while_waiting: called repeatedly while another process holds the lock; may raise.
         what: what a wait of over two seconds is said to be for, by default the folder.
+        durably: whether a folder that is made has to survive a power loss.
     """
     message = f"waiting for {what or f'another process that works in {folder}'}"
     while True:
-        make_folder(folder)
+        if durably:
+            make_folder(folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:

@@ -8,7 +8,7 @@ next job on the batch removes what an interrupted one has left.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,11 @@ def locked_batch(home: Home, batch: str) -> Iterator[Path]:
     staging = home.staging(batch)
     reject_symlinks(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     what = f"batch {batch}, which another process is ingesting or withdrawing"
-    with durable.storage_faults(staging, "ingesting"), locked_folder(staging, what=what):
+    with (
+        durable.storage_faults(staging, "ingesting"),
+        # What is in it counts only after `move_into_place`, which makes it durable.
+        locked_folder(staging, what=what, durably=False),
+    ):
         yield staging
 
 
@@ -113,44 +117,72 @@ def remove_files(home: Home, name: str, listed: Collection[str] = ()) -> None:
         home.quarantine(name).unlink(missing_ok=True)
 
 
-def move_into_place(home: Home, name: str, staging: Path, record: dict[str, Any]) -> None:
-    """Give staged files their final names, durably; they count only once the record exists."""
-    (staging / "naming").write_text(name)
-    durable.fsync_file(staging / "naming")
-    durable.fsync_folder(staging)
+@dataclass(frozen=True)
+class StagedBatch:
+    """A batch whose files are staged. name: of its record, and of its files."""
+
+    name: str
+    staging: Path
+    record: dict[str, Any]
+
+
+def move_into_place(home: Home, batches: Sequence[StagedBatch]) -> None:
+    """Give staged files their final names, durably; they count only once the records exist."""
+    targets = [_targets(home, one) for one in batches]
+
+    def make_durable(one: StagedBatch, paths: Iterable[Path]) -> None:
+        mark = one.staging / "naming"
+        mark.write_text(one.name)
+        for path in (mark, *paths):
+            durable.fsync_file(path)
+        durable.fsync_folder(one.staging)
+
+    durable.call_together(make_durable, zip(batches, targets, strict=True))
+    durable.fsync_folder(batches[0].staging.parent)
+    quarantine = home.quarantine("").parent
+    hours = {target.parent for of_batch in targets for target in of_batch.values()} - {quarantine}
+    _make_hour_folders(home, sorted(hours))
+    durable.make_folder(quarantine)
+    for of_batch in targets:
+        for staged, target in of_batch.items():
+            staged.rename(target)
+    durable.call_together(durable.fsync_folder, ((one,) for one in sorted({quarantine, *hours})))
+
+
+def _targets(home: Home, one: StagedBatch) -> dict[Path, Path]:
+    """The final path of each staged file."""
     targets = {}
-    for of_hour, entry in record["hours"].items():
+    for of_hour, entry in one.record["hours"].items():
         hour = Hour.parse(of_hour)
         if "sha256" in entry:
-            targets[staging / f"{of_hour}.parquet"] = home.slices(hour, name)
+            targets[one.staging / f"{of_hour}.parquet"] = home.slices(hour, one.name)
         if "voids" in entry:
-            targets[staging / f"{of_hour}.voids.parquet"] = home.voids(hour, name)
-    folders = {home.quarantine(name).parent, *(path.parent for path in targets.values())}
-    _make_hour_folders(home, sorted({path.parent for path in targets.values()}))
-    for staged, target in targets.items():
-        staged.rename(target)
-    durable.make_folder(home.quarantine(name).parent)
-    if record["quarantined"]:
-        staged = staging / "quarantine.ndjson"
-        durable.fsync_file(staged)
-        staged.rename(home.quarantine(name))
-    for folder in sorted(folders):
-        durable.fsync_folder(folder)
+            targets[one.staging / f"{of_hour}.voids.parquet"] = home.voids(hour, one.name)
+    if one.record["quarantined"]:
+        targets[one.staging / "quarantine.ndjson"] = home.quarantine(one.name)
+    return targets
 
 
-def commit_record(home: Home, name: str, staging: Path, record: dict[str, Any]) -> bool:
-    """Create a record; False if another machine took its number.
+def commit_records(home: Home, batches: Sequence[StagedBatch]) -> list[bool]:
+    """Create records; False for one whose number another machine took.
 
-    Then files of this name in hours that the other's record does not list are removed. In those
+    Then files of its name in hours that the other's record does not list are removed. In those
     that it lists, both machines wrote the same bytes.
     """
     durable.make_folder(home.batches)
-    path = home.batch_record(name)
-    if durable.create_file(path, durable.to_sealed_json(record), staging=staging):
-        return True
-    with contextlib.suppress(Damaged):
-        remove_files(home, name, durable.read_sealed_json(path)["hours"])
-    return False
+    new = [
+        durable.NewFile(
+            home.batch_record(one.name), durable.to_sealed_json(one.record), one.staging
+        )
+        for one in batches
+    ]
+    created = durable.create_files(new)
+    for one, is_ours in zip(batches, created, strict=True):
+        if not is_ours:
+            with contextlib.suppress(Damaged):
+                other = durable.read_sealed_json(home.batch_record(one.name))
+                remove_files(home, one.name, other["hours"])
+    return created
 
 
 def finish(home: Home, staging: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.ingest.external_sort.dimensions import DimensionTable, merge
-from hourtally.ingest.slicing import slices_of
+from hourtally.ingest.slices.cutting import slices_of
 from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, SLICE_ORDER, SLICES
 from tests.support.events.one_resource import make_event
 from tests.support.events.random_events import HOUR, HOUR_START_MS, Json, event_sets

@@ -15,7 +15,7 @@ from hourtally.ingest.external_sort import runs, spill
 from hourtally.ingest.external_sort.dimensions import merge
 from hourtally.ingest.external_sort.partitions import PARTITION_ROWS
 from hourtally.ingest.external_sort.runs import SortedRuns
-from hourtally.ingest.slicing import slices_of
+from hourtally.ingest.slices.cutting import slices_of
 from hourtally.runtime.concurrency import ordered_map
 from tests.support.command_line import hourtally
 from tests.support.events.event_files import as_cloud_event
@@ -52,10 +52,10 @@ def test_slices_come_back_by_hour_sorted_and_once(
             sorted_runs.add(slices.gather_every(pieces, piece))
         hours = {
             hour.timestamp: [partition.read() for partition in partitions]
-            for hour, partitions in sorted_runs.by_hour()
+            for _, hour, partitions in sorted_runs.by_hour()
         }
     assert list(hours) == sorted(set(slices["hour"]))
-    left_out = sorted_runs.duplicates
+    left_out = sorted_runs.duplicates.total()
     for hour, partitions in hours.items():
         whole = [merge(partition) for partition in partitions]
         left_out += sum(more for _, more in whole)
@@ -102,13 +102,13 @@ def test_a_resource_larger_than_a_partition_is_divided(tmp_path: Path, event: st
         sorted_runs = SortedRuns(tmp_path)
         for piece in replicas.iter_slices(20):
             sorted_runs.add(piece)
-        [(_, partitions)] = sorted_runs.by_hour()
+        [(_, _, partitions)] = sorted_runs.by_hour()
         merged_partitions = [merge(partition.read()) for partition in partitions]
     sizes = [len(partition.slices) for partition, _ in merged_partitions]
-    left_out = sorted_runs.duplicates + sum(more for _, more in merged_partitions)
+    left_out = sorted_runs.duplicates.total() + sum(more for _, more in merged_partitions)
     if is_same:
         # Three runs, of each of which one is left: never are all held at once.
-        assert (sizes, sorted_runs.duplicates, left_out) == ([1], 97, 99)
+        assert (sizes, sorted_runs.duplicates, left_out) == ([1], {0: 97}, 99)
     else:
         assert (sum(sizes), left_out) == (100, 0)
         assert len(sizes) > 5
@@ -131,7 +131,7 @@ def test_hours_merged_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
         together = list(
             ordered_map(
                 4,
-                lambda hour, partitions: (hour, [one.read() for one in partitions]),
+                lambda _, hour, partitions: (hour, [one.read() for one in partitions]),
                 sorted_runs.by_hour(),
             )
         )
@@ -154,7 +154,7 @@ def test_the_first_resource_of_an_hour_may_fill_partitions(
     with small_runs(40, 30):
         sorted_runs = SortedRuns(tmp_path)
         sorted_runs.add(slices)
-        [(_, partitions)] = sorted_runs.by_hour()
+        [(_, _, partitions)] = sorted_runs.by_hour()
         merged_partitions = [merge(partition.read()) for partition in partitions]
     expected, _ = sorted_slices(slices)
     assert pl.concat(decoded(partition) for partition, _ in merged_partitions).equals(expected)
@@ -175,7 +175,7 @@ def test_few_slices_stay_in_memory(tmp_path: Path) -> None:
     sorted_runs.add(slices_of(validated_frame([make_event(0, start=0, end=90)])))
     sizes = [
         [len(merge(p.read())[0].slices) for p in partitions]
-        for _, partitions in sorted_runs.by_hour()
+        for _, _, partitions in sorted_runs.by_hour()
     ]
     assert sizes == [[1], [1]]
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from hourtally.events.strict_json import JsonObject, RuleViolation, parse_line
 from hourtally.events.validation import Accepted, check_event
 from hourtally.ingest.ndjson import parser as parser_module
 from hourtally.ingest.ndjson.blocks import Block
-from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader, ReadLines
+from hourtally.ingest.ndjson.duckdb_reader import DuckDBReader, ReaderPool, ReadLines
 from hourtally.ingest.ndjson.line_shapes import find_shape, matches_shape
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.parsed import events_frame
@@ -125,7 +124,7 @@ CHANGES = [
 
 
 # Spares hundreds of parsers a DuckDB each.
-ENGINE = threading.local()
+ENGINE = ReaderPool()
 
 
 class Validated(NamedTuple):
@@ -193,7 +192,7 @@ def test_a_shape_matches_lines_without_optional_keys_and_no_others() -> None:
 def test_a_changed_line_gets_the_verdict_of_the_validator(old: bytes, new: bytes) -> None:
     assert old in GOOD
     # The good line comes first, so its shape is known when the changed one is read.
-    assert_parsed_as_validated(LineParser(_local=ENGINE), [GOOD, GOOD.replace(old, new, 1)])
+    assert_parsed_as_validated(LineParser(ENGINE), [GOOD, GOOD.replace(old, new, 1)])
 
 
 # What the query that reads lines calls its own columns, and fields that count in other cases.
@@ -268,11 +267,11 @@ def test_an_ignored_field_named_nearly_like_another_is_ignored(
             lines.append(json.dumps(event, separators=(",", ":")).encode())
         # Each line comes first once, so that the shape is learned from it.
         for first in range(0, len(lines), 2):
-            assert_parsed_as_validated(LineParser(_local=ENGINE), [*lines[first:], *lines[:first]])
+            assert_parsed_as_validated(LineParser(ENGINE), [*lines[first:], *lines[:first]])
 
 
 def test_blank_lines_count_for_nothing() -> None:
-    parsed = LineParser(_local=ENGINE).parse(Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0))
+    parsed = LineParser(ENGINE).parse(Block(1, b"\n" + GOOD + b"\n \t\r\n\n" + GOOD, 0))
     assert (parsed.lines, len(parsed.events), parsed.quarantined) == (2, 2, [])
 
 
@@ -329,7 +328,7 @@ def _mutated_lines(draw: st.DrawFn) -> list[bytes]:
 def test_any_lines_get_the_verdict_of_the_validator(lines: list[bytes]) -> None:
     if lines:
         # Twice: the second time the shapes are known.
-        parser = LineParser(_local=ENGINE)
+        parser = LineParser(ENGINE)
         assert_parsed_as_validated(parser, lines)
         assert_parsed_as_validated(parser, lines)
 
@@ -344,7 +343,7 @@ def test_near_valid_lines_of_a_known_shape_get_the_verdict_of_the_validator(
     lines = [raw.line() for raw in valid]
     lines += [distorted(chance.choice(valid), chance) for _ in range(40)]
     # The valid lines come first, so their shapes are known when the others are read.
-    assert_parsed_as_validated(LineParser(_local=ENGINE), lines)
+    assert_parsed_as_validated(LineParser(ENGINE), lines)
 
 
 def test_near_valid_lines_are_read_by_duckdb_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

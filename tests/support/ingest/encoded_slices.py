@@ -13,7 +13,7 @@ from hourtally.ingest.external_sort.dimensions import (
     EncodedSlices,
     UnmergedSlices,
 )
-from hourtally.ingest.slices_writer import SlicesWriter, to_table
+from hourtally.ingest.slices.writer import SlicesWriter, to_table
 from hourtally.model.schemas import DIMENSIONS, SLICES
 
 
@@ -24,7 +24,7 @@ def encoded(slices: pl.DataFrame) -> tuple[EncodedSlices, int]:
     dimensions = table.sorted_rows()
     ranks = dimensions["id"].arg_sort()
     renumbered = once.with_columns(ranks.gather(once["dimension_id"]).alias("dimension_id"))
-    return EncodedSlices(dimensions.drop("id"), renumbered), duplicates
+    return EncodedSlices(dimensions.drop("id"), renumbered), sum(duplicates.values())
 
 
 def decoded(slices: EncodedSlices) -> pl.DataFrame:

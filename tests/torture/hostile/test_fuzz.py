@@ -165,7 +165,7 @@ def test_the_reader_by_shapes_gives_the_verdict_of_the_validator(long: bool) -> 
         lines = [line.replace(b"\n", b" ") for line in (*known, *lines)]
         kept = [line for line in lines if line.strip(b" \t\r")]
         with _fail_on_hang():
-            assert_parsed_as_validated(LineParser(_local=ENGINE), kept)
+            assert_parsed_as_validated(LineParser(ENGINE), kept)
 
 
 def test_a_card_file_of_any_bytes_is_read_or_rejected(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def rule_of(line: bytes) -> str | None:
 def read_by_shape(lines: Sequence[bytes]) -> list[str | None]:
     """The rules of lines after one of their shape, so that DuckDB's reader tries them."""
     known = with_field(b"1")
-    parsed = LineParser(_local=ENGINE).parse(Block(1, b"\n".join([known, *lines]), 0))
+    parsed = LineParser(ENGINE).parse(Block(1, b"\n".join([known, *lines]), 0))
     rules = {line.number: line.rule for line in parsed.quarantined}
     assert len(parsed.events) == 1 + len(lines) - len(rules)
     return [rules.get(number) for number in range(2, 2 + len(lines))]

@@ -20,8 +20,8 @@ from hourtally.ingest.files import IngestReport
 from hourtally.ingest.remarks import remarks
 
 if TYPE_CHECKING:
-    from hourtally.ingest.batch import IngestReceipt
     from hourtally.ingest.inbox import Inbox
+    from hourtally.ingest.receipts import IngestReceipt
     from hourtally.ingest.withdrawal import WithdrawalReceipt
 
 

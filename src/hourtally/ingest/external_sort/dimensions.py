@@ -7,12 +7,14 @@ compared, sorted, stored and written by integers, in a third of the memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from hourtally.ingest.external_sort.spill import compact
+from hourtally.ingest.slices.cutting import SECONDS_PER_FILE
 from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, SLICES
 
 _RESOURCE: Final = ("hour", *RESOURCE_ORDER)
@@ -98,11 +100,16 @@ class DimensionTable:
             return self.ids_of(texts)
         return ids
 
-    def sort(self, slices: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """Encoded slices in order, without duplicates; how many events were left out."""
+    def sort(self, slices: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, int]]:
+        """Encoded slices in order, without duplicates; how many events each file has too many."""
         order = self._order
         ranked = slices.with_columns(order.ranks.gather(slices["dimension_id"]))
-        once, duplicates = _sort_without_duplicates(ranked, order.resources)
+        once, left_out = _sort_without_duplicates(ranked, order.resources)
+        duplicates: Counter[int] = Counter()
+        if left_out is not None:
+            hours = self.rows["hour"].gather(order.rows.gather(left_out["dimension_id"]))
+            for hour, copies in zip(hours, left_out["copies"], strict=True):
+                duplicates[hour // SECONDS_PER_FILE] += copies
         return once.with_columns(order.rows.gather(once["dimension_id"])), duplicates
 
     def sorted_rows(self) -> pl.DataFrame:
@@ -149,7 +156,8 @@ def merge(unmerged: UnmergedSlices) -> tuple[EncodedSlices, int]:
         slices = slices.with_columns(ranks.gather(slices["dimension_id"]).alias("dimension_id"))
     if unmerged.runs == 1:
         return EncodedSlices(dimensions, slices), 0
-    once, duplicates = _sort_without_duplicates(slices, _resource_numbers(dimensions))
+    once, left_out = _sort_without_duplicates(slices, _resource_numbers(dimensions))
+    duplicates = 0 if left_out is None else int(left_out["copies"].sum())
     return EncodedSlices(dimensions, once), duplicates
 
 
@@ -191,17 +199,22 @@ def _resource_numbers(dimensions: pl.DataFrame) -> pl.Series:
 
 def _sort_without_duplicates(
     slices: pl.DataFrame, resources: pl.Series
-) -> tuple[pl.DataFrame, int]:
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Sort slices and leave out duplicates; the order they had before makes no difference.
 
-    resources: the number of the resource of each dimension; both are numbered in order.
+    Args:
+        slices: encoded.
+        resources: the number of the resource of each dimension; both are numbered in order.
+
+    Returns:
+        The slices, and for the events that were left out: `dimension_id`, and `copies` of it.
     """
-    once, duplicates = _sort(slices, resources), 0
+    once = _sort(slices, resources)
     is_repeated = _is_repeated(once)
-    if is_repeated.any():
-        once, duplicates = _merge_repeated(once, is_repeated)
-        once = _sort(once, resources)
-    return once, duplicates
+    if not is_repeated.any():
+        return once, None
+    once, left_out = _merge_repeated(once, is_repeated)
+    return _sort(once, resources), left_out
 
 
 def _sort(slices: pl.DataFrame, resources: pl.Series) -> pl.DataFrame:
@@ -224,8 +237,10 @@ def _is_repeated(slices: pl.DataFrame) -> pl.Series:
     return slices.select(either.fill_null(value=False)).to_series()
 
 
-def _merge_repeated(slices: pl.DataFrame, is_repeated: pl.Series) -> tuple[pl.DataFrame, int]:
-    """Merge equal slices among the repeated ones, unsorted; how many events are left out."""
+def _merge_repeated(
+    slices: pl.DataFrame, is_repeated: pl.Series
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Merge equal slices among the repeated ones, unsorted; the events that are left out."""
     content = [column for column in slices.columns if column != "event_time_us"]
     merged = (
         slices.filter(is_repeated)
@@ -235,5 +250,5 @@ def _merge_repeated(slices: pl.DataFrame, is_repeated: pl.Series) -> tuple[pl.Da
         .sort(content)
         .with_columns(first=pl.col("slice_start_ms") == pl.col("start_ms"))
     )
-    duplicates = int(merged.filter("first")["copies"].sum())
-    return pl.concat([slices.filter(~is_repeated), merged.select(slices.columns)]), duplicates
+    left_out = merged.filter("first").select("dimension_id", "copies")
+    return pl.concat([slices.filter(~is_repeated), merged.select(slices.columns)]), left_out

@@ -1,4 +1,4 @@
-"""Sorts the slices of a file by hour, in bounded memory for a file of any size.
+"""Sorts the slices of files by file and hour, in bounded memory for files of any size.
 
 Slices collect until there are `RUN_ROWS` of them; then they become a run, sorted hour by hour.
 Runs share a dimension table as long as they find their dimensions in it and it is not full. Runs
@@ -9,6 +9,7 @@ every run (`partitions.py`).
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
@@ -26,6 +27,7 @@ from hourtally.ingest.external_sort.partitions import (
     sample_keys,
 )
 from hourtally.ingest.external_sort.spill import FrameStore, StoredFrame
+from hourtally.ingest.slices.cutting import SECONDS_PER_FILE
 from hourtally.model.hours import Hour
 
 RUN_ROWS: Final = 160_000
@@ -38,20 +40,35 @@ _MAX_DIMENSION_BYTES: Final = 64 << 20
 _ROWS_PER_SAMPLE: Final = 1_000
 
 
-class SortedRuns:
-    """The slices of one file, added in any order and returned by hour.
+@dataclass(frozen=True)
+class SingleRun:
+    """Sorted slices without duplicates.
 
-    duplicates: how many events were left out as duplicates while runs were sorted.
+    dimensions, slices: as `EncodedSlices`, but the dimensions are in any order. places: the rows
+    [first, end) of each hour of each file, which is numbered as in `slices_of`.
+    """
+
+    dimensions: pl.DataFrame
+    slices: pl.DataFrame
+    places: dict[int, tuple[int, int]]
+
+
+class SortedRuns:
+    """The slices of some files, added in any order and returned by file and hour.
+
+    duplicates: how many events of each file, by its number, were left out as duplicates while runs
+    were sorted.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.duplicates = 0
+        self.duplicates: Counter[int] = Counter()
         self._store = FrameStore(folder)
         self._waiting: list[pl.DataFrame] = []
         self._waiting_rows = 0
         self._table = DimensionTable()
         self._closed_tables: list[_ClosedTable] = []
         self._segments: dict[int, list[Segment]] = {}
+        self._single_run: SingleRun | None = None
 
     def add(self, slices: pl.DataFrame) -> None:
         """Add slices (`hour`, then `schemas.SLICES`)."""
@@ -60,15 +77,22 @@ class SortedRuns:
         if self._waiting_rows >= RUN_ROWS:
             self._sort_run()
 
-    def by_hour(self) -> Iterator[tuple[Hour, Iterator[Partition]]]:
-        """Each hour with its partitions, in order."""
+    def single_run(self) -> SingleRun | None:
+        """All slices, if they are one run: those of small files."""
+        if self._waiting_rows:
+            self._sort_run()
+        return self._single_run
+
+    def by_hour(self) -> Iterator[tuple[int, Hour, Iterator[Partition]]]:
+        """The number of each file and each of its hours, with its partitions, in order."""
         if self._waiting_rows:
             self._sort_run()
         if len(self._table):
             self._close_table()
         self._store.finish()
-        for timestamp, segments in sorted(self._segments.items()):
-            yield Hour(timestamp), partitions_of(self._groups(timestamp, segments))
+        for place, segments in sorted(self._segments.items()):
+            file, timestamp = divmod(place, SECONDS_PER_FILE)
+            yield file, Hour(timestamp), partitions_of(self._groups(place, segments))
 
     def _sort_run(self) -> None:
         whole = pl.concat(self._waiting, rechunk=False)
@@ -76,11 +100,14 @@ class SortedRuns:
         if len(self._table) and self._table.share_known(whole) < _MIN_SHARE_KNOWN:
             self._close_table()
         run, duplicates = self._table.sort(self._table.encode(whole))
-        self.duplicates += duplicates
+        self.duplicates.update(duplicates)
         hours = self._table.rows["hour"].gather(run["dimension_id"]).rle().struct.unnest()
         ranges = list(_ranges(hours["len"]))
         sampled = [_sampled_rows(*rows) for rows in ranges]
         samples = sample_keys(run[list(itertools.chain(*sampled))], self._table.rows)
+        is_first = not self._segments
+        places = dict(zip(hours["value"], ranges, strict=True))
+        self._single_run = SingleRun(self._table.rows, run, places) if is_first else None
         slices = self._store.add("slices", run)
         ids = self._store.add("ids", run.select("dimension_id"))
         for timestamp, (first, end), own in zip(

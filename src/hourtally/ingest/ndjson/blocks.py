@@ -11,7 +11,7 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -56,11 +56,25 @@ class Block:
         """The position of every LF."""
         return line_breaks(self.text)
 
+    @property
+    def rows(self) -> int:
+        """How many lines it has."""
+        return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+
     def release(self) -> None:
         """Drop the text, which is no longer needed."""
         self.text = b""
         if self.recycle is not None:
             self.recycle()
+
+
+def joined(blocks: Sequence[Block]) -> tuple[bytes, pl.Series]:
+    """The lines of some blocks as one text, and where its line breaks are."""
+    if len(blocks) == 1:
+        return blocks[0].text, blocks[0].breaks
+    ended = (b.text if b.text.endswith(b"\n") else b.text + b"\n" for b in blocks)
+    text = b"".join(ended)
+    return text, line_breaks(text)
 
 
 @dataclass(frozen=True)
@@ -168,7 +182,7 @@ def _cut_at_line_breaks(
                 text = chunk
             rest = chunk[end:]
             block = Block(line, text, tell(), recycle)
-            line += len(block.breaks)
+            line += text.count(b"\n")
             # Only the block refers to its text, so it can release it before the next one is read.
             del text, chunk
             yield from _limit_lines(block)
@@ -189,7 +203,7 @@ def _cut_at_line_breaks(
 
 def _limit_lines(block: Block) -> Iterator[Block]:
     """The block, in several if it has many lines: a quarantined one takes 350 bytes more."""
-    if len(block.breaks) <= MAX_BLOCK_LINES:
+    if block.rows <= MAX_BLOCK_LINES:
         yield block
         return
     ends = (block.breaks.gather_every(MAX_BLOCK_LINES, MAX_BLOCK_LINES - 1) + 1).to_list()

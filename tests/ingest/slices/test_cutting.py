@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from hourtally.ingest import slicing
-from hourtally.ingest.slicing import chunks_to_slice, slices_of
+from hourtally.ingest.slices import cutting
+from hourtally.ingest.slices.cutting import chunks_to_slice, slices_of
 from hourtally.model.hours import HOUR_MS, parse_instant_ms
 from hourtally.model.schemas import EVENTS
 from tests.support.events.one_resource import make_event
@@ -87,7 +87,7 @@ def test_slices_together_are_the_event(events: list[Json]) -> None:
 def test_events_of_many_hours_are_sliced_in_chunks_of_bounded_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slicing, "_CHUNK_SLICES", 10)
+    monkeypatch.setattr(cutting, "_CHUNK_SLICES", 10)
     # 3, 3, 3, 3, 25 and 1 slices.
     hours = (3, 3, 3, 3, 25, 1)
     events = frame(*(make_event(n, start=0, end=60 * count) for n, count in enumerate(hours)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import polars as pl
 
@@ -12,6 +13,10 @@ from hourtally.model.schemas import EVENTS
 # Bounds memory: an event of a month has 745 slices, so a block of 100,000 events may have 74
 # million.
 _CHUNK_SLICES = 200_000
+# Files that are staged together share one sort: in the column `hour`, file n counts from n times
+# this. No hour before the year 10000 reaches it, and a million files fit 64 bits.
+SECONDS_PER_FILE: Final = 1 << 38
+FILE: Final = "file"
 
 
 def chunks_to_slice(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -28,8 +33,12 @@ def chunks_to_slice(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def slices_of(events: pl.DataFrame) -> pl.DataFrame:
     """Cut events at hour boundaries.
 
+    Args:
+        events: `schemas.EVENTS`, and `FILE` where they are of several files.
+
     Returns:
-        `hour`, the start of the slice's hour in Unix seconds, then `schemas.SLICES`.
+        `hour`, the start of the slice's hour in Unix seconds, counted from its file's
+        `SECONDS_PER_FILE`; then `schemas.SLICES`.
     """
     last_hour = (pl.col("end_ms") - 1) // HOUR_MS
     cut = events.with_columns(
@@ -45,4 +54,7 @@ def slices_of(events: pl.DataFrame) -> pl.DataFrame:
             slice_end_ms=pl.min_horizontal("end_ms", hour_start_ms + HOUR_MS),
         )
         cut = pl.concat([cut.filter(is_in_one_hour), across])
-    return cut.select(pl.col("hour") * HOUR_SECONDS, *EVENTS, "slice_start_ms", "slice_end_ms")
+    hour = pl.col("hour") * HOUR_SECONDS
+    if FILE in events.columns:
+        hour += pl.col(FILE).cast(pl.Int64) * SECONDS_PER_FILE
+    return cut.select(hour, *EVENTS, "slice_start_ms", "slice_end_ms")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.ingest.external_sort.dimensions import EncodedSlices
-from hourtally.ingest.usage_keys import usage_keys
+from hourtally.ingest.slices.usage_keys import usage_keys
 from hourtally.model.schemas import DIMENSIONS, RESOURCE_ORDER, STORED_SLICES, USAGE_KEY
 
 # Small enough that several threads share a file, large enough for dictionaries to pay off.
@@ -20,17 +20,22 @@ _ROW_GROUP_ROWS: Final = 131_072
 _DICTIONARY: Final = pa.dictionary(pa.int32(), pa.large_string())
 
 
-def _arrow_type(name: str, dtype: pl.DataType | type[pl.DataType]) -> pa.DataType:
-    if name in DIMENSIONS:
+def _arrow_type(name: str, dtype: pl.DataType | type[pl.DataType], *, plain: bool) -> pa.DataType:
+    if name in DIMENSIONS and not plain:
         return _DICTIONARY
     if dtype == pl.String:
         return pa.large_string()
     return pa.uint64() if dtype == pl.UInt64 else pa.int64()
 
 
-_SCHEMA: Final = pa.schema(
-    [(name, _arrow_type(name, dtype)) for name, dtype in STORED_SLICES.items()]
-)
+def _schema(*, plain: bool) -> pa.Schema:
+    return pa.schema(
+        [(name, _arrow_type(name, dtype, plain=plain)) for name, dtype in STORED_SLICES.items()]
+    )
+
+
+_SCHEMA: Final = _schema(plain=False)
+_PLAIN_SCHEMA: Final = _schema(plain=True)
 # Nearly every value is different: a dictionary would be built only to be abandoned.
 _WITHOUT_DICTIONARY: Final = ("event_id", "identity")
 # Text columns that no query filters by need no minimum and maximum.
@@ -42,13 +47,16 @@ _WRITE_BATCH_VALUES: Final = 16_384
 
 
 class SlicesWriter:
-    """Writes sorted slices, partition by partition; the same rows give the same bytes."""
+    """Writes sorted slices, partition by partition; the same rows give the same bytes.
 
-    def __init__(self, path: Path) -> None:
+    plain: they come from `to_plain_table`.
+    """
+
+    def __init__(self, path: Path, *, plain: bool = False) -> None:
         self.rows = 0
         self._writer = pq.ParquetWriter(
             path,
-            _SCHEMA,
+            _PLAIN_SCHEMA if plain else _SCHEMA,
             compression="zstd",
             compression_level=1,
             use_dictionary=[name for name in STORED_SLICES if name not in _WITHOUT_DICTIONARY],
@@ -72,7 +80,7 @@ class SlicesWriter:
         self._writer.close()
 
     def write(self, slices: pa.Table) -> None:
-        """Append slices, as `to_table` returns them, that sort after all earlier ones."""
+        """Append slices that sort after all earlier ones."""
         self._writer.write_table(slices, _ROW_GROUP_ROWS)
         self.rows += len(slices)
 
@@ -100,3 +108,12 @@ def to_table(encoded: EncodedSlices) -> pa.Table:
             column = keys[name][ids] if name in USAGE_KEY else slices[name]
             columns[name] = column.to_arrow(compat_level=pl.CompatLevel.oldest())
     return pa.table(columns, _SCHEMA)
+
+
+def to_plain_table(encoded: EncodedSlices) -> pa.Table:
+    """Few slices as they are written: texts are texts, of which Parquet makes dictionaries."""
+    dimensions, slices = encoded.dimensions, encoded.slices
+    ids = slices["dimension_id"]
+    texts = dimensions.select(DIMENSIONS).hstack(usage_keys(dimensions))[ids]
+    whole = texts.hstack(slices.drop("dimension_id")).select(STORED_SLICES.keys())
+    return pa.table(whole.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(_PLAIN_SCHEMA)

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from hourtally.ingest.slicing import slices_of
-from hourtally.ingest.usage_keys import usage_keys
+from hourtally.ingest.slices.cutting import slices_of
+from hourtally.ingest.slices.usage_keys import usage_keys
 from hourtally.model.components import QUANTITIES
 from hourtally.model.hours import Hour
 from hourtally.model.schemas import USAGE, USAGE_KEY, USAGE_TEXTS

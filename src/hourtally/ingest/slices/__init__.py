@@ -1,0 +1,1 @@
+"""Events to slices, cut at hour boundaries, and the files that hold them."""
