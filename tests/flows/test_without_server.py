@@ -74,8 +74,9 @@ def test_a_schedule_waits_for_its_server_and_serves_again_after_it_was_away(
 
     serve_flows({"home": "h"}, "12 * * * *")
 
-    both = [(f"hourtally-{flow}", {"home": "h"}, ["hourtally"]) for flow in ("hourly", "backfill")]
-    served = ["slots freed", both]
+    flows = ("hourly", "backfill", "preview")
+    deployments = [(f"hourtally-{flow}", {"home": "h"}, ["hourtally"]) for flow in flows]
+    served = ["slots freed", deployments]
     assert happened == ["slept", *served, *served]
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from hourtally.model.hours import Hour
-from hourtally.model.schemas import SLICES
+from hourtally.model.schemas import SLICES, USAGE_KEY
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.records import DecidingRecord
@@ -45,13 +45,16 @@ def comes_out_equal(
 def _has_same_rows(home: Home, name: str, hour: Hour, staging: Path) -> bool:
     """Whether an hour's stored slices say what the staged ones say, in other bytes.
 
-    Build version 1 wrote no column gpu_capacity, and other usage keys.
+    Build version 1 wrote no column gpu_capacity. Slices without usage keys, which a build needs,
+    are older still.
     """
     stored, staged = home.slices(hour, name), staging / f"{hour.name}.parquet"
     if not (stored.exists() and staged.exists()) or home.voids(hour, name).exists():
         return False
     with pq.ParquetFile(stored) as before, pq.ParquetFile(staged) as now:
         if before.metadata.num_rows != now.metadata.num_rows:
+            return False
+        if not set(USAGE_KEY) <= set(before.schema_arrow.names):
             return False
         portions = (file.iter_batches(_ROWS_AT_A_TIME) for file in (before, now))
         return all(_facts(old).equals(_facts(new)) for old, new in zip_longest(*portions))
@@ -78,8 +81,9 @@ def _is_stored(home: Home, name: str, hour: Hour, entry: dict[str, Any]) -> bool
 
 def _same_quarantine(stored: Path, staged: Path) -> bool:
     """Whether two quarantine files have the same lines, but for the name of the event file."""
-    if not stored.exists():
-        return staged.stat().st_size == 0
+    if not (stored.exists() and staged.exists()):
+        # Without such a line there is no file, except of build version 1.
+        return not any(path.exists() and path.stat().st_size for path in (stored, staged))
     with stored.open("rb") as before, staged.open("rb") as after:
         return all(_same_line(*pair) for pair in zip_longest(before, after))
 
