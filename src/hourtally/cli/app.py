@@ -29,6 +29,7 @@ from hourtally.cli.commands import (
     serve,
     show,
 )
+from hourtally.cli.output.json_text import expect_json, print_error_json
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -102,6 +103,7 @@ _tokens.command(serve.remove_token, name="remove")
 
 def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     """Run a command and return its exit status. No user error ends in a traceback."""
+    expect_json()
     try:
         with as_keyboard_interrupt():
             status = run_app(
@@ -113,6 +115,9 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     except InvalidArgument as error:
         return _fail(str(error), 2)
     except HourtallyError as error:
+        # `show --json` prints canonical bytes, or nothing.
+        if "--json" in arguments and arguments[0] != "show":
+            print_error_json(str(error))
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to continue", 130)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hourtally.cli.output.errors import errors_as_json
 from hourtally.cli.output.job_report import print_export
 from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
@@ -36,7 +35,7 @@ class ExportOptions:
 
 def export(home: Home, directory: Path, options: ExportOptions, *, json: bool) -> int:
     """Write published hours as files; the exit status."""
-    with errors_as_json(json=json), progress_bar("exporting", "hours") as advance:
+    with progress_bar("exporting", "hours") as advance:
         report = _exported(home, directory, options, advance)
     if json:
         print_json(export_document(report, directory))

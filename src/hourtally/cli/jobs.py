@@ -15,7 +15,6 @@ from typing import Any
 from hourtally.build.estimate import estimate
 from hourtally.build.staleness import IdleSummary
 from hourtally.cli.output import job_report
-from hourtally.cli.output.errors import errors_as_json
 from hourtally.cli.output.ingest_report import ingest_json, print_ingest
 from hourtally.cli.output.job_data import (
     backfill_document,
@@ -76,7 +75,7 @@ def run(job: Job, *, json: bool = False) -> int:
             return _finish_as_json(job, done, partial(run_document, job, done))
         return _finish(job, done)
 
-    with errors_as_json(json=json), graceful_shutdown() as stop:
+    with graceful_shutdown() as stop:
         is_recorded = configure_prefect(job.home)
         done = (_run_recorded if is_recorded else _run)(job, stop, json=json)
         if done.interrupted:
@@ -119,7 +118,7 @@ def backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
             return _finish_as_json(job, done, partial(backfill_document, job, done, rest))
         return _finish(job, done, rest)
 
-    with errors_as_json(json=json), graceful_shutdown() as stop:
+    with graceful_shutdown() as stop:
         done = (
             _backfill_recorded(job, first, end, stop)
             if configure_prefect(job.home)
@@ -155,8 +154,7 @@ def _backfill_recorded(job: Job, first: Hour, end: Hour, stop: Stop) -> JobRepor
 
 def plan_backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> int:
     """Print which hours of a range a backfill would build, and why; the exit status."""
-    with errors_as_json(json=json):
-        stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
+    stale = find_stale_hours(job, load_rate_card(job.rates), first, end)
     expected = estimate(job.home, stale, job.workers) if stale else None
     rest = None if stale else summarize_idle_hours(job, first, end)
     if json:
@@ -176,13 +174,12 @@ def verify(home: Home, first: Hour | None, end: Hour | None, *, json: bool) -> i
     """
     from hourtally.verify import verify_hours
 
-    with errors_as_json(json=json):
-        hours = published_hours(home, first, end)
-        with progress_bar("verifying", "hours") as advance:
-            findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
-        if not findings.hours:
-            message = f"{home.hours}: no hour of the range is published, so nothing was verified"
-            raise HourNotPublished(message)
+    hours = published_hours(home, first, end)
+    with progress_bar("verifying", "hours") as advance:
+        findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
+    if not findings.hours:
+        message = f"{home.hours}: no hour of the range is published, so nothing was verified"
+        raise HourNotPublished(message)
     if json:
         print_json(verify_document(findings))
     else:

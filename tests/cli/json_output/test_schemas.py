@@ -58,7 +58,13 @@ CASES: list[tuple[str, list[str], int]] = [
     ),
     ("status", ["status", *NOW], 0),
     ("status", ["status", "--hours", *NOW], 0),
+    ("status", ["status", "--rates", "{home}/nothing.toml", *NOW], 1),
     ("prune", ["prune", "--keep", "1", *NOW], 0),
+    ("withdraw", ["withdraw", "{home}/nothing.ndjson", "--reason", "x", *NOW], 1),
+    ("tokens", ["tokens", "list", "--tokens", "{home}/first.ndjson"], 1),
+    ("rates-at", ["rates", "at", "2026-11-22", "--rates", "{home}/first.ndjson"], 1),
+    ("rates-diff", ["rates", "diff", "{home}/rates.toml", "{home}/nothing.toml"], 1),
+    ("export", ["export", "{home}/first.ndjson"], 1),
     ("document", ["show", HOUR, *ACME, *NOW], 0),
     ("document", ["show", HOUR, *ACME, "--type", "service", *NOW], 0),
     ("usage", ["show", HOUR, *ACME, "--usage", *NOW], 0),
@@ -123,6 +129,23 @@ def test_what_a_command_prints_is_as_its_schema_says(
         capfdbinary.readouterr()
     assert call([*given, "--json", "--home", str(home.root)]) == status
     assert_valid(schema, document_of(capfdbinary.readouterr().out))
+
+
+def test_an_error_is_a_document_but_wrong_use_and_show_print_none(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--home", str(home.root)]
+    assert call(["list", "--json", "--home", str(home.root / "nowhere")]) == 1
+    printed = json.loads(capfd.readouterr().out)
+    assert printed["exit_status"] == 1
+    assert printed["error"].endswith("no such home folder; give --home or set HOURTALLY_HOME")
+    for wrong, status in (
+        (["show", HOUR, "--customer", "initech", "--json"], 1),
+        (["list", "--json", "--csv"], 2),
+        (["list", "--json", "--by", "nothing"], 2),
+    ):
+        assert call([*wrong, *at]) == status
+        assert capfd.readouterr().out == ""
 
 
 def test_every_command_with_json_has_a_case_here() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from hourtally.cli.options import HomeOption, hour_range
-from hourtally.cli.output.errors import errors_as_json
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import HourRange
@@ -85,8 +84,7 @@ def list_totals(
         hours=HourRange(*hour_range(from_, to)),
         components=json or csv,
     )
-    with errors_as_json(json=json):
-        listing = list_range(home, question)
+    listing = list_range(home, question)
     _print_listing(listing, units, json=json, csv=csv)
     return 0
 
@@ -151,16 +149,14 @@ def sql(
     if out is not None:
         from hourtally.published.sql import write_database
 
-        with errors_as_json(json=json):
-            write_database(home, out)
+        write_database(home, out)
         _print_written(out, json=json)
         return 0
     from hourtally.cli.output.queries import rows
     from hourtally.published.sql import run_query
     from hourtally.settings import usable_cores
 
-    with errors_as_json(json=json):
-        found = run_query(home, query or "", usable_cores())
+    found = run_query(home, query or "", usable_cores())
     if json:
         rows.print_rows_json(found)
     elif csv:

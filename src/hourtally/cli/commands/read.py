@@ -14,7 +14,6 @@ from hourtally.cli.options import (
     hour_range,
     minutes_ms,
 )
-from hourtally.cli.output.errors import errors_as_json
 from hourtally.cli.output.json_text import print_json
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import Hour
@@ -71,8 +70,7 @@ def explain(
         manifest = published_manifest(home, asked_hour, now_ms=now_ms, settle_ms=settle_ms)
         return manifest, explain_charge(home, manifest, customer, resource)
 
-    with errors_as_json(json=json):
-        manifest, explanations = read_current(read)
+    manifest, explanations = read_current(read)
     if void is not None:
         print_ready_voids(explanations, void)
         return 0
@@ -135,8 +133,7 @@ def diff(
         before, after = (read_manifest(home, asked_hour, number) for number in numbers)
         return before, after, changes_between(home, before, after)
 
-    with errors_as_json(json=json):
-        before, after, changes = read() if first and second else read_current(read)
+    before, after, changes = read() if first and second else read_current(read)
     files = event_file_names(home, {*before.inputs["batches"], *after.inputs["batches"]})
     if json:
         print_json(diff_document(changes, before, after, files))

@@ -32,12 +32,30 @@ class Scaled:
     digits: int
 
 
+class _Printed:
+    """Whether this process has printed a document: a command prints one at most."""
+
+    is_printed = False
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document on standard output, in UTF-8 whatever the terminal's encoding."""
+    _Printed.is_printed = True
     text = to_json_text(document) + "\n"
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
+
+
+def expect_json() -> None:
+    """Begin a command: it has printed no document."""
+    _Printed.is_printed = False
+
+
+def print_error_json(message: str) -> None:
+    """Print the error that ends a command as its document, unless it has printed one."""
+    if not _Printed.is_printed:
+        print_json({"error": message, "exit_status": 1})
 
 
 def to_json_text(value: Any, indent: str = "") -> str:
