@@ -81,6 +81,17 @@ def stale_reasons(
     return tuple(reason for reason, applies in reasons.items() if applies)
 
 
+def reasons_of(home: Home, card: RateCard, manifest: Manifest) -> tuple[str, ...]:
+    """Why the hour of its newest manifest is stale under a card; empty if it is current.
+
+    Raises:
+        Damaged: a batch record, or a file that the card has to be compared with.
+    """
+    batches = Batches(home)
+    inputs = build_inputs(card, manifest.hour, batches)
+    return stale_reasons(manifest, inputs, batches, RateChanges(home, card))
+
+
 def known_hours(home: Home) -> list[Hour]:
     """All hours that have slices or revisions, in order."""
     names = {

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from hourtally.cli.options import CustomerId, HomeOption, NowOption, minutes_ms
+from hourtally.errors import HourtallyError
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
+from hourtally.model.printable import printable_message
+
+if TYPE_CHECKING:
+    from hourtally.store.layout import Home
+    from hourtally.store.manifests import Manifest
 
 
 def show(
@@ -23,6 +31,7 @@ def show(
     usage: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     revision: int | None = None,
+    rates: Path | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -47,13 +56,15 @@ def show(
         Print the canonical JSON instead of a table.
     revision
         Show this revision of the hour; default: the newest.
+    rates
+        Rate card, to say whether the hour is stale; default: rates.toml in the home folder.
     settle
         Minutes after its end at which an hour closes.
     """
     from hourtally.published.document_index import DOCUMENTS, USAGE_DOCUMENTS
     from hourtally.published.reader import published_manifest, read_current, read_document
     from hourtally.published.views import view
-    from hourtally.store.manifests import Manifest, read_manifest
+    from hourtally.store.manifests import read_manifest
 
     asked_hour = Hour.parse(hour)
     home = (home_option or HomeOption()).existing()
@@ -67,6 +78,8 @@ def show(
         return manifest, read_document(manifest, customer, kind)
 
     manifest, document = read_current(read)
+    if revision is None:
+        _say_if_stale(home, rates, manifest)
     shown = view(document, team=team, project=project, resource_type=type)
     if json:
         sys.stdout.buffer.write(shown + b"\n")
@@ -76,3 +89,21 @@ def show(
     filters = {"team": team, "project": project, "type": type}
     print_view(shown, asked_hour, customer, manifest.record["currency"], filters)
     return 0
+
+
+def _say_if_stale(home: Home, rates: Path | None, manifest: Manifest) -> None:
+    """Say on standard error that the newest revision is stale, if there is a card to tell by."""
+    from hourtally.build.staleness import reasons_of
+    from hourtally.ratecard import load_rate_card
+
+    card = None if rates is None else load_rate_card(rates)
+    reasons: tuple[str, ...] = ()
+    # What is published can be read without a card; an unreadable one is `run`'s to tell.
+    with contextlib.suppress(HourtallyError):
+        reasons = reasons_of(home, card or load_rate_card(home.rates), manifest)
+    if reasons:
+        message = (
+            f"hourtally: hour {manifest.hour} is stale ({', '.join(reasons)}): the next "
+            "`hourtally run` builds it again"
+        )
+        print(printable_message(message), file=sys.stderr)
