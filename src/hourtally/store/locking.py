@@ -38,7 +38,7 @@ def locked_folder(
         what: what a wait of over two seconds is said to be for, by default the folder.
         durably: whether a folder that is made has to survive a power loss.
     """
-    message = f"waiting for {what or f'another process that works in {folder}'}"
+    what = what or f"another process that works in {folder}"
     while True:
         if durably:
             make_folder(folder)
@@ -50,7 +50,7 @@ def locked_folder(
             # The previous holder has just removed it.
             continue
         try:
-            _lock(descriptor, while_waiting, message)
+            lock(descriptor, what, while_waiting)
             # It may also have removed it while we waited: then our lock is on a deleted folder.
             try:
                 ours = folder.stat().st_ino == os.fstat(descriptor).st_ino
@@ -63,7 +63,14 @@ def locked_folder(
             os.close(descriptor)
 
 
-def _lock(descriptor: int, while_waiting: Callable[[], None] | None, message: str) -> None:
+def lock(descriptor: int, what: str, while_waiting: Callable[[], None] | None = None) -> None:
+    """Lock an open folder until it is closed.
+
+    Args:
+        descriptor: of the folder.
+        what: what a wait of over two seconds is said to be for.
+        while_waiting: called repeatedly while another process holds the lock; may raise.
+    """
     say_at = time.monotonic() + _SILENT_SECONDS
     while True:
         try:
@@ -73,7 +80,7 @@ def _lock(descriptor: int, while_waiting: Callable[[], None] | None, message: st
                 while_waiting()
             if time.monotonic() >= say_at:
                 say_at = math.inf
-                notify(message)
+                notify(f"waiting for {what}")
             time.sleep(_RETRY_SECONDS)
         else:
             return

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from hourtally.published.export.held_list import HELD_FILE
 from hourtally.published.export.sources import USAGE
 from hourtally.published.export.tree import ExportTree, folder_name
 from hourtally.published.zero_documents import zero_usage_document
+from hourtally.store import locking
 from hourtally.store.layout import Home
 from tests.support.handwritten_revisions import document, flip_byte, publish
 
@@ -555,3 +557,23 @@ def test_an_hour_without_usage_documents_is_named_and_the_others_are_exported(
     with pytest.raises(NotExported, match=r"Not exported: 2026-11-02T09$"):
         export_hours(home, tree, [NINE, TEN], source=USAGE)
     assert files_of(tree) == {"acme/1793613600.json": usage}
+
+
+def test_an_export_that_waits_for_another_says_so(
+    home: Home,
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    tree.mkdir()
+    other = os.open(tree, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    monkeypatch.setattr(locking, "_SILENT_SECONDS", 0)
+    # It is told before the first pause, in which the other export ends.
+    monkeypatch.setattr(locking.time, "sleep", lambda _: os.close(other))
+
+    export_hours(home, tree, [NINE])
+
+    assert capsys.readouterr().err == f"hourtally: waiting for another export into {tree}\n"
+    assert list(files_of(tree)) == [f"acme/{NINE.timestamp}.json"]

@@ -8,7 +8,6 @@ atomically, by temporary files at the top of the tree, so that its folders never
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from hourtally.published.export.safe_files import (
 from hourtally.store import durable
 from hourtally.store.home_id import home_id
 from hourtally.store.layout import Home
+from hourtally.store.locking import lock
 
 # The limit of file systems for one name.
 _MAX_NAME_BYTES: Final = 255
@@ -194,7 +194,7 @@ def open_tree(home: Home, directory: Path, kind: Kind) -> Iterator[ExportTree]:
     with path_in_error(directory), contextlib.ExitStack() as stack:
         root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, root)
-        fcntl.flock(root, fcntl.LOCK_EX)
+        lock(root, f"another export into {directory}")
         tree = _opened(home, directory, root, kind)
         if OLD_MARKERS in tree.existing_folders:
             remove_old_markers(directory, root, tree.existing_folders)
