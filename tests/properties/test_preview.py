@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hourtally.build.rates.held_hours import find_held
 from hourtally.build.rates.preview import Preview, PreviewRequest, preview
 from hourtally.build.rates.preview_levels import KEYS, LEVELS, Level
 from hourtally.model.hours import HourRange
@@ -146,3 +147,6 @@ def test_a_backfill_publishes_every_charge_and_hold_of_a_preview(
     }
     gaps = resources.gaps.select(*list(HELD)[:6], "from_ms", "until_ms")
     assert sorted(gaps.rows(), key=str) == holds(restated)
+    # And the rates to add are those that the backfill prints.
+    told = find_held(copy, parse_rate_card(cards[1], "card"), HourRange(MIDDLE, NEXT))
+    assert resources.suggested == told.suggested

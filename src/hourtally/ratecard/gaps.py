@@ -90,11 +90,13 @@ class _Gaps:
         self.hours: set[int] = set()
         self.from_ms, self.until_ms = example.from_ms, example.until_ms
 
-    def add(self, gap: Gap) -> None:
-        self.customers.add(gap.customer_id)
-        self.hours.add(gap.from_ms // HOUR_MS)
-        self.from_ms = min(self.from_ms, gap.from_ms)
-        self.until_ms = max(self.until_ms, gap.until_ms)
+    def add(
+        self, customers: Iterable[str], hours: Iterable[int], from_ms: int, until_ms: int
+    ) -> None:
+        self.customers.update(customers)
+        self.hours.update(hours)
+        self.from_ms = min(self.from_ms, from_ms)
+        self.until_ms = max(self.until_ms, until_ms)
 
 
 class Suggestions:
@@ -119,18 +121,46 @@ class Suggestions:
 
     def add(self, gap: Gap) -> None:
         """One more gap to close."""
+        hours = [gap.from_ms // HOUR_MS]
+        self.add_alike(gap, [gap.customer_id], hours, gap.from_ms, gap.until_ms)
+
+    def add_alike(
+        self,
+        example: Gap,
+        customers: Iterable[str],
+        hours: Iterable[int],
+        from_ms: int,
+        until_ms: int,
+    ) -> None:
+        """More gaps of one meter and selectors, which one rate closes.
+
+        Args:
+            example: the first of them.
+            customers: ids; one, where `are_alike` does not hold for others.
+            hours: counted from 1970.
+            from_ms: the first instant of them.
+            until_ms: the last one, exclusive.
+        """
         # Usage may have a text that no card takes, such as an empty region: left out, it matches.
         values = {
             name: value
-            for name in self._names[gap.meter]
-            if (value := gap.selector(name)) is not None and is_selectable(value)
+            for name in self._names[example.meter]
+            if (value := example.selector(name)) is not None and is_selectable(value)
         }
         wanted = tuple(values.get(name) for name in SELECTORS)
-        ends = [end for end in self._ends.get((gap.meter, wanted), ()) if end <= gap.from_ms]
-        key = (gap.meter, tuple(values.items()), max(ends, default=0))
+        ends = [end for end in self._ends.get((example.meter, wanted), ()) if end <= from_ms]
+        key = (example.meter, tuple(values.items()), max(ends, default=0))
         if key not in self._closed:
-            self._closed[key] = _Gaps(gap)
-        self._closed[key].add(gap)
+            self._closed[key] = _Gaps(example)
+        self._closed[key].add(customers, hours, from_ms, until_ms)
+
+    def are_alike(self, meter: str) -> bool:
+        """Whether one rate closes gaps of a meter that differ in customers and instants only.
+
+        Not where a rate that they would extend has ended, or all rates name a customer.
+        """
+        has_ends = any(ends for (of, _), ends in self._ends.items() if of == meter)
+        return not has_ends and "customer" not in self._names[meter]
 
     def rates(self) -> list[SuggestedRate]:
         """The rates that close all gaps so far, sorted."""

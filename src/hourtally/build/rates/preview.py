@@ -25,6 +25,7 @@ from hourtally.build.rates.preview_sums import (
     PART_CUSTOMERS,
     WAS_HELD,
     WOULD_BE_HELD,
+    add_gaps,
     gaps_of,
     part_customers,
     part_rows,
@@ -42,7 +43,7 @@ from hourtally.build.rates.priced_hours import (
 from hourtally.errors import HourtallyError
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.schemas import HOUR
-from hourtally.ratecard import Gap, RateCard, SuggestedRate, Suggestions
+from hourtally.ratecard import RateCard, SuggestedRate, Suggestions
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
@@ -159,8 +160,7 @@ class _Sums:
         held = [part_customers(was_held, WAS_HELD), part_customers(would_be_held, WOULD_BE_HELD)]
         sums.customers = sum_customers([sums.customers, *held])
         sums.gaps = sum_gaps([sums.gaps, gaps_of(priced.held)])
-        for row in priced.held.drop(HOUR).iter_rows(named=True):
-            self._suggestions.add(Gap(**row))
+        add_gaps(self._suggestions, priced.held)
         sums.priced += len(revisions)
         sums.unpublished += [one.hour for one in revisions if one.parent is None]
         sums.stale += [

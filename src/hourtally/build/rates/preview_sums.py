@@ -11,7 +11,9 @@ from typing import Final
 
 import polars as pl
 
+from hourtally.model.hours import HOUR_SECONDS
 from hourtally.model.schemas import HELD, HOUR, Schema, hourly
+from hourtally.ratecard import Gap, Suggestions
 
 COMPARED: Final = "compared"
 WAS_HELD: Final = "held before"
@@ -105,6 +107,28 @@ def sum_gaps(gaps: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """`GAPS` of hours that are in one of the frames each, sorted."""
     every = pl.concat([pl.DataFrame(schema=GAPS), *gaps])
     return _merged(every).select(list(GAPS)).sort(_GAP, nulls_last=False)
+
+
+def add_gaps(suggestions: Suggestions, held: pl.DataFrame) -> None:
+    """Add what is held to the gaps that suggested rates close; `held` is hourly, sorted.
+
+    Where a card lacks a meter there is a gap for each of its users and hours: they are summed up
+    first, as to add them one by one would take longer than all the rest.
+    """
+    for (meter,), rows in held.group_by("meter", maintain_order=True):
+        if not suggestions.are_alike(str(meter)):
+            for row in rows.drop(HOUR).iter_rows(named=True):
+                suggestions.add(Gap(**row))
+            continue
+        alike = rows.group_by(_GAP[1:], maintain_order=True).agg(
+            pl.struct(list(HELD)).first().alias("example"),
+            customers=pl.col("customer_id").unique(),
+            hours=pl.col(HOUR).unique() // HOUR_SECONDS,
+            first_ms=pl.col("from_ms").min(),
+            last_ms=pl.col("until_ms").max(),
+        )
+        for row in alike.select("example", "customers", "hours", "first_ms", "last_ms").iter_rows():
+            suggestions.add_alike(Gap(**row[0]), *row[1:])
 
 
 def _merged(gaps: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from hourtally.build.rates.preview_sums import GAPS, gaps_of, sum_gaps
+from hourtally.build.rates.preview_sums import GAPS, add_gaps, gaps_of, sum_gaps
 from hourtally.build.rates.priced_hours import (
     PricingContext,
     for_each_group,
@@ -21,7 +21,7 @@ from hourtally.errors import HourtallyError
 from hourtally.model.components import ON_DEMAND
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.schemas import HOUR
-from hourtally.ratecard import Gap, Rate, RateCard, SuggestedRate, Suggestions
+from hourtally.ratecard import Rate, RateCard, SuggestedRate, Suggestions
 from hourtally.ratecard.card import SELECTORS
 from hourtally.ratecard.spelling import Spellings
 from hourtally.runtime.progress import Progress
@@ -124,8 +124,7 @@ class _Check:
         timestamps = pl.concat([lookup.rows[HOUR] for lookup in priced.asked])
         self._found.hours += timestamps.n_unique()
         self._found.gaps = sum_gaps([self._found.gaps, gaps_of(priced.held)])
-        for row in priced.held.drop(HOUR).iter_rows(named=True):
-            self._suggestions.add(Gap(**row))
+        add_gaps(self._suggestions, priced.held)
 
     def _add_lookup(self, lookup: Lookup) -> None:
         for component, rates in zip(lookup.components, lookup.rates, strict=True):
