@@ -54,6 +54,9 @@ def preview_notes(found: Preview, request: PreviewRequest) -> Iterator[str]:
     """What to know of the hours before trusting the figures."""
     if not found.priced and not found.failed:
         yield "No closed hour of the range has usage or a revision."
+    elif found.priced and found.rows.is_empty() and found.customers.is_empty():
+        whose = "" if request.customer is None else " Ids must match the events exactly."
+        yield f"No charges before or after.{whose}"
     if found.unpublished:
         hours = _listed(str(run) for run in runs_of_hours((one, "") for one in found.unpublished))
         yield f"Without a revision, so with nothing before: {hours}."

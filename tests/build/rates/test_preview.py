@@ -9,6 +9,7 @@ import pytest
 from hourtally.build.rates.preview import Preview, PreviewRequest, preview
 from hourtally.build.rates.preview_levels import KEYS, Level
 from hourtally.errors import BoundExceeded, Damaged
+from hourtally.jobs.preview_notes import preview_notes
 from hourtally.model.hours import HourRange
 from hourtally.ratecard import parse_rate_card
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
@@ -81,6 +82,15 @@ def test_only_the_customer_that_is_asked_for_is_shown(tmp_path: Path) -> None:
     found = previewed(home, card_text(), customer="acme")
     assert cents(found) == {("would be held", "acme", "paas.cpu"): (60, 0)}
     assert [one.customers for one in found.suggested] == [1]
+
+
+def test_a_customer_without_charges_is_said_to_have_none(tmp_path: Path) -> None:
+    home = priced_home(tmp_path, job(1, "acme"))
+    within = HourRange(FIRST, SECOND)
+    card = parse_rate_card(DOUBLE, "card")
+    request = PreviewRequest(card, within, NOW_MS, DEFAULT_SETTLE_MS, customer="ACME")
+    notes = list(preview_notes(preview(home, request, Settings(threads=1)), request))
+    assert notes == ["No charges before or after. Ids must match the events exactly."]
 
 
 @pytest.mark.parametrize(
