@@ -127,8 +127,10 @@ def add_gaps(suggestions: Suggestions, held: pl.DataFrame) -> None:
             first_ms=pl.col("from_ms").min(),
             last_ms=pl.col("until_ms").max(),
         )
-        for row in alike.select("example", "customers", "hours", "first_ms", "last_ms").iter_rows():
-            suggestions.add_alike(Gap(**row[0]), *row[1:])
+        for example, customers, hours, first_ms, last_ms in alike.select(
+            "example", "customers", "hours", "first_ms", "last_ms"
+        ).iter_rows():
+            suggestions.add_alike(Gap(**example), customers, hours, first_ms, last_ms)
 
 
 def _merged(gaps: pl.DataFrame) -> pl.DataFrame:
