@@ -571,7 +571,7 @@ def test_an_export_that_waits_for_another_says_so(
     fcntl.flock(other, fcntl.LOCK_EX)
     monkeypatch.setattr(locking, "_SILENT_SECONDS", 0)
     # It is told before the first pause, in which the other export ends.
-    monkeypatch.setattr(locking.time, "sleep", lambda _: os.close(other))
+    monkeypatch.setattr("hourtally.store.locking.time.sleep", lambda _: os.close(other))
 
     export_hours(home, tree, [NINE])
 
