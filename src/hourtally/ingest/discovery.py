@@ -22,7 +22,9 @@ OTHER_NAME: Final = "not an event file's name"
 _MAX_EXAMPLES: Final = 3
 
 # The folders of a home (contract, section 7) that may not be ingested; the inbox may.
-_FOLDERS_OF_HOME: Final = frozenset(("batches", "cases", "events", "hours", "quarantine", "rates"))
+_FOLDERS_OF_HOME: Final = frozenset(
+    ("batches", "cases", "events", "exports", "hours", "quarantine", "rates")
+)
 _MARKS_OF_HOME: Final = ("batches", "hours")
 _RECORD_NAME: Final = re.compile(r"[0-9a-f]{16}\.json", re.ASCII)
 _HOUR_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)

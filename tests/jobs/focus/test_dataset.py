@@ -404,3 +404,21 @@ def test_the_command_writes_csv_and_refuses_what_does_not_fit(home: Home, tree: 
     for wrong in (["--csv"], ["--focus=1.2", "--usage"], ["--focus=1.2", "--customer", "acme"]):
         assert call(["export", str(tree), *wrong, *at]) == 2
     assert call(["export", str(tree), "--focus=0.9", *at]) == 2
+
+
+def test_names_of_any_text_come_out_of_csv_as_of_parquet(home: Home, tree: Path) -> None:
+    name = 'a "b", c;\n\t=1+1 é\U0001f600'
+    add_events(
+        home,
+        resource("n", "13:00:00", "14:00:00", "acme", "x,y", memoryMiB=1024, resourceName=name),
+    )
+    export(home, tree)
+    export(home, tree.with_name("csv"), form="csv")
+    [written] = (tree.with_name("csv") / MONTH).glob("*T13.csv")
+    rows = csv_rows(written)
+
+    assert found(rows, "x,y", "memory")["ResourceName"] == name
+    compared = [name for name in rows[0] if name != "x_Revision"]
+    assert [{name: row[name] for name in compared} for row in rows] == [
+        {name: row[name] for name in compared} for row in rows_of(tree)
+    ]

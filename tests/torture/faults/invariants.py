@@ -19,6 +19,7 @@ _MARK: Final = re.compile(r"exports/([0-9a-f]{16})/([^/]+T\d\d)\.json")
 
 def broken(tree: Tree) -> Iterator[str]:
     """What does not hold, a sentence each."""
+    yield from _foreign_tree(tree)
     for path, content in tree.items():
         if match := _MANIFEST.fullmatch(path):
             yield from _broken_revision(tree, path, match[1], _record(content))
@@ -60,6 +61,17 @@ def _broken_batch(
             yield from _wrong(tree, path, f"{file}.voids.parquet", entry["voids"]["sha256"])
     if record["quarantine"]:
         yield from _wrong(tree, path, f"quarantine/{batch}.ndjson", record["quarantine"]["sha256"])
+
+
+def _foreign_tree(tree: Tree) -> Iterator[str]:
+    """A home without the id that its tree bears would refuse to export to it."""
+    try:
+        owner = json.loads(tree.get("tree/@home.json", b""))["home"]
+    except ValueError:
+        return
+    record = _record(tree.get("home.json", b""))
+    if record is None or record["id"] != owner:
+        yield "tree/@home.json names a home that home.json is not of"
 
 
 def _is_known(tree: Tree, tree_id: str) -> bool:

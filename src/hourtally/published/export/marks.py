@@ -51,9 +51,8 @@ class Marks:
 
     def begin(self, path: Path, state: str) -> None:
         """Record the state that the tree at this path is about to be in."""
-        durable.make_folder(self._folder)
-        record = {"tree": self.tree, "path": str(path), "state": state}
-        durable.replace_file(self._folder / _TREE_FILE, durable.to_json(record))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._write(_TREE_FILE, {"tree": self.tree, "path": str(path), "state": state})
 
     def read(self, hour: Hour) -> Mark | None:
         """The mark of an hour; None without one that counts."""
@@ -66,15 +65,17 @@ class Marks:
         return [mark for mark in found if mark is not None]
 
     def write(self, hour_name: str, mark: Mark) -> None:
-        """Write the mark of an hour whose files are on disk.
+        """Write the mark of an hour whose files are on disk."""
+        self._write(f"{hour_name}.json", mark)
 
-        Without fsync, which would take minutes for a year: a mark that is lost or torn only has
-        its hour exported again.
+    def _write(self, name: str, record: dict[str, Any]) -> None:
+        """Write a record, without fsync, which would take minutes for the marks of a year.
+
+        What is lost or torn only has files written anew.
         """
-        path = self._folder / f"{hour_name}.json"
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(durable.to_json(mark))
-        temporary.replace(path)
+        temporary = self._folder / f".{name}.tmp"
+        temporary.write_bytes(durable.to_json(record))
+        temporary.replace(self._folder / name)
 
     def remove(self, hour: Hour) -> None:
         """Remove the mark of an hour: its files are in an unknown state."""
