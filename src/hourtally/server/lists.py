@@ -94,20 +94,24 @@ class UsageLists:
         return self._revisions.hours(request.start, end)
 
     def _window(self, request: ListRequest) -> _Window:
-        """What was asked for, else from the first to the last published hour."""
+        """What was asked for, else from the first to the last published hour.
+
+        An older list of hours neither shows it nor needs it.
+        """
         start, end = request.start, request.end
-        if start is not None and end is not None:
+        is_of_hours = request.granularity == "hour" and not request.newer
+        if (start is not None and end is not None) or is_of_hours:
             return _Window(start, end)
-        published = list(self._revisions.hours(None, None))
         if start is None:
-            first = self._first_published(reversed(published))
+            first = self._first_published(newest_first=False)
             start = None if first is None else first.timestamp
-        last = self._first_published(published)
+        last = self._first_published(newest_first=True)
         if last is not None and start is not None:
             end = max(start, last.following.timestamp)
         return _Window(start, start if end is None else end)
 
-    def _first_published(self, hours: Iterable[Hour]) -> Hour | None:
+    def _first_published(self, *, newest_first: bool) -> Hour | None:
+        hours = self._revisions.hours(None, None, newest_first=newest_first)
         return next((hour for hour in hours if self._revisions.current(hour.timestamp)), None)
 
     def _entries(

@@ -110,8 +110,10 @@ class CurrentRevisions:
         self._revisions.put(timestamp, revision)
         return revision
 
-    def hours(self, start: int | None, end: int | None) -> Iterator[Hour]:
-        """The hours that have a folder and start in `[start, end)`, newest first; Unix seconds."""
+    def hours(
+        self, start: int | None, end: int | None, *, newest_first: bool = True
+    ) -> Iterator[Hour]:
+        """The hours that have a folder and start in `[start, end)`; Unix seconds."""
         first = "" if start is None else format_instant(start * 1_000)
         last = None if end is None else format_instant(end * 1_000)
         with storage_faults(self._home.hours, "reading"):
@@ -119,7 +121,7 @@ class CurrentRevisions:
         # Instants sort as text: years have four digits.
         names_by_instant = {f"{name}:00:00Z": name for name in names}
         instants = [i for i in names_by_instant if i >= first and (last is None or i < last)]
-        for instant in sorted(instants, reverse=True):
+        for instant in sorted(instants, reverse=newest_first):
             hour = _hour(names_by_instant[instant])
             if hour is not None:
                 yield hour
