@@ -146,10 +146,16 @@ class _Sums:
         priced = price_usage(self._context, card, revisions)
         would_be_held = priced.held_customers
         was_held = held_before(revisions, self._context.customer)
-        before = published_amounts(self._context, revisions, level).join(
-            _currencies(revisions), on=HOUR, how="left", validate="m:1"
+        currencies = _currencies(revisions)
+        # Which hour an amount is of matters only for these; summed up, there are far fewer rows.
+        hours_apart = bool(
+            len(was_held) or len(would_be_held) or currencies["currency"].n_unique() > 1
         )
-        after = priced_amounts(priced.rated, level).with_columns(currency=pl.lit(card.currency))
+        before = published_amounts(self._context, revisions, level, hours_apart=hours_apart).join(
+            currencies, on=HOUR, how="left", validate="m:1"
+        )
+        after = priced_amounts(priced.rated, level, hours_apart=hours_apart)
+        after = after.with_columns(currency=pl.lit(card.currency))
         # From here on nothing fails: a group that failed is priced once more, hour by hour.
         sums = self._sums
         parts = [

@@ -54,8 +54,13 @@ _Table = tuple[str, _Prices, Sequence[str]]
 """A table of revisions: its name, its prices, and the ids that tell its rows from each other."""
 
 
-def priced_amounts(lookups: Sequence[Lookup], level: Level) -> pl.DataFrame:
+def priced_amounts(lookups: Sequence[Lookup], level: Level, *, hours_apart: bool) -> pl.DataFrame:
     """The charges of hours, at a level.
+
+    Args:
+        lookups: of the hours, without the customers that are held.
+        level: of the rows.
+        hours_apart: if not, the hours are summed up, and stand under one of them.
 
     Raises:
         BoundExceeded: a charge or a customer's sum is larger than can be published.
@@ -67,15 +72,20 @@ def priced_amounts(lookups: Sequence[Lookup], level: Level) -> pl.DataFrame:
         shares = rate_shares(lookups)
         return shares.select(HOUR, "customer_id", "rate", "meter", AMOUNT)
     if level == "customer":
-        return _amounts([(customers, _OF_CUSTOMERS)], level)
+        return _amounts([(customers, _OF_CUSTOMERS)], level, hours_apart=hours_apart)
     clusters = rated.clusters.rename({"cluster_id": "resource_id"})
-    return _amounts([(rated.charges, _PAAS), (clusters, _BYOC)], level)
+    tables = [(rated.charges, _PAAS), (clusters, _BYOC)]
+    return _amounts(tables, level, hours_apart=hours_apart)
 
 
 def published_amounts(
-    context: PricingContext, revisions: Sequence[PendingRevision], level: Level
+    context: PricingContext,
+    revisions: Sequence[PendingRevision],
+    level: Level,
+    *,
+    hours_apart: bool,
 ) -> pl.DataFrame:
-    """The charges of the newest revisions of hours, at a level; their customers are not held.
+    """The charges of the newest revisions of hours, as `priced_amounts`.
 
     By rate they are priced once more from the slices that the revision was built from, with the
     rates that are kept with it. Where these are gone, the rate is null.
@@ -92,9 +102,8 @@ def published_amounts(
     elif level != "customer":
         # Clusters have no team, so above them there is only their customer.
         tables = [(_TABLES[level], _PAAS, KEYS[level][1:]), ("customers", _CLUSTERS, ())]
-    return _amounts(
-        [(_read(manifests, context.customer, *table), table[1]) for table in tables], level
-    )
+    read = [(_read(manifests, context.customer, *table), table[1]) for table in tables]
+    return _amounts(read, level, hours_apart=hours_apart)
 
 
 def held_before(revisions: Sequence[PendingRevision], customer: str | None) -> pl.DataFrame:
@@ -129,7 +138,7 @@ def _published_by_rate(context: PricingContext, manifests: Sequence[Manifest]) -
             # One by one, so that the others have their rates.
             return pl.concat([_published_by_rate(context, [one]) for one in manifests])
         of_customers = _read(manifests, context.customer, "customers", _OF_CUSTOMERS, ())
-        amounts = _amounts([(of_customers, _OF_CUSTOMERS)], "customer")
+        amounts = _amounts([(of_customers, _OF_CUSTOMERS)], "customer", hours_apart=True)
         shares = amounts.with_columns(rate=pl.lit(None, pl.String))
     return shares.select(HOUR, "customer_id", "rate", "meter", AMOUNT)
 
@@ -158,7 +167,9 @@ def _hourly(manifest: Manifest, table: pl.DataFrame) -> pl.DataFrame:
     return table.select(pl.lit(manifest.hour.timestamp, pl.Int64).alias(HOUR), pl.all())
 
 
-def _amounts(tables: Iterable[tuple[pl.DataFrame, _Prices]], level: Level) -> pl.DataFrame:
+def _amounts(
+    tables: Iterable[tuple[pl.DataFrame, _Prices]], level: Level, *, hours_apart: bool
+) -> pl.DataFrame:
     """Rows of tables as amounts by meter; ids that a table lacks are null."""
     key = KEYS[level]
     amounts = []
@@ -166,6 +177,8 @@ def _amounts(tables: Iterable[tuple[pl.DataFrame, _Prices]], level: Level) -> pl
         own = [name for name in key if name in table.columns]
         # Summed before the meters are told apart: far fewer rows.
         columns = [column for column, _ in prices]
+        if not hours_apart:
+            table = table.with_columns(pl.col(HOUR).first())
         summed = table.group_by(HOUR, *own).agg(pl.col(columns).cast(pl.Int128).sum())
         ids = [pl.col(name) if name in own else pl.lit(None, pl.String).alias(name) for name in key]
         amounts += [
