@@ -107,6 +107,16 @@ def test_an_exact_half_goes_to_the_even_nanocent(millicore_ms: int, nanocents: i
     }
 
 
+def test_no_usage_costs_nothing_at_prices_whose_multipliers_pass_128_bits() -> None:
+    # Over their common denominator of 3.6 * 10^18 the first rate has a multiplier of 9 * 10^38, and
+    # 2^127 is 1.7 * 10^38.
+    rates = card(
+        cpu_rate("a", "9" + 20 * "0", "active_until = 2026-11-22T13:30:00Z"),
+        cpu_rate("b", f"1/{10**18}").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
+    )
+    assert cpu_nanocents(usage(("r", 0, 0), ("r", 1, 0)), rates) == {"r": 0}
+
+
 def test_unbounded_integers_come_to_what_128_bits_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = card(cpu_rate("a", "7/3"), cpu_rate("b", "5/11", 'customer = "c"\nregion = "eu"'))
     rows = usage(*((f"r{n}", 0, 10**n + n) for n in range(15)))

@@ -75,9 +75,12 @@ class Pricing:
         return [factor.numerator * (common // factor.denominator) for factor in self.factors]
 
     def is_bounded(self, rows: pl.DataFrame) -> bool:
-        """Whether every sum fits 128 bits; one resource has at most all the rows."""
-        most_usage = rows[self.usage].max() or 0
-        bound = int(str(most_usage)) * max(self.multipliers, default=0) * max(len(rows), 1)
+        """Whether every sum and multiplier fits 128 bits; one resource has at most all the rows.
+
+        The multipliers also where nothing is used: prices that lie far apart have long ones.
+        """
+        most_usage = max(int(str(rows[self.usage].max() or 0)), 1)
+        bound = most_usage * max(self.multipliers, default=0) * max(len(rows), 1)
         return max(bound, self.denominator) < MAX_NUMERATOR
 
 
