@@ -422,3 +422,17 @@ def test_names_of_any_text_come_out_of_csv_as_of_parquet(home: Home, tree: Path)
     assert [{name: row[name] for name in compared} for row in rows] == [
         {name: row[name] for name in compared} for row in rows_of(tree)
     ]
+
+
+def test_an_hour_whose_list_price_passes_its_bound_is_named(home: Home, tree: Path) -> None:
+    # 10^18 cents a GiB-hour of storage by list; acme has a price of its own.
+    add_events(
+        home,
+        resource("b", "13:00:00", "14:00:00", "acme", "disk", storageMiB=1024),
+        rates=rate("list", "paas.storage", "1000000000000000000", "gib-hour")
+        + rate("own", "paas.storage", "1", "gib-hour", customer="acme"),
+    )
+
+    with pytest.raises(NotExported, match=r"Not exported: 2026-11-22T13$"):
+        export(home, tree)
+    assert (tree / MONTH / "2026-11-22T14.parquet").exists()

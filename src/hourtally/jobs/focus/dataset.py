@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally import __version__
-from hourtally.errors import Damaged, HourtallyError, NoQuantities, without_traceback
+from hourtally.errors import BoundExceeded, Damaged, HourtallyError, NoQuantities, without_traceback
 from hourtally.jobs.focus.columns import INSTANT, Format, Version, columns_of
 from hourtally.jobs.focus.priced_usage import price_revision
 from hourtally.jobs.focus.rows import Dataset, focus_rows, month_of
@@ -79,8 +79,9 @@ def export_focus(
 
     Raises:
         ForeignTree: the folder belongs to another home or kind of export.
-        Damaged, NotExported: a file of a revision or of its inputs differs from its record, or an
-            earlier version built some hours; the other hours are exported.
+        Damaged, NotExported: a file of a revision or of its inputs differs from its record, an
+            earlier version built some hours, or a list price exceeds its bound; the other hours
+            are exported.
         StorageFault: the system refused a write.
     """
     report = ExportReport()
@@ -92,7 +93,7 @@ def export_focus(
         for number, hour in enumerate(hours, 1):
             try:
                 read_current(partial(_export_newest, export, tree, hour, report))
-            except (Damaged, NoQuantities) as error:
+            except (BoundExceeded, Damaged, NoQuantities) as error:
                 failed.append((hour, without_traceback(error)))
             if progress:
                 progress(number, len(hours), hour.name)
