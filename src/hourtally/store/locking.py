@@ -43,7 +43,9 @@ def locked_folder(
         if durably:
             make_folder(folder)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.parent.is_dir():
+                make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
