@@ -167,7 +167,7 @@ def above_zero(sums: Sums) -> Sums:
     return {key: both for key, both in sums.items() if any(both)}
 
 
-@examples(300, fast=3)
+@examples(40, fast=3)
 @given(st.data())
 def test_every_answer_has_the_sums_of_the_documents(folder: Path, data: st.DataObject) -> None:
     home = draw_home(data, folder)
@@ -185,7 +185,7 @@ def test_every_answer_has_the_sums_of_the_documents(folder: Path, data: st.DataO
     assert held & of_focus(rows).keys() == set()
 
 
-@examples(300, fast=4)
+@examples(40, fast=4)
 @given(
     st.data(),
     st.sampled_from((None, *LEVELS)),
@@ -219,7 +219,7 @@ def test_a_list_is_the_sum_of_its_rows(
     assert held == held_hours(home.root, question)
 
 
-@examples(300, fast=4)
+@examples(40, fast=4)
 @given(st.data(), event_sets(), rate_cards())
 def test_focus_has_quantities_charges_and_list_prices_as_the_oracle(
     folder: Path, data: st.DataObject, events: list[Json], rates: str

@@ -80,7 +80,7 @@ def expected(files: list[list[Json]], rates: str) -> dict[Selected, Spans]:
 
 
 @pytest.mark.parametrize("tried", [1, 400])
-@examples(200, fast=10)
+@examples(60, fast=10)
 @given(data=st.data(), events=event_sets(), rates=rate_cards(gaps=True))
 def test_stored_cases_are_the_usage_that_the_oracle_finds(
     folder: Path, tried: int, data: st.DataObject, events: list[Json], rates: str
