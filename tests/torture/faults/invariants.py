@@ -65,9 +65,12 @@ def _broken_batch(
 
 def _foreign_tree(tree: Tree) -> Iterator[str]:
     """A home without the id that its tree bears would refuse to export to it."""
+    if "tree/@home.json" not in tree:
+        return
     try:
-        owner = json.loads(tree.get("tree/@home.json", b""))["home"]
+        owner = json.loads(tree["tree/@home.json"])["home"]
     except ValueError:
+        yield "tree/@home.json is not whole"
         return
     record = _record(tree.get("home.json", b""))
     if record is None or record["id"] != owner:

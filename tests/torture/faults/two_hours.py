@@ -140,11 +140,16 @@ _NONCE: Final = re.compile(rb"(?<=rev-\d{6}-)[0-9a-f]+")
 _VARIES: Final = re.compile(rb'"(?:digest|build_ms|mtime_ns|ctime_ns|inode|settled)": [^,\n]+')
 
 
+# Of the home, of an exported tree and of its state.
+_TOKEN: Final = re.compile(rb'(?<=exports/)[0-9a-f]{16}|"(?:home|id|tree|state)": "[0-9a-f]+"')
+
+
 def normalized_files(home: Home) -> dict[str, bytes]:
-    """Every file and folder of a home with its bytes, without nonces, digests and times."""
+    """Every file and folder of a home with its bytes, without nonces, digests, ids and times."""
     held = {}
     for path in sorted(home.root.rglob("*")):
-        name = _NONCE.sub(b"", str(path.relative_to(home.root)).encode()).decode()
+        name = _NONCE.sub(b"", str(path.relative_to(home.root)).encode())
         content = b"" if path.is_dir() else path.read_bytes()
-        held[name] = _VARIES.sub(b"", _NONCE.sub(b"", content))
+        varying = _VARIES.sub(b"", _NONCE.sub(b"", content))
+        held[_TOKEN.sub(b"", name).decode()] = _TOKEN.sub(b"", varying)
     return held

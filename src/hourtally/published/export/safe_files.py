@@ -49,10 +49,19 @@ def open_folder(parent: Path, descriptor: int, name: str) -> int:
         raise _unexpected_entry(parent / name) from None
 
 
-def replace_file(folder: Path, descriptor: int, name: str, content: bytes, *, staging: int) -> None:
+def replace_file(
+    folder: Path,
+    descriptor: int,
+    name: str,
+    content: bytes,
+    *,
+    staging: int,
+    durably: bool = False,
+) -> None:
     """Write a file atomically in an open folder; the name must be free or a regular file.
 
     staging: the descriptor of a folder on the same file system, for the temporary file.
+    durably: whether the content has to be on disk before the name is.
     """
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
@@ -68,6 +77,8 @@ def replace_file(folder: Path, descriptor: int, name: str, content: bytes, *, st
             rest = memoryview(content)
             while rest:
                 rest = rest[file.write(rest) :]
+            if durably:
+                os.fsync(file.fileno())
         os.rename(_TEMPORARY, name, src_dir_fd=staging, dst_dir_fd=descriptor)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -107,9 +107,12 @@ class ExportTree:
             replace_file(self.path / folder, descriptor, name, content, staging=self.root)
 
     def write_top(self, name: str, content: bytes) -> None:
-        """Write a file at the top of the tree atomically."""
+        """Write a file at the top of the tree atomically.
+
+        Durably, as nobody could tell whose a tree is whose `@home.json` was torn by a power loss.
+        """
         with path_in_error(self.path):
-            replace_file(self.path, self.root, name, content, staging=self.root)
+            replace_file(self.path, self.root, name, content, staging=self.root, durably=True)
 
     def write_top_if_changed(self, name: str, content: bytes) -> None:
         """Write a file at the top of the tree, unless it is there as it should be."""
