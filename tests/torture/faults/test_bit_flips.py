@@ -277,7 +277,9 @@ def test_the_commands_name_the_damaged_file(whole: Home, tmp_path: Path, *, long
             ("backfill", "--force", *RANGE, *place),
         ):
             done = hourtally(*command)
-            assert done.returncode in {0, 1}, (one, command, done.stderr)
+            # A copied home has its inbox read anew, and two of the files have a quarantined line.
+            allowed = {0, 1, 3} if command[0] == "run" else {0, 1}
+            assert done.returncode in allowed, (one, command, done.stderr)
             said += [done.stderr, done.stdout]
         named = any(str(home.root / one.file) in " ".join(text.split()) for text in said)
         assert named or one.file.startswith(".inbox/"), (one, said)
