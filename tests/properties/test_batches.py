@@ -72,7 +72,7 @@ def published(hour: Built) -> tuple[object, ...]:
     return hour.documents, tables, {name: hour.manifest.get(name) for name in told}
 
 
-@examples(60, fast=15)
+@examples(60, fast=6)
 @given(st.data(), event_sets(), rate_cards())
 def test_a_home_publishes_what_one_does_that_only_ever_had_the_batches_that_count(
     folder: Path, data: st.DataObject, events: list[Json], rates: str

@@ -106,7 +106,7 @@ def holds(hour: Built) -> list[tuple[str | None, ...]]:
     return sorted(spans.rows(), key=str)
 
 
-@examples(60, fast=15)
+@examples(60, fast=8)
 @given(st.data(), event_sets(), card_pairs(), st.booleans())
 def test_a_backfill_publishes_every_charge_and_hold_of_a_preview(
     folder: Path,

@@ -195,7 +195,7 @@ def assert_only_the_touched_changed(
 # An example costs 0.6 s of CPU, so one serves every property. The oracle knows nothing of order,
 # format and threads, and uses files only to count duplicates, so its result holds for every
 # permutation, repetition, grouping and format of the same events and voids.
-@examples(100, fast=30)
+@examples(100, fast=15)
 @given(st.data(), event_sets(), rate_cards() | rate_cards(gaps=True), st.sampled_from([1, 2]))
 def test_an_hour_matches_the_oracle_and_one_more_event_changes_only_what_it_touches(
     folder: Path, data: st.DataObject, events: list[Json], rates: str, threads: int

@@ -52,7 +52,7 @@ def published(hour: Built) -> tuple[Json, dict[str, object]]:
     return files, {name: hour.manifest[name] for name in ("currency", "totals", "held")}
 
 
-@examples(120, fast=40)
+@examples(120, fast=15)
 @given(st.data(), event_sets(), card_pairs())
 def test_an_hour_is_stale_exactly_if_another_card_selects_otherwise(
     folder: Path, data: st.DataObject, events: list[Json], cards: tuple[str, str]
@@ -76,7 +76,7 @@ def test_an_hour_is_stale_exactly_if_another_card_selects_otherwise(
     assert HOUR not in stale(home, after_card)
 
 
-@examples(60, fast=30)
+@examples(60, fast=12)
 @given(st.data(), event_sets(), rate_cards(gaps=True))
 def test_the_card_with_the_suggested_rates_filled_in_closes_every_gap(
     folder: Path, data: st.DataObject, events: list[Json], rates: str
