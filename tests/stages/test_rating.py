@@ -9,61 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.errors import BoundExceeded
-from hourtally.model.components import RESOURCE_EVENT
-from hourtally.model.hours import Hour
-from hourtally.model.schemas import RESOURCE_ORDER, USAGE
-from hourtally.ratecard import RateCard, parse_rate_card
+from hourtally.ratecard import RateCard
 from hourtally.stages import rating
-from hourtally.stages.rate_lookup import (
-    Lookup,
-    held_customers,
-    look_up,
-    named_customers,
-    with_rate_customer,
-)
+from hourtally.stages.rate_lookup import held_customers
 from hourtally.stages.rating import rate
+from tests.support.ratecard.priced_usage import HOUR, cpu_rate, looked_up, rates_of, usage
 
-HOUR = Hour(1_795_352_400)
 MIDDLE_MS = HOUR.start_ms + 1_800_000
-
-
-def card(*rates: str) -> RateCard:
-    return parse_rate_card('currency = "USD"\n' + "".join(rates), "card")
-
-
-def cpu_rate(name: str, price: str, more: str = "") -> str:
-    return (
-        f'[[rate]]\nid = "{name}"\nmeter = "paas.cpu"\nprice_cents = "{price}"\n'
-        f'per = "vcpu-hour"\nactive_from = 2026-01-01T00:00:00Z\n{more}\n'
-    )
-
-
-def usage(*rows: tuple[str, int, int]) -> pl.DataFrame:
-    """Usage of cpu: resource, period, millicores x milliseconds."""
-    blank = {column: 0 if column.endswith("_ms") else None for column in USAGE}
-    known = {
-        "timestamp": HOUR.timestamp,
-        "event_type": RESOURCE_EVENT,
-        "customer_id": "c",
-        "team_id": "t",
-        "project_id": "p",
-        "resource_type": "service",
-        "region": "eu",
-    }
-    return pl.DataFrame(
-        [
-            {**blank, **known, "resource_id": resource, "period": period, "cpu_millicores_ms": cpu}
-            for resource, period, cpu in rows
-        ],
-        schema=USAGE,
-    )
-
-
-def looked_up(table: pl.DataFrame, rates: RateCard) -> list[Lookup]:
-    in_force = rates.in_force(HOUR)
-    named = named_customers([(HOUR.timestamp, in_force)])
-    by_resource = with_rate_customer(table.sort(RESOURCE_ORDER), named)
-    return look_up(by_resource, in_force, rates.periods(HOUR))
 
 
 def rated(table: pl.DataFrame, rates: RateCard) -> pl.DataFrame:
@@ -89,7 +41,7 @@ def cpu_nanocents(table: pl.DataFrame, rates: RateCard) -> dict[str, int]:
 def test_periods_are_summed_exactly_and_rounded_once() -> None:
     # One nanocent is 3.6 millicore-ms at 1 cent a vCPU-hour: 1000 x 3,600,000 / 10^9. Usage of
     # 2 and 2 in two periods is 1.11 nanocents: 1. Rounded apart it would be 0.56 + 0.56: 2.
-    rates = card(
+    rates = rates_of(
         cpu_rate("a", "1", "active_until = 2026-11-22T13:30:00Z"),
         cpu_rate("b", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
     )
@@ -102,7 +54,7 @@ def test_periods_are_summed_exactly_and_rounded_once() -> None:
 )
 def test_an_exact_half_goes_to_the_even_nanocent(millicore_ms: int, nanocents: int) -> None:
     # 9 / 3.6 = 2.5, 27 / 3.6 = 7.5, 45 / 3.6 = 12.5; 1 / 3.6 = 0.28, 2 / 3.6 = 0.56.
-    assert cpu_nanocents(usage(("r", 0, millicore_ms)), card(cpu_rate("a", "1"))) == {
+    assert cpu_nanocents(usage(("r", 0, millicore_ms)), rates_of(cpu_rate("a", "1"))) == {
         "r": nanocents
     }
 
@@ -110,7 +62,7 @@ def test_an_exact_half_goes_to_the_even_nanocent(millicore_ms: int, nanocents: i
 def test_no_usage_costs_nothing_at_prices_whose_multipliers_pass_128_bits() -> None:
     # Over their common denominator of 3.6 * 10^18 the first rate has a multiplier of 9 * 10^38, and
     # 2^127 is 1.7 * 10^38.
-    rates = card(
+    rates = rates_of(
         cpu_rate("a", "9" + 20 * "0", "active_until = 2026-11-22T13:30:00Z"),
         cpu_rate("b", f"1/{10**18}").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
     )
@@ -118,7 +70,7 @@ def test_no_usage_costs_nothing_at_prices_whose_multipliers_pass_128_bits() -> N
 
 
 def test_unbounded_integers_come_to_what_128_bits_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = card(cpu_rate("a", "7/3"), cpu_rate("b", "5/11", 'customer = "c"\nregion = "eu"'))
+    rates = rates_of(cpu_rate("a", "7/3"), cpu_rate("b", "5/11", 'customer = "c"\nregion = "eu"'))
     rows = usage(*((f"r{n}", 0, 10**n + n) for n in range(15)))
     within = cpu_nanocents(rows, rates)
     monkeypatch.setattr(rating, "MAX_NUMERATOR", 1)
@@ -129,15 +81,15 @@ def test_unbounded_integers_come_to_what_128_bits_come_to(monkeypatch: pytest.Mo
 
 def test_a_price_beyond_128_bits_is_exact_or_refused() -> None:
     # 4 millicore-ms x 10^45 / 10^44 cents is 10 / 0.9 nanocents: 11.11.
-    rates = card(cpu_rate("a", f"{10**31}/{10**30}"))
+    rates = rates_of(cpu_rate("a", f"{10**31}/{10**30}"))
     assert cpu_nanocents(usage(("r", 0, 4)), rates) == {"r": 11}
     with pytest.raises(BoundExceeded, match="nothing of the hour is published"):
-        cpu_nanocents(usage(("r", 0, 10**16)), card(cpu_rate("a", str(10**40))))
+        cpu_nanocents(usage(("r", 0, 10**16)), rates_of(cpu_rate("a", str(10**40))))
 
 
 def test_a_charge_at_the_limit_of_its_column_fits_and_one_more_does_not() -> None:
     # At 3600 cents a vCPU-hour a millicore-ms is 1,000 nanocents.
-    rates = card(cpu_rate("a", "3600"))
+    rates = rates_of(cpu_rate("a", "3600"))
     most = (2**63 - 1) // 1_000
     assert cpu_nanocents(usage(("r", 0, most)), rates) == {"r": most * 1_000}
     with pytest.raises(BoundExceeded):
@@ -145,7 +97,7 @@ def test_a_charge_at_the_limit_of_its_column_fits_and_one_more_does_not() -> Non
 
 
 def test_usage_above_zero_without_a_rate_is_found() -> None:
-    rates = card(cpu_rate("a", "1", 'region = "us"'))
+    rates = rates_of(cpu_rate("a", "1", 'region = "us"'))
     table = usage(("r", 0, 5), ("s", 0, 5), ("idle", 0, 0))
     assert unrated(table, rates) == [("paas.cpu", "r", 0), ("paas.cpu", "s", 0)]
     held = held_customers(looked_up(table, rates))
@@ -153,7 +105,7 @@ def test_usage_above_zero_without_a_rate_is_found() -> None:
 
 
 def test_without_a_held_customer_the_others_are_priced() -> None:
-    rates = card(cpu_rate("a", "3.6", 'customer = "d"'))
+    rates = rates_of(cpu_rate("a", "3.6", 'customer = "d"'))
     table = pl.concat(
         [usage(("r", 0, 5)).with_columns(customer_id=pl.lit(name)) for name in ("c", "d")]
     )
@@ -165,11 +117,11 @@ def test_without_a_held_customer_the_others_are_priced() -> None:
 
 
 def test_nothing_used_needs_no_rate_and_is_listed() -> None:
-    assert cpu_nanocents(usage(("idle", 0, 0)), card()) == {"idle": 0}
+    assert cpu_nanocents(usage(("idle", 0, 0)), rates_of()) == {"idle": 0}
 
 
 def test_usage_is_kept_exactly() -> None:
-    rates = card(cpu_rate("a", "0"))
+    rates = rates_of(cpu_rate("a", "0"))
     table = usage(("r", 0, 2**64), ("r", 0, 1))
     priced = rated(table, rates)
     assert priced["cpu_millicores_ms"].to_list() == [Decimal(2**64 + 1)]
@@ -188,7 +140,7 @@ def test_a_total_that_would_wrap_128_bits_is_refused() -> None:
     # is 2^32.5, are 2^125.7: within the bound. Four of these are 2^127.7, below zero in 128 bits.
     price = 2**60 * 36 * 10**9
     meters = {"paas.cpu": "vcpu", "paas.memory": "gib", "paas.storage": "gib", "paas.gpu": "gpu"}
-    rates = card(
+    rates = rates_of(
         *(
             cpu_rate(meter, str(price * (1_024 if unit == "gib" else 1_000) // 1_000))
             .replace('meter = "paas.cpu"', f'meter = "{meter}"')
@@ -202,7 +154,7 @@ def test_a_total_that_would_wrap_128_bits_is_refused() -> None:
 
 
 def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
-    rates = card(
+    rates = rates_of(
         cpu_rate("cpu", "36"),
         cpu_rate("m", "36").replace("paas.cpu", "paas.memory").replace("vcpu", "gib"),
         cpu_rate("s", "72").replace("paas.cpu", "paas.storage").replace("vcpu", "gib"),
@@ -217,14 +169,14 @@ def test_the_components_of_a_total_are_priced_by_their_own_meters() -> None:
 
 def test_gaps_are_found_in_every_meter_and_period_that_has_one() -> None:
     # From 13:30 on there is a rate for cpu; there is none for memory at all.
-    rates = card(cpu_rate("late", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"))
+    rates = rates_of(cpu_rate("late", "1").replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"))
     table = pl.concat([usage(("r", 0, 5), ("r", 1, 5)), fourfold(0, 7, 0, 0)])
     assert unrated(table, rates) == [("paas.cpu", "r", 0), ("paas.memory", "r", 0)]
 
 
 def test_each_row_of_usage_has_the_rate_that_matches_it_best() -> None:
     # At 3.6 cents a millicore-ms is a nanocent.
-    rates = card(
+    rates = rates_of(
         cpu_rate("all", "3.6"),
         cpu_rate("eu", "36", 'region = "eu"'),
         cpu_rate("d", "360", 'customer = "d"'),
@@ -241,7 +193,7 @@ def test_each_row_of_usage_has_the_rate_that_matches_it_best() -> None:
 
 def test_a_resource_of_several_rates_is_rounded_once() -> None:
     # 0.4 + 0.4 + 0.4 nanocents at 1.44 cents, and 0.1 at 0.36: 1.3.
-    rates = card(cpu_rate("all", "1.44"), cpu_rate("eu", "0.36", 'region = "eu"'))
+    rates = rates_of(cpu_rate("all", "1.44"), cpu_rate("eu", "0.36", 'region = "eu"'))
     regions = ("eu", "us", "ap", None)
     table = pl.concat(
         usage(("r", 0, 1)).with_columns(region=pl.lit(region, dtype=pl.String))
@@ -260,7 +212,7 @@ def test_a_resource_of_several_rates_is_rounded_once() -> None:
 def test_columns_and_unbounded_integers_both_come_to_the_exact_sum(
     rows: list[tuple[str, int, int]], before: Fraction, after: Fraction
 ) -> None:
-    rates = card(
+    rates = rates_of(
         cpu_rate("a", str(before), "active_until = 2026-11-22T13:30:00Z"),
         cpu_rate("b", str(after)).replace("2026-01-01T00:00:00Z", "2026-11-22T13:30:00Z"),
     )

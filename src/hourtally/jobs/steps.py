@@ -33,7 +33,7 @@ def ingest_files(
 ) -> None:
     """Ingest inbox files into the report."""
     if stop is not None:
-        stop.current_work = "current file"
+        stop.current_work = "current files"
     ingester = Ingester(job.home, job.now_ms, job.settings(), progress)
     ingester.ingest_new(files, report, stop)
 

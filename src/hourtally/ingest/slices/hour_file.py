@@ -48,10 +48,11 @@ class SmallHours:
         self._places: dict[int, tuple[int, int]] = {}
         if run is None:
             return
-        is_small = {
-            place: end - first <= MOST_PLAIN_ROWS for place, (first, end) in run.places.items()
+        self._places = {
+            place: (first, end)
+            for place, (first, end) in run.places.items()
+            if end - first <= MOST_PLAIN_ROWS
         }
-        self._places = {place: rows for place, rows in run.places.items() if is_small[place]}
         self._table = to_plain_table(EncodedSlices(run.dimensions, run.slices))
         lengths = pl.Series([end - first for first, end in run.places.values()], dtype=pl.UInt32)
         places = pl.Series(list(run.places), dtype=pl.Int64).repeat_by(lengths).explode()
