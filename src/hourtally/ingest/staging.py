@@ -69,7 +69,7 @@ def stage_files(
     """
     give_back_blocks()
     staged = [_StagedFile(one, ObservationCounts(now_ms)) for one in files]
-    # What waits to be sorted is the first file's only by its place on disk.
+    # Slices of all files that do not fit into memory spill into the first file's folder.
     runs = SortedRuns(files[0].staging)
     with ExitStack() as closing:
         for one in staged:

@@ -112,7 +112,7 @@ def meter(
     _register(connection, "not_counted", left_out.to_frame("slice_row"))
     periods = _periods(hours)
     _register(connection, "periods", periods)
-    # Without a rate that starts or ends, a large hour takes a tenth less.
+    # Most hours have a single rate period; without the join a large hour takes a tenth less.
     pieces = "pieces_whole" if len(periods) == 1 else "pieces_cut"
     summed = slices.query("slices", _sql("usage").format(pieces=_sql(pieces)))
     assert summed is not None, "a SELECT has rows"

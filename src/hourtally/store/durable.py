@@ -191,7 +191,7 @@ def _link(temporary: Path, path: Path) -> bool:
 
 
 def call_together(call: Callable[..., Result], work: Iterable[tuple[object, ...]]) -> list[Result]:
-    """`call(*item)` for each item, several at a time, as the journal writes at once what waits."""
+    """`call(*item)` for each item, eight at a time: fsyncs that wait together end together."""
     items = list(work)
     if len(items) == 1:
         return [call(*items[0])]
