@@ -81,8 +81,7 @@ def told(report: IngestReport) -> tuple[list[IngestReceipt], list[str]]:
     return report.files, [str(refusal) for refusal in report.refused]
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("together_bytes", [1, 30_000])
+@pytest.mark.parametrize(("threads", "together_bytes"), [(1, 30_000), (3, 1)])
 def test_files_ingested_together_come_out_as_they_do_alone(
     folder: Path,
     tmp_path: Path,

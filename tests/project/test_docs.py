@@ -139,7 +139,14 @@ def check(page: Path, found: list[Command], tmp_path: Path) -> None:
             assert result.output == shown, f"$ {result.command.text}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+# The how-to page alone takes 50 s: it is a slow test.
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem == "how-to" else [])
+        for page in PAGES
+    ],
+)
 def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     check(page, runnable(page), tmp_path)
 
