@@ -115,11 +115,10 @@ def test_schedule_serves_the_backfill_too_and_removes_deployments_of_the_version
         assert server.deployment("hourly/hourly") is None
         # One of the same name that is not ours.
         assert server.deployment("backfill/backfill") is not None
-        backfill = server.deployment(BACKFILL)
-        assert backfill is not None
+        # They are registered one after the other, the hourly one first.
+        backfill = until("the backfill is served", lambda: server.deployment(BACKFILL))
         assert (backfill.tags, backfill.schedules) == (["hourtally"], [])
-        preview = server.deployment(PREVIEW)
-        assert preview is not None
+        preview = until("the preview is served", lambda: server.deployment(PREVIEW))
         assert (preview.tags, preview.schedules) == (["hourtally"], [])
         assert preview.parameters == {"home": str(tmp_path), "settle_minutes": 10.0}
         until("the hours are built", lambda: manifests(Home(tmp_path))[2:])
