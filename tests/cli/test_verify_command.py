@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from hourtally.cli.app import call
 from hourtally.store.layout import Home
-from tests.support.homes.damaged_home import golden_home, manifest_of, rewrite_table, set_in
-from tests.support.homes.golden_hour import HOUR
+from tests.support.homes.damaged_home import (
+    golden_home,
+    manifest_of,
+    rewrite_record,
+    rewrite_table,
+    set_in,
+)
+from tests.support.homes.golden_hour import FIRST_FILE, HOUR
 
 
 @pytest.fixture
@@ -65,3 +72,38 @@ def test_verifying_nothing_is_a_failure(home: Home, capsys: pytest.CaptureFixtur
 
     assert status == 1
     assert "no hour of the range is published, so nothing was verified" in capsys.readouterr().err
+
+
+def test_event_files_that_moved_are_named(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    def move(record: dict[str, Any]) -> None:
+        there = home.root / Path(record["file"]).name
+        # The second file is not where its record says.
+        record["file"] = str(there if there.stem == "first" else there.parent / "gone.ndjson")
+
+    for record in home.batches.iterdir():
+        rewrite_record(record, move)
+    status = call(["verify", "--home", str(home.root), "--from-files"])
+
+    assert (status, capsys.readouterr().out.splitlines()) == (
+        0,
+        [
+            f"{home.root}/gone.ndjson: not compared: it is no longer there",
+            "1 event file (6 lines) read again and compared, 1 not.",
+            "1 hour verified, 2 documents and 8 charges recomputed: no differences.",
+        ],
+    )
+
+
+def test_event_files_of_hours_that_were_never_built_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, home = tmp_path / "events.ndjson", str(tmp_path / "home")
+    path.write_bytes(b"\n".join(FIRST_FILE))
+    assert call(["ingest", str(path), "--home", home]) == 0
+    capsys.readouterr()
+
+    assert call(["verify", "--home", home, "--from-files"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 event file (6 lines) read again and compared.",
+        "0 hours verified, 0 documents and 0 charges recomputed: no differences.",
+    ]

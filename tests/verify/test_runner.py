@@ -346,7 +346,7 @@ def test_verification_does_not_change_the_home(home: Home) -> None:
 
 def test_verify_imports_nothing_of_the_pipeline() -> None:
     pipeline = {"hourtally.stages", "hourtally.build", "hourtally.published", "hourtally.ingest"}
-    sources = sorted(Path(str(verification.__file__)).parent.glob("*.py"))
+    sources = sorted(Path(str(verification.__file__)).parent.rglob("*.py"))
     imported = set()
     for source in sources:
         for node in ast.walk(ast.parse(source.read_text())):

@@ -39,7 +39,7 @@ from hourtally.jobs.steps import (
     look_for_empty_hours,
     summarize_idle_hours,
 )
-from hourtally.model.hours import Hour
+from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import load_rate_card
@@ -166,24 +166,30 @@ def plan_backfill(job: Job, first: Hour, end: Hour, *, json: bool = False) -> in
     return DONE
 
 
-def verify(home: Home, first: Hour | None, end: Hour | None, *, json: bool) -> int:
+def verify(home: Home, hours: HourRange, *, from_files: bool, json: bool) -> int:
     """Verify the newest revision of every published hour; the exit status.
+
+    from_files: read the event files again too.
 
     Raises:
         HourNotPublished: there is none, so that nothing was verified.
     """
-    from hourtally.verify import verify_hours
+    from hourtally.verify import recheck_files, verify_hours
 
-    hours = published_hours(home, first, end)
+    settings = Settings(threads=usable_cores())
+    published = published_hours(home, hours.first, hours.end)
     with progress_bar("verifying", "hours") as advance:
-        findings = verify_hours(home, hours, Settings(threads=usable_cores()), advance)
-    if not findings.hours:
+        findings = verify_hours(home, published, settings, advance)
+    if from_files:
+        with progress_bar("reading again", "files") as advance:
+            recheck_files(home, hours, settings, findings, advance)
+    if not findings.hours and not findings.files:
         message = f"{home.hours}: no hour of the range is published, so nothing was verified"
         raise HourNotPublished(message)
     if json:
-        print_json(verify_document(findings))
+        print_json(verify_document(findings, from_files=from_files))
     else:
-        job_report.print_verified(findings)
+        job_report.print_verified(findings, from_files=from_files)
     if not findings.differences:
         return DONE
     print(f"hourtally: {job_report.AFTER_DIFFERENCES}", file=sys.stderr)

@@ -95,7 +95,7 @@ def check_files(manifest: Manifest, findings: Findings) -> set[str]:
     return {
         name
         for name in expected
-        if name in recorded and _check_file(manifest.folder / name, files[name], findings)
+        if name in recorded and check_file(manifest.folder / name, files[name], findings)
     }
 
 
@@ -178,7 +178,7 @@ class StoredInputs:
 
     def _check_table(self, path: Path, entry: Any) -> bool:
         """Check a file of slices or voids by its entry; whether it is intact."""
-        if not _check_file(path, entry, self._findings):
+        if not check_file(path, entry, self._findings):
             return False
         try:
             rows = pq.read_metadata(path).num_rows
@@ -253,14 +253,14 @@ class StoredInputs:
         self._findings.compare(path, "sum of quarantined lines by rule", quarantined, by_rule)
         quarantine = self._home.quarantine(name)
         if entry := record.get("quarantine"):
-            _check_file(quarantine, entry, self._findings)
+            check_file(quarantine, entry, self._findings)
         else:
             # Nothing was quarantined, or the record is older than digests of quarantine files.
             self._findings.compare(quarantine, "lines", quarantined, _line_count(quarantine))
         return record
 
 
-def _check_file(path: Path, record: Any, findings: Findings) -> bool:
+def check_file(path: Path, record: Any, findings: Findings) -> bool:
     """Check a file by the size and SHA-256 in its record; whether it is intact."""
     try:
         actual = durable.describe_file(path)

@@ -29,7 +29,8 @@ class Findings:
 
     differences: how many. listed: the first 20 of them. checksums_only: stale hours, by name,
     each with the reason; today's rates and code cannot recompute them. pruned: superseded revisions
-    whose files are removed on request.
+    whose files are removed on request. files: event files that were read again, with so many lines.
+    files_left_out: how many could not be. left_out: the first 20 of them, each with the reason.
     """
 
     hours: int = 0
@@ -39,6 +40,10 @@ class Findings:
     listed: list[Difference] = field(default_factory=list)
     checksums_only: list[tuple[str, str]] = field(default_factory=list)
     pruned: int = 0
+    files: int = 0
+    lines: int = 0
+    files_left_out: int = 0
+    left_out: list[tuple[Path, str]] = field(default_factory=list)
 
     def merge(self, part: Findings) -> None:
         """Add what was found in a part of the hours."""
@@ -56,12 +61,18 @@ class Findings:
         if len(self.listed) < MAX_LISTED:
             self.listed.append(Difference(file, problem))
 
+    def leave_out(self, file: Path, why: str) -> None:
+        """Count an event file that is not read again."""
+        self.files_left_out += 1
+        if len(self.left_out) < MAX_LISTED:
+            self.left_out.append((file, why))
+
     def compare(self, file: Path, what: str, expected: object, got: object) -> bool:
         """Add a difference unless both values are equal; whether they are."""
         # To Python 1, 1.0 and True are equal.
         if expected == got and type(expected) is type(got):
             return True
-        first, second = _abbreviated(expected, got)
+        first, second = shown_pair(expected, got)
         self.add(file, f"{what}: expected {first}, got {second}")
         return False
 
@@ -77,7 +88,7 @@ class Findings:
             self.compare_records(file, expected.get(name), got.get(name), field_name)
 
 
-def _abbreviated(expected: object, got: object) -> tuple[str, str]:
+def shown_pair(expected: object, got: object) -> tuple[str, str]:
     """Two values as text; of long ones the part around the first difference."""
     first, second = ("none" if value is None else repr(value) for value in (expected, got))
     if max(len(first), len(second)) <= _MAX_SHOWN:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -28,6 +26,7 @@ from hourtally.verify.checksums import (
     check_manifests,
 )
 from hourtally.verify.derive import derive
+from hourtally.verify.engine import open_duckdb
 from hourtally.verify.findings import Findings
 from hourtally.verify.held import held_rows
 from hourtally.verify.pricing import Pricing
@@ -96,7 +95,7 @@ def _verify_hour(
     elif rates is not None and stored is not None:
         try:
             # A connection per hour: a damaged file may break it.
-            with as_keyboard_interrupt(), _duckdb(home, settings) as connection:
+            with as_keyboard_interrupt(), open_duckdb(home, settings) as connection:
                 slices = Slices(connection, hour, stored.slices, stored.voids)
                 _recompute(rates, manifest, slices, intact, findings)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
@@ -149,22 +148,3 @@ def _recompute(
     expected["rows"] = {"slices": slices.counted, **comparison.rows}
     recorded = {name: manifest.record.get(name) for name in expected}
     findings.compare_records(path, expected, recorded)
-
-
-@contextlib.contextmanager
-def _duckdb(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with bounded memory; it writes to the home only if it has to spill."""
-    spill = home.spill(secrets.token_hex(8))
-    connection = duckdb.connect(
-        config={
-            "threads": settings.threads,
-            "memory_limit": f"{settings.memory_mib}MiB",
-            "temp_directory": str(spill),
-            "preserve_insertion_order": False,
-        }
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-        durable.remove_folder(spill)

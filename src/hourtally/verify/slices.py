@@ -7,7 +7,6 @@ which builds rely on, is ignored.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ import polars as pl
 
 from hourtally.model.hours import Hour, format_instant
 from hourtally.model.schemas import SLICES
+from hourtally.verify.engine import path_list, sql
 
 _ROWS_PER_FETCH: Final = 10_000
 NO_VOIDS: Final[dict[str, Any]] = {
@@ -76,36 +76,36 @@ class Slices:
         voids: Sequence[Path] = (),
     ) -> None:
         self._connection = connection
-        literals = ", ".join(_path_literal(path) for path in paths)
-        source = f"read_parquet([{literals}], hive_partitioning = false, union_by_name = true)"
+        source = (
+            f"read_parquet({path_list(paths)}, hive_partitioning = false, union_by_name = true)"
+        )
         if not paths:
             source = "no_slices"
             connection.register(source, pl.DataFrame(schema=SLICES).to_arrow())
-        connection.execute(_sql("stored_slices").format(source=source))
+        connection.execute(sql("stored_slices").format(source=source))
         bounds = {"hour_start_ms": hour.start_ms, "hour_end_ms": hour.end_ms}
-        self.violations = self._number(_sql("violations").format(**bounds))
+        self.violations = self._number(sql("violations").format(**bounds))
         self.voids = dict(NO_VOIDS)
         if voids:
             self._leave_out_voided(voids, bounds)
         else:
             connection.execute("CREATE OR REPLACE TEMP VIEW unvoided_slices AS FROM stored_slices")
-        connection.execute(_sql("shared_hashes"))
-        connection.execute(_sql("winners"))
-        connection.execute(_sql("counted_slices").format(columns=_COUNTED_COLUMNS))
+        connection.execute(sql("shared_hashes"))
+        connection.execute(sql("winners"))
+        connection.execute(sql("counted_slices").format(columns=_COUNTED_COLUMNS))
         self.counted = self._number("SELECT count(*) FROM counted_slices")
         self.duplicates = self._number("SELECT coalesce(sum(duplicates), 0) FROM winners")
         self.losers = self._number("SELECT coalesce(sum(contents - 1), 0) FROM winners")
 
     def _leave_out_voided(self, paths: Sequence[Path], bounds: Mapping[str, int]) -> None:
         """Split the stored slices into voided ones and others."""
-        literals = ", ".join(_path_literal(path) for path in paths)
-        source = f"read_parquet([{literals}], hive_partitioning = false)"
-        self._connection.execute(_sql("voids").format(source=source))
-        self._connection.execute(_sql("voided_slices"))
-        self._connection.execute(_sql("unvoided_slices"))
-        self.violations += self._number(_sql("stray_voids").format(**bounds))
-        unmatched = self._connection.execute(_sql("unmatched_voids")).fetchall()
-        others = self._connection.execute(_sql("other_intervals")).fetchall()
+        source = f"read_parquet({path_list(paths)}, hive_partitioning = false)"
+        self._connection.execute(sql("voids").format(source=source))
+        self._connection.execute(sql("voided_slices"))
+        self._connection.execute(sql("unvoided_slices"))
+        self.violations += self._number(sql("stray_voids").format(**bounds))
+        unmatched = self._connection.execute(sql("unmatched_voids")).fetchall()
+        others = self._connection.execute(sql("other_intervals")).fetchall()
         self.voids = {
             "count": self._number("SELECT count(*) FROM voids"),
             "slices_voided": self._number("SELECT count(*) FROM voided_slices"),
@@ -117,11 +117,11 @@ class Slices:
 
     def conflicts(self) -> Iterator[tuple[Any, ...]]:
         """Rows of `conflicts.sql`, in order of identity."""
-        return self._rows(_sql("conflicts"))
+        return self._rows(sql("conflicts"))
 
     def usage(self, rate_periods: Sequence[tuple[int, int]]) -> Iterator[Usage]:
         """The usage in each rate period of the hour, in order of customers."""
-        query = _sql("usage")
+        query = sql("usage")
         parts = (
             query.format(period_start_ms=start, period_end_ms=end) for start, end in rate_periods
         )
@@ -162,13 +162,3 @@ def _void(row: tuple[Any, ...]) -> dict[str, Any]:
 def _other_interval(row: tuple[Any, ...]) -> dict[str, Any]:
     start, end = map(format_instant, row[6:])
     return {"event_start": start, "event_end": end, **_void(row)}
-
-
-def _sql(name: str) -> str:
-    return files("hourtally.verify").joinpath(f"sql/{name}.sql").read_text()
-
-
-def _path_literal(path: Path) -> str:
-    """A path as a SQL literal that matches this file only, with its wildcards escaped."""
-    escaped = str(path).translate({ord(mark): f"[{mark}]" for mark in "*?["})
-    return "'" + escaped.replace("'", "''") + "'"

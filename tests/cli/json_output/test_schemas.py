@@ -98,6 +98,7 @@ CASES: list[tuple[str, list[str], int]] = [
     ("diff", ["diff", HOUR, *NOW], 0),
     ("diff", ["diff", "2026-11-22T10", *NOW], 1),
     ("verify", ["verify"], 0),
+    ("verify", ["verify", "--from-files"], 0),
     ("verify", ["verify", "--from", "2027-01-01"], 1),
     ("export", ["export", "{home}/tree"], 0),
     ("tokens", ["tokens", "list"], 0),

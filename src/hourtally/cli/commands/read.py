@@ -16,7 +16,7 @@ from hourtally.cli.options import (
 )
 from hourtally.cli.output.json_text import print_json
 from hourtally.errors import InvalidArgument
-from hourtally.model.hours import Hour
+from hourtally.model.hours import Hour, HourRange
 
 Flag = Annotated[bool, Parameter(negative="")]
 FromOption = Annotated[str | None, Parameter(name="--from")]
@@ -149,12 +149,14 @@ def verify(
     from_: FromOption = None,
     to: str | None = None,
     rates: Path | None = None,  # noqa: ARG001 - taken by earlier versions
+    from_files: Flag = False,
     json: Flag = False,
     home_option: HomeOption | None = None,
 ) -> int:
     """Verify published hours: recompute them independently and check every file.
 
-    Exit status 1 if anything differs; the first differences are listed.
+    Exit status 1 if anything differs; the first differences are listed. Event files that have moved
+    or changed since they were ingested are listed too, but are not differences.
 
     Example: hourtally verify --from 2026-11-01T00 --to 2026-12-01T00
 
@@ -167,11 +169,13 @@ def verify(
         End of the range, exclusive; default: after the last published hour.
     rates
         Ignored: each hour is recomputed with the rates that it was built with.
+    from_files
+        Also read the event files again, line by line, and compare what was stored of them.
     json
         Print one JSON document.
     """
     from hourtally.cli import jobs
 
-    first, end = hour_range(from_, to)
+    hours = HourRange(*hour_range(from_, to))
     home = (home_option or HomeOption()).existing()
-    return jobs.verify(home, first, end, json=json)
+    return jobs.verify(home, hours, from_files=from_files, json=json)

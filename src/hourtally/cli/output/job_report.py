@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 AFTER_DIFFERENCES = (
     "verification failed. Restore changed files from a backup. If only a revision is wrong, "
     "publish its hour again with `hourtally backfill --force`; the wrong revision stays for "
-    "`hourtally diff`."
+    "`hourtally diff`. If slices are not those of their event file, `hourtally ingest --again` it."
 )
 
 
@@ -170,8 +170,8 @@ def print_export(report: ExportReport, directory: Path) -> None:
     )
 
 
-def print_verified(findings: Findings) -> None:
-    """What was verified, the first differences, and the hours that could not be recomputed."""
+def print_verified(findings: Findings, *, from_files: bool) -> None:
+    """What was verified, the first differences, and what could not be recomputed or compared."""
     from hourtally.verify import MAX_LISTED
 
     out = console()
@@ -188,6 +188,8 @@ def print_verified(findings: Findings) -> None:
             f"{counted(findings.pruned, 'superseded revision')} pruned: only manifests are left.",
             soft_wrap=True,
         )
+    if from_files:
+        _print_read_again(findings)
     found = findings.differences
     checksums_only = (
         f" ({len(findings.checksums_only)} stale, by checksums only)"
@@ -198,5 +200,19 @@ def print_verified(findings: Findings) -> None:
         f"{counted(findings.hours, 'hour')} verified{checksums_only}, "
         f"{counted(findings.documents, 'document')} and {counted(findings.charges, 'charge')} "
         f"recomputed: {counted(found, 'difference') if found else 'no differences'}.",
+        soft_wrap=True,
+    )
+
+
+def _print_read_again(findings: Findings) -> None:
+    out = console()
+    for file, why in findings.left_out:
+        print_text(out, f"{file}: not compared: {why}")
+    if findings.files_left_out > len(findings.left_out):
+        out.print(f"… and {findings.files_left_out - len(findings.left_out)} more event files")
+    left_out = f", {findings.files_left_out} not" if findings.files_left_out else ""
+    out.print(
+        f"{counted(findings.files, 'event file')} ({counted(findings.lines, 'line')}) read again "
+        f"and compared{left_out}.",
         soft_wrap=True,
     )

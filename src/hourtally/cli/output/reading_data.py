@@ -211,8 +211,15 @@ def _level(level: str, rows: Any) -> list[dict[str, Any]]:
     ]
 
 
-def verify_document(findings: Findings) -> dict[str, Any]:
+def verify_document(findings: Findings, *, from_files: bool) -> dict[str, Any]:
     """What was verified, and what differs."""
+    left_out = [{"file": str(file), "reason": reason} for file, reason in findings.left_out]
+    read_again = {
+        "compared": findings.files,
+        "lines": findings.lines,
+        "not_compared": findings.files_left_out,
+        "listed": left_out,
+    }
     return {
         "hours": findings.hours,
         "documents": findings.documents,
@@ -223,6 +230,7 @@ def verify_document(findings: Findings) -> dict[str, Any]:
             {"hour": hour, "reason": reason} for hour, reason in findings.checksums_only
         ],
         "pruned_revisions": findings.pruned,
+        "event_files": read_again if from_files else None,
     }
 
 
