@@ -26,9 +26,22 @@ import errno
 from pathlib import Path
 from typing import Any, TypeVar
 
+# The URL of each local folder that stands for a place in an object store.
+URLS: dict[str, str] = {}
+
+
+def with_urls(text: str) -> str:
+    """A text in which paths of such folders are URLs."""
+    for folder, url in URLS.items():
+        text = text.replace(folder, url)
+    return text
+
 
 class HourtallyError(Exception):
     """Base class. The message can be shown to a person as it is."""
+
+    def __str__(self) -> str:
+        return with_urls(super().__str__())
 
 
 _Error = TypeVar("_Error", bound=HourtallyError)

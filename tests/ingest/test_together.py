@@ -16,7 +16,7 @@ from hourtally.ingest.files import IngestReport, groups_of, ingest_paths
 from hourtally.ingest.receipts import IngestReceipt
 from hourtally.jobs.sample import write_sample
 from hourtally.settings import Settings
-from hourtally.store import durable
+from hourtally.store import local_files
 from hourtally.store.layout import Home
 from tests.torture.faults.two_hours import FIRST, LATE, NOW_MS, Json, write_events
 
@@ -133,7 +133,7 @@ def test_a_write_that_fails_commits_no_record_of_the_group(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, undisturbed = Home(tmp_path / "home"), Home(tmp_path / "undisturbed")
-    fsync_folder = durable.fsync_folder
+    fsync_folder = local_files.fsync_folder
 
     def fail(path: Path) -> None:
         if path == home.batches:
@@ -141,7 +141,7 @@ def test_a_write_that_fails_commits_no_record_of_the_group(
         fsync_folder(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "fsync_folder", fail)
+        patched.setattr(local_files, "fsync_folder", fail)
         with pytest.raises(Exception, match="No space left on device"):
             ingest_paths(home, [folder], NOW_MS, Settings(threads=1))
     assert list(home.batches.glob("*.json")) == []

@@ -47,7 +47,7 @@ def estimate(home: Home, stale: Sequence[StaleHour], workers: int) -> Estimate |
 def _last_builds(home: Home) -> list[tuple[int, int]]:
     """Milliseconds and slices bytes of the latest builds."""
     # An hour's folder was last changed by a manifest, or by what a failed build left there.
-    folders = [(folder.stat().st_mtime_ns, folder) for folder in durable.list_folder(home.hours)]
+    folders = [(durable.changed_ns(folder), folder) for folder in durable.list_folder(home.hours)]
     took = []
     for _, folder in sorted(folders, reverse=True)[:_LAST_BUILDS]:
         hour = Hour.parse(folder.name)

@@ -95,10 +95,10 @@ def _prune_hour(
     for number in superseded:
         manifest = read_manifest(home, hour, number)
         # A prune that was killed may have left some of the files behind its mark.
-        if not manifest.folder.is_dir():
+        if not durable.folder_exists(manifest.folder):
             continue
-        files = [entry for entry in durable.list_folder(manifest.folder) if entry.is_file()]
-        size = sum(entry.stat().st_size for entry in files)
+        files = [one for one in durable.list_folder(manifest.folder) if durable.file_exists(one)]
+        size = sum(map(durable.file_size, files))
         if not dry_run:
             if not is_pruned(home, hour, number):
                 mark_pruned(home, hour, number, {"pruned_at": format_instant(now_ms)})
@@ -114,7 +114,7 @@ def _check_complete(newest: Manifest) -> None:
     """
     for name, described in newest.record["files"].items():
         path = newest.folder / name
-        if not path.is_file() or path.stat().st_size != described["size"]:
+        if not durable.file_exists(path) or durable.file_size(path) != described["size"]:
             reason = (
                 "it is not as its manifest says, so the older revisions of its hour are kept; run "
                 "`hourtally backfill --force` over the hour, then prune again"

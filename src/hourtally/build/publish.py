@@ -150,14 +150,14 @@ def _publish(
     """Build and commit; return the hours whose revision number another build took meanwhile."""
     started_ns = time.perf_counter_ns()
     home, card, settings = context.home, context.card, context.settings
-    if home.batches.is_dir():
+    if durable.folder_exists(home.batches):
         # The record of an ingest or a withdrawal that was just killed may not be on disk yet.
         durable.fsync_folder(home.batches)
     lost_race = []
     uncommitted = deque(revisions)
     try:
         for one in revisions:
-            one.folder.mkdir()
+            one.folder.mkdir(parents=not durable.has_folders(one.folder))
         inputs_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
         files = check_inputs(home, inputs_by_hour, settings.threads)
         load_polars()
@@ -168,8 +168,7 @@ def _publish(
         checked = [replace(one, files=files[one.hour]) for one in revisions]
         results = write_revisions(home, card, checked, settings, stop)
         for one in revisions:
-            durable.fsync_folder(one.folder)
-            durable.fsync_folder(one.folder.parent)
+            durable.publish_folder(one.folder)
         # Hours that are built together share the time evenly.
         build_ms = (time.perf_counter_ns() - started_ns) // 1_000_000 // len(revisions)
         for result in results:

@@ -49,9 +49,10 @@ def _has_same_rows(home: Home, name: str, hour: Hour, staging: Path) -> bool:
     are older still.
     """
     stored, staged = home.slices(hour, name), staging / f"{hour.name}.parquet"
-    if not (stored.exists() and staged.exists()) or home.voids(hour, name).exists():
+    has_voids = durable.file_exists(home.voids(hour, name))
+    if has_voids or not (durable.file_exists(stored) and staged.exists()):
         return False
-    with pq.ParquetFile(stored) as before, pq.ParquetFile(staged) as now:
+    with pq.ParquetFile(durable.local_file(stored)) as before, pq.ParquetFile(staged) as now:
         if before.metadata.num_rows != now.metadata.num_rows:
             return False
         if not set(USAGE_KEY) <= set(before.schema_arrow.names):
@@ -81,10 +82,11 @@ def _is_stored(home: Home, name: str, hour: Hour, entry: dict[str, Any]) -> bool
 
 def _same_quarantine(stored: Path, staged: Path) -> bool:
     """Whether two quarantine files have the same lines, but for the name of the event file."""
-    if not (stored.exists() and staged.exists()):
+    both = (stored, staged)
+    if not all(map(durable.file_exists, both)):
         # Without such a line there is no file, except of build version 1.
-        return not any(path.exists() and path.stat().st_size for path in (stored, staged))
-    with stored.open("rb") as before, staged.open("rb") as after:
+        return not any(durable.file_exists(path) and durable.file_size(path) for path in both)
+    with durable.local_file(stored).open("rb") as before, staged.open("rb") as after:
         return all(_same_line(*pair) for pair in zip_longest(before, after))
 
 

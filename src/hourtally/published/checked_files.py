@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hourtally.errors import Damaged, Pruned
-from hourtally.store.durable import storage_faults
+from hourtally.store.durable import read_file, storage_faults
 from hourtally.store.manifests import Manifest
 from hourtally.store.pruning import missing_file
 
@@ -43,7 +43,7 @@ def read_checked(path: Path, sha256: str) -> bytes:
     """
     with storage_faults(path, "reading"):
         try:
-            content = path.read_bytes()
+            content = read_file(path)
         except FileNotFoundError:
             raise missing_of_revision(path) from None
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -12,10 +12,9 @@ Reading a document takes its manifest, one ranged read, and the first time in a 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +31,9 @@ from hourtally.published.document_index import (
 )
 from hourtally.published.held import held_error
 from hourtally.published.zero_documents import zero_document, zero_usage_document
+from hourtally.store import durable
 from hourtally.store.durable import list_names, storage_faults
+from hourtally.store.files import ReadRange
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
 
@@ -189,10 +190,10 @@ def _documents(
     """The documents of some rows of a revision's customers, each checked."""
     path = manifest.folder / kind.file
     places = customers.places[kind]
-    with _open(path) as descriptor:
+    with _open(path) as read:
         for row in rows:
             offset, length = places.offsets[row].as_py(), places.lengths[row].as_py()
-            document = _read(path, descriptor, length, offset)
+            document = read(offset, length)
             if hashlib.sha256(document).hexdigest() != customers.digest(row, kind):
                 reason = (
                     f"the document of customer {customers.ids[row].as_py()!r}, bytes {offset} to "
@@ -203,24 +204,11 @@ def _documents(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[int]:
-    with storage_faults(path, "reading"):
+def _open(path: Path) -> Iterator[ReadRange]:
+    """Read parts of a file of a revision."""
+    with storage_faults(path, "reading"), ExitStack() as stack:
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            read = stack.enter_context(durable.ranges(path))
         except FileNotFoundError:
             raise missing_of_revision(path) from None
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path, descriptor: int, length: int, offset: int) -> bytes:
-    """The bytes `[offset, offset + length)` of a file, or as many as it has of them."""
-    parts = []
-    with storage_faults(path, "reading"):
-        # One read gives at most 2 GiB.
-        while length and (part := os.pread(descriptor, length, offset)):
-            parts.append(part)
-            offset, length = offset + len(part), length - len(part)
-    return b"".join(parts)
+        yield read

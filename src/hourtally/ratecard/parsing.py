@@ -21,6 +21,7 @@ from hourtally.model.hours import format_instant
 from hourtally.ratecard.card import GPU_METER, METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, quoted
 from hourtally.ratecard.focus_table import read_focus
+from hourtally.store.durable import read_file
 
 # 40,000 rates; read in three seconds.
 MAX_CARD_BYTES: Final = 8 << 20
@@ -40,8 +41,7 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
         RateCardError: the file cannot be read, or is not a rate card; lists all problems.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CARD_BYTES + 1)
+        content = read_file(path, MAX_CARD_BYTES + 1)
     except OSError as error:
         reason = f"the rate card cannot be read: {error.strerror or error}"
         problem = f"{reason}; put a card there, or name {other}"

@@ -6,7 +6,6 @@ What follows from a revision is cached, because a revision never changes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +21,7 @@ from hourtally.model.hours import Hour, format_instant
 from hourtally.published.document_index import read_customers
 from hourtally.server.held_index import HeldIndex
 from hourtally.server.parameters import HttpError
-from hourtally.store.durable import storage_faults
+from hourtally.store.durable import list_names, storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
 
@@ -63,7 +62,7 @@ class Revision(NamedTuple):
     @property
     def is_current(self) -> bool:
         """Whether it still is."""
-        return _names(self.folder) == self.names
+        return list_names(self.folder) == self.names
 
     def holds(self, customer: str) -> bool:
         """Whether it holds the customer; most hold nobody, which costs nothing to know."""
@@ -96,7 +95,7 @@ class CurrentRevisions:
         else:
             hour, folder = cached.manifest.hour, cached.folder
         with storage_faults(Path(folder), "reading"):
-            names = _names(folder)
+            names = list_names(folder)
         if cached is not None and names == cached.names:
             return cached
         # Read after the names: the next request finds a revision published in between.
@@ -117,7 +116,7 @@ class CurrentRevisions:
         first = "" if start is None else format_instant(start * 1_000)
         last = None if end is None else format_instant(end * 1_000)
         with storage_faults(self._home.hours, "reading"):
-            names = _names(str(self._home.hours))
+            names = list_names(self._home.hours)
         # Instants sort as text: years have four digits.
         names_by_instant = {f"{name}:00:00Z": name for name in names}
         instants = [i for i in names_by_instant if i >= first and (last is None or i < last)]
@@ -153,14 +152,6 @@ def no_quantities_error(lacking: NoQuantities) -> HttpError:
         "them once it is built again. Its prices are there without removeLegacyFields."
     )
     return HttpError(409, "no_quantities", message)
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _hour(name: str) -> Hour | None:

@@ -18,7 +18,7 @@ def digest_of(content: bytes) -> str:
 def read_addressed(path: Path) -> bytes | None:
     """The content of a file named by its digest; None if it is missing or damaged."""
     try:
-        content = path.read_bytes()
+        content = durable.read_file(path)
     except FileNotFoundError:
         return None
     return content if digest_of(content) == path.stem else None

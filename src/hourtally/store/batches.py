@@ -94,7 +94,7 @@ class Batches:
 
     def has_slices(self, hour: Hour, inputs: Iterable[str]) -> bool:
         """Whether any of an hour's inputs has slices there; others have voids only."""
-        return any(self._home.slices(hour, name).exists() for name in inputs)
+        return any(durable.file_exists(self._home.slices(hour, name)) for name in inputs)
 
     def _counts(self, name: str) -> bool:
         batch, number = parse_record_name(name)
@@ -124,7 +124,7 @@ def slices_bytes(home: Home, hour: Hour) -> int:
     for name in home.records_with_slices(hour):
         # An aborted ingest removes what it has not committed.
         with contextlib.suppress(FileNotFoundError):
-            size += home.slices(hour, name).stat().st_size
+            size += durable.file_size(home.slices(hour, name))
     return size
 
 

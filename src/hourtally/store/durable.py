@@ -1,9 +1,7 @@
-"""Durable writes, and storage faults that name their path.
+"""Files of a home, by path: durable writes, sealed records, and faults that name their path.
 
-No Parquet writer fsyncs and all of them write in place, so whatever must survive a crash is
-written here: under a temporary name, fsynced, then renamed (or linked, where the first writer
-wins), then the folder is fsynced. A failed fsync is never retried: the kernel has dropped the
-pages, so the whole step has failed.
+The home may be a local folder or a place in an object store; `files_at` knows which. What a call
+here has written when it returns is durable.
 """
 
 from __future__ import annotations
@@ -12,26 +10,28 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from hourtally.errors import Damaged, StorageFault, suggested_fix
+from hourtally.store.files import AnyPath, NewFile, ReadRange, files_at
+from hourtally.store.local_files import (
+    call_together,
+    fsync_file,
+    path_in_error,
+    undo_on_failure,
+)
 
-Result = TypeVar("Result")
+__all__ = ["NewFile", "call_together", "fsync_file", "undo_on_failure"]
 
-_FSYNCS_AT_ONCE: Final = 8
 # Few large reads, as each one waits for the interpreter lock.
-_READ_BYTES = 8 << 20
+_READ_BYTES: Final = 8 << 20
 # The end of a record, without and with a digest.
-_END = b"\n}\n"
-_SEALED_END = b',\n "digest": "%b"\n}\n'
-_DIGEST_DIGITS = 64
+_END: Final = b"\n}\n"
+_SEALED_END: Final = b',\n "digest": "%b"\n}\n'
+_DIGEST_DIGITS: Final = 64
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -39,12 +39,78 @@ def list_folder(folder: Path) -> list[Path]:
     return [folder / name for name in list_names(folder)]
 
 
-def list_names(folder: Path | str) -> list[str]:
+def list_names(folder: AnyPath) -> list[str]:
     """Their names: a third of the time, which looking through a year's hours can tell."""
-    try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 - iterdir makes a path of each
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return files_at(folder).names(folder)
+
+
+def has_folders(path: Path) -> bool:
+    """Whether there are folders, which can be locked and made durable."""
+    return files_at(path).has_folders
+
+
+def one_listing(folder: Path) -> AbstractContextManager[None]:
+    """Within it, names below the folder are those of one moment, where asking takes long."""
+    return files_at(folder).one_listing()
+
+
+def file_exists(path: AnyPath) -> bool:
+    """Whether there is such a file."""
+    return files_at(path).exists(path)
+
+
+def folder_exists(path: Path) -> bool:
+    """Whether there is such a folder."""
+    return files_at(path).is_folder(path)
+
+
+def file_size(path: Path) -> int:
+    """The bytes of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return files_at(path).size(path)
+
+
+def changed_ns(path: Path) -> int:
+    """When a file, or what lies right in a folder, was last changed, in Unix nanoseconds."""
+    return files_at(path).changed_ns(path)
+
+
+def read_file(path: Path, most: int = -1) -> bytes:
+    """The content of a file, or its first bytes, at most so many.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return files_at(path).read(path, most)
+
+
+def ranges(path: Path) -> AbstractContextManager[ReadRange]:
+    """Read parts of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return files_at(path).ranges(path)
+
+
+def local_file(path: Path) -> Path:
+    """A local file of a file's content, for engines that open files themselves."""
+    return files_at(path).local(path)
+
+
+def fetch(paths: Sequence[Path]) -> None:
+    """Get files that will be read soon, all at once where that is faster."""
+    if paths:
+        files_at(paths[0]).fetch(paths)
+
+
+def release(paths: Sequence[Path]) -> None:
+    """Drop local copies of files that will not be read again soon."""
+    if paths:
+        files_at(paths[0]).release(paths)
 
 
 @contextlib.contextmanager
@@ -61,64 +127,23 @@ def storage_faults(path: Path, doing: str, other: str = "another --home") -> Ite
         raise StorageFault(message) from error
 
 
-@contextlib.contextmanager
-def _path_in_error(path: Path) -> Iterator[None]:
-    """Put the path into an error that names none, or only the last part of it."""
-    try:
-        yield
-    except OSError as error:
-        if not str(error.filename).startswith(str(path)):
-            error.filename = str(path)
-        raise
-
-
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents durably.
 
     A folder that exists may not be on disk yet: its creator may have been killed just then. Its
     parents were made durable before it.
     """
-    if folder.is_dir():
-        # A parent that this user may not read was made by somebody else.
-        with contextlib.suppress(PermissionError):
-            fsync_folder(folder.parent)
-        return
-    make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-    with undo_on_failure(folder.rmdir):
-        fsync_folder(folder.parent)
+    files_at(folder).make_folder(folder)
 
 
-@contextlib.contextmanager
-def undo_on_failure(undo: Callable[[], object]) -> Iterator[None]:
-    """Undo a step whose fsync failed: the next fsync would report success without it."""
-    try:
-        yield
-    except OSError:
-        # If this fails too, the disk is beyond repair from here.
-        with contextlib.suppress(OSError):
-            undo()
-        raise
+def publish_folder(folder: Path) -> None:
+    """Make files durable, and their names, that were written and fsynced in a folder."""
+    files_at(folder).publish(folder)
 
 
 def fsync_folder(folder: Path) -> None:
     """Make the entries of a folder durable."""
-    _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def fsync_file(path: Path) -> None:
-    """Make a file durable that some writer has written in place."""
-    _fsync(path, os.O_RDONLY)
-
-
-def _fsync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        with _path_in_error(path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files_at(folder).sync(folder)
 
 
 def replace_file(
@@ -133,9 +158,12 @@ def replace_file(
         staging: a folder on the same file system for the temporary file, by default the file's
             own. If the process is killed, the temporary file stays there.
     """
-    temporary = _write_temporary(staging or path.parent, path.name, content, mode)
-    temporary.replace(path)
-    fsync_folder(path.parent)
+    files_at(path).replace(path, content, mode, staging or path.parent)
+
+
+def replace_quickly(path: Path, content: bytes) -> None:
+    """Write a file that a power loss may lose, but not tear; an older one is replaced."""
+    files_at(path).replace(path, content, 0o666, None)
 
 
 def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> bool:
@@ -148,81 +176,49 @@ def create_file(path: Path, content: bytes, *, staging: Path | None = None) -> b
     return created
 
 
-@dataclass(frozen=True)
-class NewFile:
-    """A file to create in a folder. staging: where its temporary file is written."""
-
-    path: Path
-    content: bytes
-    staging: Path
-
-
 def create_files(files: Sequence[NewFile]) -> list[bool]:
     """As `create_file`, for files of one folder, with a single fsync for all their names."""
-    temporaries: list[Path] = []
-    created: list[bool] = []
-    try:
-        temporaries += call_together(
-            _write_temporary, ((new.staging, new.path.name, new.content) for new in files)
-        )
-        with undo_on_failure(lambda: _remove_created(files, created)):
-            for temporary, new in zip(temporaries, files, strict=True):
-                created.append(_link(temporary, new.path))
-            if any(created):
-                fsync_folder(files[0].path.parent)
-    finally:
-        for temporary in temporaries:
-            temporary.unlink()
-    return created
+    return files_at(files[0].path).create(files)
 
 
-def _remove_created(files: Sequence[NewFile], created: Sequence[bool]) -> None:
-    for new, is_ours in zip(files, created, strict=False):
-        if is_ours:
-            new.path.unlink()
+def new_owner(folder: Path) -> str:
+    """An owner for `move_files`; empty where a lock lets one caller move at a time."""
+    return files_at(folder).new_owner()
 
 
-def _link(temporary: Path, path: Path) -> bool:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    return True
+def move_files(staged: Mapping[Path, Path], owner: str) -> None:
+    """Give staged files, which are durable, their final names in folders that exist.
+
+    Args:
+        staged: the final path of each.
+        owner: tells what this caller moves from what another one moves to the same names.
+    """
+    for target in staged.values():
+        files_at(target).move(staged, owner)
+        break
 
 
-def call_together(call: Callable[..., Result], work: Iterable[tuple[object, ...]]) -> list[Result]:
-    """`call(*item)` for each item, eight at a time: fsyncs that wait together end together."""
-    items = list(work)
-    if len(items) == 1:
-        return [call(*items[0])]
-    with ThreadPoolExecutor(_FSYNCS_AT_ONCE) as pool:
-        return list(pool.map(lambda item: call(*item), items))
+def undo_move(targets: Sequence[Path], owner: str) -> None:
+    """Remove what `move_files` with this owner gave these names."""
+    if targets:
+        files_at(targets[0]).undo_move(targets, owner)
 
 
-def _write_temporary(folder: Path, name: str, content: bytes, mode: int = 0o666) -> Path:
-    temporary = folder / f".{name}.{secrets.token_hex(8)}.tmp"
-    try:
-        opener = partial(os.open, mode=mode)
-        with _path_in_error(temporary), open(temporary, "xb", opener=opener) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there."""
+    files_at(path).remove(path)
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder and everything in it, if it exists."""
-    with contextlib.suppress(FileNotFoundError), _path_in_error(folder):
-        shutil.rmtree(folder)
+    files_at(folder).remove_folder(folder)
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
-    with _path_in_error(path), path.open("rb", buffering=0) as file:
+    path = local_file(path)
+    with path_in_error(path), path.open("rb", buffering=0) as file:
         block = memoryview(bytearray(min(_READ_BYTES, os.fstat(file.fileno()).st_size + 1)))
         while size := file.readinto(block):
             digest.update(block[:size])
@@ -231,7 +227,7 @@ def sha256_of(path: Path) -> str:
 
 def describe_file(path: Path) -> dict[str, Any]:
     """The entry of a file in a record: its size and SHA-256."""
-    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
+    return {"size": file_size(path), "sha256": sha256_of(path)}
 
 
 def to_json(record: dict[str, Any]) -> bytes:
@@ -256,8 +252,7 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         Damaged: it is not a sealed record, or differs from what was written.
     """
-    with _path_in_error(path), path.open("rb", buffering=0) as file:
-        sealed = file.readall()
+    sealed = read_file(path)
     content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
     if sealed != _seal(content):
         raise Damaged(path, "its digest does not match its content; restore the file from a copy")

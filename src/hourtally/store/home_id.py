@@ -16,7 +16,7 @@ def home_id(home: Home) -> str:
         Damaged: the file that keeps it differs from what was written.
         OSError: the system refused to read or write it.
     """
-    if not home.id_file.exists():
+    if not durable.file_exists(home.id_file):
         record = {"id": secrets.token_hex(16)}
         # Of two commands that make it at once, both take what the first one wrote.
         durable.create_file(home.id_file, durable.to_sealed_json(record))

@@ -7,14 +7,13 @@ files that belong to one record share its name: `<batch>` for number 1, `<batch>
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from hourtally.model.hours import Hour
-from hourtally.store.durable import list_names
+from hourtally.store.durable import file_exists, list_names
 
 RECORD_SUFFIX: Final = ".json"
 _SLICES: Final = ".parquet"
@@ -113,7 +112,7 @@ class Home:
 
     def has_first_manifest(self, hour_name: str) -> bool:
         """Whether the first revision of an hour is committed."""
-        return os.path.exists(f"{self.hours}/{hour_name}/{_manifest_name(1)}")  # noqa: PTH110
+        return file_exists(f"{self.hours}/{hour_name}/{_manifest_name(1)}")
 
     def names_in_hour(self, hour_name: str) -> list[str]:
         """The names in the folder of an hour's revisions, sorted."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from hourtally.runtime.notices import notify
 from hourtally.store.durable import make_folder
+from hourtally.store.files import files_at
 
 _RETRY_SECONDS: Final = 0.05
 # Most waits are shorter, and nobody needs to know of them.
@@ -30,7 +31,8 @@ def locked_folder(
     """Hold a folder's lock; the kernel releases it when the process ends, however it ends.
 
     Two builds of one hour would notice each other when they commit. Two ingests of one file would
-    not, so a home needs a file system whose locks are seen by everything that writes into it.
+    not, so a local home needs a file system whose locks are seen by everything that writes into
+    it. An object store has no locks, and needs none: there, nothing is held.
 
     Args:
         folder: made if it is missing.
@@ -38,6 +40,9 @@ def locked_folder(
         what: what a wait of over two seconds is said to be for, by default the folder.
         durably: whether a folder that is made has to survive a power loss.
     """
+    if not files_at(folder).has_folders:
+        yield
+        return
     what = what or f"another process that works in {folder}"
     while True:
         if durably:

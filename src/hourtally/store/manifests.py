@@ -144,7 +144,7 @@ def remove_unfinished(home: Home, hour: Hour) -> None:
         # A manifest whose fsync failed was removed; it must not reappear without its files.
         durable.fsync_folder(home.hour(hour))
     for entry in left:
-        if entry.is_dir():
+        if durable.folder_exists(entry):
             durable.remove_folder(entry)
         else:
-            entry.unlink()
+            durable.remove_file(entry)

@@ -26,7 +26,7 @@ def marks_in(home: Home, hour: Hour) -> list[str]:
 
 def is_pruned(home: Home, hour: Hour, revision: int) -> bool:
     """Whether the files of a revision are, or are being, removed."""
-    return _mark(home.hour(hour), revision).exists()
+    return durable.file_exists(_mark(home.hour(hour), revision))
 
 
 def mark_pruned(home: Home, hour: Hour, revision: int, record: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def missing_file(path: Path, reason: str) -> Damaged | Pruned:
     """
     match = _REVISION_FOLDER.fullmatch(path.parent.name)
     hour_folder = path.parent.parent
-    if match is None or not (mark := _mark(hour_folder, int(match[1]))).exists():
+    if match is None or not durable.file_exists(mark := _mark(hour_folder, int(match[1]))):
         return Damaged(path, reason)
     try:
         pruned_at = f" at {durable.read_sealed_json(mark)['pruned_at']}"

@@ -56,17 +56,21 @@ def deciding_record(home: Home, batch: str) -> DecidingRecord | None:
     number = 0
     while True:
         following = (number + 1, number + 2)
-        there = [n for n in following if home.batch_record(record_name(batch, n)).exists()]
+        there = [n for n in following if durable.file_exists(_record_path(home, batch, n))]
         if not there:
             break
         number = there[-1]
     if not number:
         return None
-    path = home.batch_record(record_name(batch, number))
     try:
-        return DecidingRecord(batch, number, durable.read_sealed_json(path))
+        content = durable.read_sealed_json(_record_path(home, batch, number))
     except Damaged as damage:
         return DecidingRecord(batch, number, {}, damage)
+    return DecidingRecord(batch, number, content)
+
+
+def _record_path(home: Home, batch: str, number: int) -> Path:
+    return home.batch_record(record_name(batch, number))
 
 
 @contextlib.contextmanager
@@ -92,13 +96,13 @@ def remove_leftovers(home: Home, batch: str, staging: Path) -> None:
     """
     mark = staging / "naming"
     if mark.exists():
-        if home.batches.exists():
+        if durable.folder_exists(home.batches):
             # A record whose fsync failed was removed; make sure that it does not come back
             # without its slices.
             durable.fsync_folder(home.batches)
         # The version before left the mark empty.
         name = mark.read_text() or batch
-        if not home.batch_record(name).exists():
+        if not durable.file_exists(home.batch_record(name)):
             remove_files(home, name)
     for entry in durable.list_folder(staging):
         entry.unlink()
@@ -109,12 +113,15 @@ def remove_files(home: Home, name: str, listed: Collection[str] = ()) -> None:
 
     listed: names of hours to leave alone, with the quarantine, as the record lists them.
     """
-    for path_of in (home.slices, home.voids):
-        for leftover in home.events.glob(f"hour=*/{path_of(Hour(0), name).name}"):
-            if leftover.parent.name.removeprefix("hour=") not in listed:
-                leftover.unlink()
+    if not durable.has_folders(home.root):
+        # They are somebody else's: our own work begins in an empty folder.
+        return
+    for folder in durable.list_folder(home.events):
+        if folder.name.startswith("hour=") and folder.name.removeprefix("hour=") not in listed:
+            for path_of in (home.slices, home.voids):
+                durable.remove_file(folder / path_of(Hour(0), name).name)
     if not listed:
-        home.quarantine(name).unlink(missing_ok=True)
+        durable.remove_file(home.quarantine(name))
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,11 @@ class StagedBatch:
 
 def move_into_place(home: Home, batches: Sequence[StagedBatch]) -> None:
     """Give staged files their final names, durably; they count only once the records exist."""
+    owner = durable.new_owner(home.root)
+    if owner:
+        # Nobody is locked out, so each writer has files of its own; the record says whose count.
+        for one in batches:
+            one.record["owner"] = owner
     targets = [_targets(home, one) for one in batches]
 
     def make_durable(one: StagedBatch, paths: Iterable[Path]) -> None:
@@ -143,9 +155,8 @@ def move_into_place(home: Home, batches: Sequence[StagedBatch]) -> None:
     hours = {target.parent for of_batch in targets for target in of_batch.values()} - {quarantine}
     _make_hour_folders(home, sorted(hours))
     durable.make_folder(quarantine)
-    for of_batch in targets:
-        for staged, target in of_batch.items():
-            staged.rename(target)
+    every = {path: target for of_batch in targets for path, target in of_batch.items()}
+    durable.move_files(every, owner)
     durable.call_together(durable.fsync_folder, ((one,) for one in sorted({quarantine, *hours})))
 
 
@@ -167,7 +178,7 @@ def commit_records(home: Home, batches: Sequence[StagedBatch]) -> list[bool]:
     """Create records; False for one whose number another machine took.
 
     Then files of its name in hours that the other's record does not list are removed. In those
-    that it lists, both machines wrote the same bytes.
+    that it lists, both machines wrote the same bytes. Files with an owner are all removed.
     """
     durable.make_folder(home.batches)
     new = [
@@ -178,7 +189,9 @@ def commit_records(home: Home, batches: Sequence[StagedBatch]) -> list[bool]:
     ]
     created = durable.create_files(new)
     for one, is_ours in zip(batches, created, strict=True):
-        if not is_ours:
+        if not is_ours and "owner" in one.record:
+            durable.undo_move(list(_targets(home, one).values()), one.record["owner"])
+        elif not is_ours:
             with contextlib.suppress(Damaged):
                 other = durable.read_sealed_json(home.batch_record(one.name))
                 remove_files(home, one.name, other["hours"])
@@ -194,6 +207,8 @@ def finish(home: Home, staging: Path) -> None:
 
 def _make_hour_folders(home: Home, folders: Sequence[Path]) -> None:
     """Make the folders of hours, with a single fsync for all their names."""
+    if not durable.has_folders(home.events):
+        return
     durable.make_folder(home.events)
     made = []
     for folder in folders:

@@ -75,7 +75,7 @@ def check_manifests(home: Home, hour: Hour, findings: Findings) -> Manifest | No
             findings.compare(path, "timestamp", hour.timestamp, timestamp)
             if is_pruned(home, hour, revision):
                 findings.pruned += revision < revisions[-1]
-            elif not manifest.folder.is_dir():
+            elif not durable.folder_exists(manifest.folder):
                 findings.add(manifest.folder, "missing folder of a revision")
             elif revision < revisions[-1]:
                 check_files(manifest, findings)
@@ -104,7 +104,7 @@ def check_index(manifest: Manifest, intact: set[str], findings: Findings) -> Non
     for name, prefix in ((DOCUMENTS, ""), (USAGE, "usage_")):
         path = manifest.folder / name
         has_any = name == DOCUMENTS or has_quantities(manifest)
-        if has_any and _INDEX in intact and path.is_file():
+        if has_any and _INDEX in intact and durable.file_exists(path):
             _check_places(manifest, path, prefix, findings)
 
 
@@ -278,7 +278,7 @@ def check_file(path: Path, record: Any, findings: Findings) -> bool:
 def _line_count(path: Path) -> int:
     """The lines of a file; 0 if there is no file."""
     try:
-        with path.open("rb") as file:
+        with durable.local_file(path).open("rb") as file:
             return sum(1 for _ in file)
     except FileNotFoundError:
         return 0

@@ -20,6 +20,7 @@ from hourtally.model.schemas import (
     TYPES,
     Schema,
 )
+from hourtally.store.durable import file_exists
 from hourtally.store.manifests import Manifest
 from hourtally.verify.build_versions import has_quantities, stored_schema
 from hourtally.verify.checksums import DOCUMENTS, USAGE
@@ -89,7 +90,7 @@ class RevisionComparison:
 
     def _documents(self, name: str) -> RowComparison | None:
         path = self._folder / name
-        if not path.is_file():
+        if not file_exists(path):
             return None
         lines = read_lines(path, self._findings)
         return RowComparison(path, ("customer_id", "line"), 1, lines, self._findings)

@@ -102,7 +102,7 @@ class NewlyNamed:
         if not unsure:
             return False
         paths = self._slices_files(manifest)
-        if sum(path.stat().st_size for path in paths) <= _MOST_BYTES:
+        if sum(map(durable.file_size, paths)) <= _MOST_BYTES:
             if not _slices_differ(paths, manifest.hour, unsure, rates):
                 return False
             if _all_count(manifest):

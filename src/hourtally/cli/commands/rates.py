@@ -198,11 +198,13 @@ def _home_with_usage(home_option: HomeOption | None, *, is_wanted: bool) -> Any:
     Raises:
         NotFound: one is asked for, and is not there.
     """
+    from hourtally.store.durable import folder_exists
+
     option = home_option or HomeOption()
     if option.home is not None or is_wanted:
         return option.existing()
     home = option.open()
-    return home if home.events.is_dir() or home.hours.is_dir() else None
+    return home if folder_exists(home.events) or folder_exists(home.hours) else None
 
 
 def _check_usage(home: Any, card: Any, within: HourRange) -> Any:

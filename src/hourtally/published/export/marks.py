@@ -51,7 +51,8 @@ class Marks:
 
     def begin(self, path: Path, state: str) -> None:
         """Record the state that the tree at this path is about to be in."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if durable.has_folders(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._write(_TREE_FILE, {"tree": self.tree, "path": str(path), "state": state})
 
     def read(self, hour: Hour) -> Mark | None:
@@ -73,13 +74,11 @@ class Marks:
 
         What is lost or torn only has files written anew.
         """
-        temporary = self._folder / f".{name}.tmp"
-        temporary.write_bytes(durable.to_json(record))
-        temporary.replace(self._folder / name)
+        durable.replace_quickly(self._folder / name, durable.to_json(record))
 
     def remove(self, hour: Hour) -> None:
         """Remove the mark of an hour: its files are in an unknown state."""
-        self._path(hour).unlink(missing_ok=True)
+        durable.remove_file(self._path(hour))
 
     def _path(self, hour: Hour) -> Path:
         return self._folder / f"{hour.name}.json"
@@ -98,6 +97,6 @@ def forget_trees(home: Home, path: Path) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     """A record; None if it is not there or not what was written."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
-        record = json.loads(path.read_bytes())
+        record = json.loads(durable.read_file(path))
         return record if isinstance(record, dict) else None
     return None

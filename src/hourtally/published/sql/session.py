@@ -30,6 +30,7 @@ from hourtally.published.sql.sources import (
 )
 from hourtally.runtime.sql_text import literal, pattern_of
 from hourtally.store.batches import Batches
+from hourtally.store.durable import file_exists
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, current_manifest
 
@@ -88,7 +89,7 @@ def session(home: Home, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
         paths = [pattern_of(home.batch_record(name)) for name in names]
         records = json_source(_variable(connection, "records", paths), RECORD_COLUMNS)
         define(connection, "batches", batches_view(records))
-        kept = [path for name in names if (path := home.quarantine(name)).exists()]
+        kept = [path for name in names if file_exists(path := home.quarantine(name))]
         lines = _variable(connection, "lines", [pattern_of(path) for path in kept])
         source = json_source(lines, LINE_COLUMNS, "newline_delimited")
         define(connection, "quarantined", quarantined_view(source, records))
