@@ -80,7 +80,7 @@ def test_a_home_without_events_says_so(home: Home) -> None:
 def test_an_hour_of_an_uncommitted_batch_is_empty_and_a_published_one_is_not(home: Home) -> None:
     ingest(home, "2026-11-08T01", "2026-11-08T05")
     ingest(home, "2026-11-08T03")
-    [record] = [path for path in home.batches.iterdir() if "T03" in path.read_text()]
+    [record] = [path for path in home.batches.iterdir() if "2026-11-08T03" in path.read_text()]
     record.unlink()
     assert empty_at(home, "2026-11-08T06:10:00Z").hours == tuple(
         hour.name
