@@ -53,7 +53,8 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path) -> 
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == expected
     assert {"hourtally/py.typed", "hourtally/server/openapi.json"} <= names
-    assert {Path(name).suffix for name in names} == {".py", ".sql", ".json", ".toml", ".typed"}
+    suffixes = {".py", ".sql", ".json", ".toml", ".typed", ".html", ".css", ".svg"}
+    assert {Path(name).suffix for name in names} == suffixes
 
 
 def test_the_wheel_has_readme_licence_and_classifiers(wheel: Path) -> None:

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from hourtally.cli.app import call
-from hourtally.cli.output.explanation import decimal_of
 from hourtally.published.explain import explain
+from hourtally.published.explained_text import decimal_of
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from tests.support.events.one_resource import built_of, make_event

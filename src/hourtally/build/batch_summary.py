@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import parse_instant_ms
@@ -38,23 +40,36 @@ class BatchSummary:
     future: FutureEvents | None = None
 
 
-def summarize_batches(home: Home, now_ms: int) -> BatchSummary:
+def read_record(home: Home, name: str) -> dict[str, Any]:
+    """The record of a batch by its name, without what it says of each hour.
+
+    A year of hours in the record of each of many batches would fill the memory.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    record = durable.read_sealed_json(home.batch_record(name))
+    hours = sorted(record.pop("hours", None) or ())
+    return record | {"hour_count": len(hours), "first_hour": hours[:1], "last_hour": hours[-1:]}
+
+
+def summarize_batches(
+    home: Home, now_ms: int, read: Callable[[Home, str], dict[str, Any]] = read_record
+) -> BatchSummary:
     """Summarize the deciding records; damaged ones are counted and left to `verify`.
 
-    Lines of withdrawn or superseded records count nowhere.
+    Lines of withdrawn or superseded records count nowhere. `read` reads one of them.
     """
     records, withdrawn, damaged = [], 0, 0
     for name in Batches(home).names():
         try:
-            record = durable.read_sealed_json(home.batch_record(name))
+            record = read(home, name)
         except Damaged:
             damaged += 1
             continue
         if is_withdrawn(record):
             withdrawn += 1
         else:
-            # A year of hours in the record of each of many batches would fill the memory.
-            record.pop("hours", None)
             records.append((name, record))
     records.sort(key=lambda one: str(one[1]["ingested_at"]), reverse=True)
     last = records[0][1] if records else {}

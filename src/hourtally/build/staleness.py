@@ -56,9 +56,13 @@ def describe_reasons(reasons: Iterable[str]) -> str:
     return ", ".join("first build" if why == NEVER_BUILT else why for why in reasons)
 
 
-def build_inputs(card: RateCard, hour: Hour, batches: Batches) -> dict[str, Any]:
-    """Everything that a build of the hour depends on, as its manifest records it."""
-    return {"batches": batches.inputs(hour), "rates": card.digest(hour), "build": BUILD_VERSION}
+def build_inputs(card: RateCard | None, hour: Hour, batches: Batches) -> dict[str, Any]:
+    """Everything that a build of the hour depends on, as its manifest records it.
+
+    Without a card, which a build needs, but not who asks only what else has changed.
+    """
+    rates = None if card is None else card.digest(hour)
+    return {"batches": batches.inputs(hour), "rates": rates, "build": BUILD_VERSION}
 
 
 def stale_reasons(

@@ -7,7 +7,7 @@ others come as spans, so neither the work nor the output grows with the length o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +34,8 @@ HELD: Final = "held"
 CURRENT: Final = "current"
 STATES: Final = (OPEN, MISSING, EMPTY, STALE, HELD, CURRENT)
 """The first that applies is an hour's state."""
+
+ReadManifest = Callable[[Home, Hour], Manifest | None]
 
 _DAY_HOURS: Final = 24
 _DAY_SECONDS: Final = _DAY_HOURS * HOUR_SECONDS
@@ -151,12 +153,18 @@ class DayStatus:
 
 
 def hour_spans(
-    home: Home, card: RateCard, now_ms: int, settle_ms: int, within: HourRange = ALL_HOURS
+    home: Home,
+    card: RateCard | None,
+    now_ms: int,
+    settle_ms: int,
+    within: HourRange = ALL_HOURS,
+    read: ReadManifest = current_manifest,
 ) -> Iterator[Span]:
     """Every hour of a range, in order; equal ones that nothing was built for come together.
 
     A missing bound is taken from the hours that have events or a revision; the end is then at
-    least that of the last closed hour.
+    least that of the last closed hour. Without a card nothing is stale because of its rates.
+    `read` finds the newest manifest of an hour; a server has read most of them before.
     """
     known = known_hours(home)
     open_from = Hour.containing(now_ms - settle_ms)
@@ -165,12 +173,12 @@ def hour_spans(
     if start is None or stop <= start:
         return
     closed_end = max(start, min(stop, open_from))
-    batches, rates = Batches(home), RateChanges(home, card)
+    closed = _ClosedHours(home, card, read)
     position = start
     for hour in known:
         if start <= hour < closed_end:
             yield from _unbuilt(position, hour, EMPTY)
-            yield Span(_closed_status(home, card, hour, (batches, rates)))
+            yield Span(closed.status(hour))
             position = hour.following
     yield from _unbuilt(position, closed_end, EMPTY)
     # These are never looked at: an event may lie thousands of years ahead.
@@ -183,22 +191,27 @@ def _unbuilt(first: Hour, end: Hour, state: str) -> Iterator[Span]:
         yield Span(HourStatus(first, state), hours)
 
 
-def _closed_status(
-    home: Home, card: RateCard, hour: Hour, now: tuple[Batches, RateChanges]
-) -> HourStatus:
-    """The status of an hour that has closed."""
-    batches, rates = now
-    try:
-        manifest = current_manifest(home, hour)
-    except Damaged:
-        return HourStatus(hour, STALE, (DAMAGED_MANIFEST,))
-    if manifest is None:
-        # An hour with nothing but voids is empty.
-        if batches.has_slices(hour, batches.inputs(hour)):
-            return HourStatus(hour, MISSING, (NEVER_BUILT,))
-        return HourStatus(hour, EMPTY)
-    reasons = stale_reasons(manifest, build_inputs(card, hour, batches), batches, rates)
-    return _built_status(manifest, reasons)
+class _ClosedHours:
+    """The hours that have closed, as their inputs are at one moment."""
+
+    def __init__(self, home: Home, card: RateCard | None, read: ReadManifest) -> None:
+        self._home, self._card, self._read = home, card, read
+        self._batches = Batches(home)
+        self._rates = None if card is None else RateChanges(home, card)
+
+    def status(self, hour: Hour) -> HourStatus:
+        batches = self._batches
+        try:
+            manifest = self._read(self._home, hour)
+        except Damaged:
+            return HourStatus(hour, STALE, (DAMAGED_MANIFEST,))
+        if manifest is None:
+            # An hour with nothing but voids is empty.
+            if batches.has_slices(hour, batches.inputs(hour)):
+                return HourStatus(hour, MISSING, (NEVER_BUILT,))
+            return HourStatus(hour, EMPTY)
+        inputs = build_inputs(self._card, hour, batches)
+        return _built_status(manifest, stale_reasons(manifest, inputs, batches, self._rates))
 
 
 def _built_status(manifest: Manifest, reasons: tuple[str, ...]) -> HourStatus:

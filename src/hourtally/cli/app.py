@@ -85,7 +85,7 @@ for _group, _commands in (
     ),
     (_READ, (show.show, query.sql, read.explain, read.diff, read.verify, export.export)),
     (_READ, (query.schema,)),
-    (_SERVE, (serve.serve,)),
+    (_SERVE, (serve.ui, serve.serve)),
 ):
     for _command in _commands:
         app.command(_command, group=_group, usage=_USAGES.get(_command.__name__))

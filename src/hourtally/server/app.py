@@ -17,6 +17,8 @@ from typing import Any
 from hourtally.errors import Damaged, HourtallyError, TokensError
 from hourtally.model.printable import printable
 from hourtally.server import requests
+from hourtally.server.pages import Site
+from hourtally.server.pages.page_requests import MAX_FORM_BYTES
 from hourtally.server.parameters import HttpError
 from hourtally.server.requests import ViewRequest
 from hourtally.server.responses import (
@@ -45,14 +47,15 @@ log = logging.getLogger("hourtally.server")
 class App:
     """The application of ASGI 3, HTTP only."""
 
-    def __init__(self, usage: PublishedUsage, customer_of: CustomerOf) -> None:
+    def __init__(self, usage: PublishedUsage, customer_of: CustomerOf, site: Site) -> None:
         self._usage = usage
         self._customer_of = customer_of
+        self._site = site
         needs_token = customer_of(None) is None
         self._openapi = json_response(_openapi(needs_token=needs_token))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Respond to one request; its body, if any, is never read."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request; no body is read but that of a form of the pages."""
         started = time.perf_counter()
         customer: str | None = None
         try:
@@ -61,6 +64,8 @@ class App:
             if scope["raw_path"] == _OPENAPI_PATH:
                 _check_method(scope)
                 response = self._openapi
+            elif self._site.has(scope["raw_path"], scope["method"]):
+                response, customer = await self._page(scope, receive)
             else:
                 _check_path(scope)
                 _check_method(scope)
@@ -76,6 +81,12 @@ class App:
         await send({"type": "http.response.body", "body": response.body})
         sent = 0 if scope["method"] == "HEAD" else len(response.body)
         log_request(scope["method"], scope["raw_path"], response.status, sent, started, customer)
+
+    async def _page(self, scope: Scope, receive: Receive) -> tuple[Response, str | None]:
+        """A page, and the customer who looks at it, if it is one."""
+        body = await _read_form(receive) if scope["method"] == "POST" else None
+        request = (scope["raw_path"], scope["query_string"], scope["headers"], body)
+        return await asyncio.to_thread(self._site.respond, *request, scope["scheme"])
 
     def _authenticate(self, headers: Iterable[Header]) -> str:
         customer = self._customer_of(_bearer_token(headers))
@@ -96,6 +107,24 @@ class App:
             response = await asyncio.to_thread(self._usage.list, customer, request)
         if_none_match = [value for name, value in scope["headers"] if name == b"if-none-match"]
         return conditional(response, b",".join(if_none_match)) if if_none_match else response
+
+
+async def _read_form(receive: Receive) -> bytes:
+    """The body of a form.
+
+    Raises:
+        HttpError: it is larger than any form of ours, or its sender went away.
+    """
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_FORM_BYTES:
+            raise HttpError(413, "form_too_large", f"A form has at most {MAX_FORM_BYTES} bytes.")
+        if message["type"] == "http.disconnect":
+            raise HttpError(400, "bad_request", "The form did not arrive whole.")
+        if not message.get("more_body", False):
+            return body
 
 
 def log_request(

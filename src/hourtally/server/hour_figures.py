@@ -88,8 +88,9 @@ class FiguresOfHours:
             *asked.filters,
             granularity="hour",
             hours=HourRange(min(hours), max(hours).following),
+            quantities=asked.newer,
         )
-        listing = list_range(self._home, question)
+        listing = list_range(self._home, question, self._revisions.read)
         paas_names, byoc_names = PAAS_COLUMNS, BYOC_COLUMNS
         if not asked.newer:
             paas_names, byoc_names = paas_names[:_PRICES], byoc_names[:_PRICES]

@@ -21,7 +21,6 @@ from hourtally.server.hour_figures import Asked, FiguresOfHours, HourFigures
 from hourtally.server.requests import ListRequest
 from hourtally.server.responses import Response, customer_response, etag_of
 from hourtally.server.revisions import CurrentRevisions
-from hourtally.store.layout import Home
 
 # The one period of `total`, which starts where the window does.
 _WHOLE: Final = 0
@@ -48,9 +47,9 @@ class _Window(NamedTuple):
 class UsageLists:
     """Lists of a home; safe to share between threads."""
 
-    def __init__(self, home: Home, revisions: CurrentRevisions) -> None:
+    def __init__(self, revisions: CurrentRevisions, figures: FiguresOfHours) -> None:
         self._revisions = revisions
-        self._figures = FiguresOfHours(home, revisions)
+        self._figures = figures
 
     def page(self, customer: str, request: ListRequest) -> Response:
         """A page of periods, newest first.

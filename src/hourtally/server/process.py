@@ -9,18 +9,21 @@ import signal
 import socket
 import sys
 import time
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 
 import uvicorn
 
 from hourtally.errors import HourtallyError, InvalidArgument
+from hourtally.server import Serving
 from hourtally.server.app import MAX_HEADER_BYTES, App
+from hourtally.server.pages import PageSources, Site, Visitors
 from hourtally.server.slow_clients import TimeLimitedConnection
 from hourtally.server.tokens import TokensFile, check_customer, read_tokens
 from hourtally.server.usage import PublishedUsage
-from hourtally.store.layout import Home
 
 _BACKLOG = 2_048
 _CHECK_SECONDS = 1.0
@@ -60,25 +63,19 @@ def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None
     log.error("%s: %r", context.get("message"), context.get("exception"))
 
 
-def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | None) -> int:
+def run(serving: Serving) -> int:
     """Serve until SIGTERM or SIGINT, then finish the requests in progress; the exit status.
-
-    Args:
-        home: the published hours.
-        host: address to listen on; without tokens a loopback address.
-        port: port to listen on; 0 picks a free one.
-        customer: whose usage everybody sees, if there are no tokens.
-        tokens: the tokens file.
 
     Raises:
         InvalidArgument: both or neither of customer and tokens, or not loopback without tokens.
         TokensError: the tokens file is wrong.
         HourtallyError: the address is taken or not on this machine.
     """
-    customer_of = _customer_of(customer, tokens)
-    with _listen(host, port, only_loopback=tokens is None) as listening:
+    app = _app(serving)
+    only_loopback = serving.tokens is None
+    with _listen(serving.host, serving.port, only_loopback=only_loopback) as listening:
         config = uvicorn.Config(
-            App(PublishedUsage(home), customer_of),
+            app,
             http=TimeLimitedConnection,
             loop="asyncio",
             ws="none",
@@ -92,7 +89,7 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
             backlog=1,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
-        server = _Server(config, lambda: _print_address(listening))
+        server = _Server(config, lambda: _say_ready(listening, serving))
         _log_to_stderr()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
@@ -104,6 +101,19 @@ def run(home: Home, host: str, port: int, customer: str | None, tokens: Path | N
             signal.signal(number, stop)
         server.run([listening])
     return 0
+
+
+def _app(serving: Serving) -> App:
+    """The application for whoever is to be served."""
+    usage = PublishedUsage(serving.home)
+    sources = PageSources(
+        serving.home, serving.now_ms, serving.rates, serving.settle_ms, usage=usage
+    )
+    if serving.is_operator:
+        return App(usage, lambda _: None, Site(sources, Visitors(is_operator=True)))
+    customer_of = _customer_of(serving.customer, serving.tokens)
+    visitors = Visitors(customer=serving.customer, customer_of=customer_of)
+    return App(usage, customer_of, Site(sources, visitors))
 
 
 def _customer_of(customer: str | None, tokens: Path | None) -> Callable[[bytes | None], str | None]:
@@ -154,11 +164,15 @@ def _listen(host: str, port: int, *, only_loopback: bool) -> socket.socket:
     return listening
 
 
-def _print_address(listening: socket.socket) -> None:
+def _say_ready(listening: socket.socket, serving: Serving) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if listening.family == socket.AF_INET6 else host
-    sys.stdout.write(f"http://{shown}:{port}\n")
+    address = f"http://{shown}:{port}"
+    sys.stdout.write(f"{address}\n")
     sys.stdout.flush()
+    if serving.opens_browser:
+        # Some browsers run in the foreground until they are closed.
+        Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def _log_to_stderr() -> None:

@@ -27,7 +27,6 @@ from hourtally.store.manifests import Manifest, current_manifest
 
 # 5,000 manifests of 2 KB.
 _CACHED_REVISIONS = 5_000
-_KEPT_FIELDS = ("folder", "files", "held", "rows", "currency")
 
 Value = TypeVar("Value")
 
@@ -78,6 +77,11 @@ class CurrentRevisions:
         self._revisions: Cache[Revision] = Cache(LRUCache(_CACHED_REVISIONS))
         self._held_index = HeldIndex()
 
+    def read(self, _: Home, hour: Hour) -> Manifest | None:
+        """The newest manifest of an hour, as `current_manifest` finds it."""
+        revision = self.current(hour.timestamp)
+        return None if revision is None else revision.manifest
+
     def known(self, timestamp: int) -> Revision | None:
         """The revision of an hour as it was last looked up, if it still is the current one."""
         revision = self._revisions.get(timestamp)
@@ -102,10 +106,11 @@ class CurrentRevisions:
         manifest = current_manifest(self._home, hour) if names else None
         if manifest is None:
             return None
-        # The rest of a manifest may be a thousand conflicts.
-        record = {name: manifest.record.get(name) for name in _KEPT_FIELDS}
-        record["inputs"] = {"build": manifest.inputs["build"]}
-        revision = Revision(folder, names, replace(manifest, record=record), str(manifest.folder))
+        conflicts = {**manifest.record["conflicts"]}
+        # Up to a thousand.
+        conflicts.pop("listed", None)
+        kept = replace(manifest, record=manifest.record | {"conflicts": conflicts})
+        revision = Revision(folder, names, kept, str(manifest.folder))
         self._revisions.put(timestamp, revision)
         return revision
 

@@ -19,6 +19,7 @@ from hourtally.published.document_index import (
 )
 from hourtally.published.reader import absent_document, read_current, read_document
 from hourtally.published.views import PagedView, ShownPage, paged_view
+from hourtally.server.hour_figures import FiguresOfHours
 from hourtally.server.lists import UsageLists
 from hourtally.server.parameters import HttpError
 from hourtally.server.requests import ListRequest, ViewRequest
@@ -34,16 +35,20 @@ _RESPONSE_OVERHEAD_BYTES = 1_024
 
 
 class PublishedUsage:
-    """The published hours of a home; safe to share between threads."""
+    """The published hours of a home; safe to share between threads.
+
+    Attributes: revisions and figures (what is cached of them).
+    """
 
     def __init__(self, home: Home) -> None:
-        self._revisions = CurrentRevisions(home)
-        self._lists = UsageLists(home, self._revisions)
+        self.revisions = CurrentRevisions(home)
+        self.figures = FiguresOfHours(home, self.revisions)
+        self._lists = UsageLists(self.revisions, self.figures)
         self._views: Cache[Response] = Cache(LRUCache(_CACHED_VIEW_BYTES, _size))
 
     def cached_view(self, customer: str, request: ViewRequest) -> Response | None:
         """The view if it is cached and current: 3 µs, so it may run in the event loop."""
-        revision = self._revisions.known(request.timestamp)
+        revision = self.revisions.known(request.timestamp)
         return None if revision is None else self._views.get(_key(revision.key, customer, request))
 
     def view(self, customer: str, request: ViewRequest) -> Response:
@@ -57,7 +62,7 @@ class PublishedUsage:
         return read_current(lambda: self._read_view(customer, request))
 
     def _read_view(self, customer: str, request: ViewRequest) -> Response:
-        revision = self._revisions.current(request.timestamp)
+        revision = self.revisions.current(request.timestamp)
         if revision is None:
             message = (
                 f"Hour {request.timestamp} is not published: it is not over yet, was never "

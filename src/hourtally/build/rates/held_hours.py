@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hourtally.errors import Damaged
-from hourtally.model.hours import ALL_HOURS, HourRange
+from hourtally.model.hours import ALL_HOURS, Hour, HourRange
 from hourtally.published.held import read_gaps
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import Gap, RateCard, SuggestedRate, suggest_rates
 from hourtally.store.layout import Home
-from hourtally.store.manifests import current_manifest
+from hourtally.store.manifests import Manifest, current_manifest
 
 
 @dataclass
@@ -28,13 +29,21 @@ class HeldHours:
     suggested: list[SuggestedRate] = field(default_factory=list)
 
 
-def find_held(home: Home, card: RateCard, within: HourRange = ALL_HOURS) -> HeldHours:
-    """Find the held customers of a range; damaged hours are left to `verify`."""
+def find_held(
+    home: Home,
+    card: RateCard,
+    within: HourRange = ALL_HOURS,
+    read: Callable[[Home, Hour], Manifest | None] = current_manifest,
+) -> HeldHours:
+    """Find the held customers of a range; damaged hours are left to `verify`.
+
+    `read` finds the newest manifest of an hour.
+    """
     held = HeldHours()
     gaps: list[Gap] = []
     for hour in published_hours(home, within.first, within.end):
         try:
-            manifest = current_manifest(home, hour)
+            manifest = read(home, hour)
             found = [] if manifest is None else read_gaps(manifest)
         except Damaged:
             continue

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import CustomerId, HomeOption, NowOption
+from hourtally.cli.options import CustomerId, HomeOption, NowOption, minutes_ms
 from hourtally.errors import InvalidArgument
 
 TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
@@ -21,9 +21,12 @@ def serve(
     port: int = 8080,
     tokens: Path | None = None,
     customer: str | None = None,
+    rates: Path | None = None,
+    settle: float = 10,
     home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
 ) -> int:
-    """Serve published hours over HTTP until SIGTERM or SIGINT.
+    """Serve published hours over HTTP until SIGTERM or SIGINT: the API, and pages for people.
 
     Prints its address once ready, and logs each request to standard error.
 
@@ -41,6 +44,10 @@ def serve(
         Tokens file; default: tokens.ndjson in the home folder, if it exists.
     customer
         Serve this customer's usage to everybody on this machine, without tokens.
+    rates
+        Rate card that the pages tell stale hours by; default: rates.toml in the home folder.
+    settle
+        Minutes after its end at which an hour closes.
     """
     from hourtally import server
 
@@ -54,7 +61,62 @@ def serve(
             )
             raise InvalidArgument(message)
         tokens = home.tokens
-    return server.serve(home, host=host, port=port, customer=customer, tokens=tokens)
+    return server.serve(
+        server.Serving(
+            home,
+            (now_option or NowOption()).read_ms,
+            host=host,
+            port=port,
+            customer=customer,
+            tokens=tokens,
+            rates=rates,
+            settle_ms=minutes_ms(settle),
+        )
+    )
+
+
+def ui(
+    *,
+    port: int = 8081,
+    open: Annotated[bool, Parameter(negative="")] = False,
+    rates: Path | None = None,
+    settle: float = 10,
+    home_option: HomeOption | None = None,
+    now_option: NowOption | None = None,
+) -> int:
+    """Show the home in a browser: all hours and customers, for whoever is on this machine.
+
+    Listens on loopback only, without tokens. Prints its address once ready, and logs each request
+    to standard error.
+
+    Needs `pip install hourtally[server]`.
+
+    Example: hourtally ui --open
+
+    Parameters
+    ----------
+    port
+        Port to listen on; 0 picks a free one.
+    open
+        Open the browser.
+    rates
+        Rate card; default: rates.toml in the home folder.
+    settle
+        Minutes after its end at which an hour closes.
+    """
+    from hourtally import server
+
+    return server.serve(
+        server.Serving(
+            (home_option or HomeOption()).existing(),
+            (now_option or NowOption()).read_ms,
+            port=port,
+            is_operator=True,
+            opens_browser=open,
+            rates=rates,
+            settle_ms=minutes_ms(settle),
+        )
+    )
 
 
 def add_token(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -18,12 +17,11 @@ from hourtally.cli.output.text_table import (
     texts,
 )
 from hourtally.model.money import format_cents
-from hourtally.published.diff import LEVELS, NO_LONGER_HELD, NOW_HELD, Causes, Changes
-from hourtally.ratecard import Rate, format_price
+from hourtally.published.diff import LEVELS, NO_LONGER_HELD, NOW_HELD, Changes
+from hourtally.published.diff_text import cause_sentences, void_sentences
 from hourtally.store.manifests import Manifest
 
 MOST_SHOWN: Final = 1_000
-MOST_RATES_SHOWN: Final = 20
 
 
 def print_changes(
@@ -45,8 +43,8 @@ def print_changes(
     )
     print_text(out, heading, style="bold")
     if before.revision != after.revision:
-        for line in (*_why(changes.causes, files), *_voids(changes.voids)):
-            print_text(out, line)
+        for line in (*cause_sentences(changes.causes, files), *void_sentences(changes.voids)):
+            print_text(out, f"why: {line}")
     if after.record.get("reason"):
         print_text(out, f"Reason given: {after.record['reason']}")
     for when, manifest in (("before", before), ("after", after)):
@@ -72,42 +70,6 @@ def print_never_restated(manifest: Manifest) -> None:
         console(),
         f"hour {manifest.hour} (UTC) was never restated: it has revision {manifest.revision} only.",
     )
-
-
-def _why(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
-    for word, batches in (("added", causes.batches_added), ("removed", causes.batches_removed)):
-        for batch in batches:
-            yield f"why: batch {word}: {batch} {files.get(batch, '(batch record missing)')}"
-    for number, (id_, old, new) in enumerate(causes.rates):
-        if number == MOST_RATES_SHOWN:
-            yield f"why: … and {len(causes.rates) - number} more rates"
-            break
-        yield f"why: {_rate_change(id_, old, new)}"
-    if causes.build[0] != causes.build[1]:
-        yield f"why: build version {causes.build[0]} → {causes.build[1]}"
-    if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
-        yield "why: forced rebuild (--force) of the same inputs"
-
-
-def _voids(voids: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """How the numbers of voids and voided slices changed, if they did."""
-    if any(one["before"] != one["after"] for one in voids.values()):
-        voids_, slices = (f"{one['before']} → {one['after']}" for one in voids.values())
-        yield f"why: voids {voids_}, slices voided {slices}"
-
-
-def _rate_change(id_: str, old: Rate | None, new: Rate | None) -> str:
-    prices = [f"{format_price(r.price_cents)} per {r.per}" for r in (old, new) if r is not None]
-    if old is None or new is None:
-        return f"rate {'added' if old is None else 'removed'}: {id_}, {prices[0]}"
-    if prices[0] != prices[1]:
-        return f"rate changed: {id_}, {prices[0]} → {prices[1]}"
-    differing = [
-        field.name.removesuffix("_ms").replace("per_hours", "month_hours")
-        for field in fields(Rate)
-        if getattr(old, field.name) != getattr(new, field.name)
-    ]
-    return f"rate changed: {id_}, {', '.join(differing)}"
 
 
 def _lines(level: str, rows: pl.DataFrame, width: int | None) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from hourtally.cli.output.text_table import (
@@ -17,26 +16,24 @@ from hourtally.cli.output.text_table import (
 )
 from hourtally.errors import NotFound
 from hourtally.events.ready_void import ready_void
-from hourtally.model.hours import HOUR_MS, format_instant
-from hourtally.model.money import NANOCENTS_PER_CENT, format_cents
-from hourtally.published.explain import Component, Explanation, Piece
+from hourtally.model.hours import format_instant
+from hourtally.model.money import format_cents
+from hourtally.published.explain import Component, Explanation
 from hourtally.published.explained_slices import Slice
-from hourtally.ratecard import METERS, format_price
+from hourtally.published.explained_text import (
+    UNITS,
+    counted_events,
+    divisor_text,
+    exact_text,
+    is_rated,
+    piece_exact_text,
+    price_text,
+)
 from hourtally.store.manifests import Manifest
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_UNITS: Final = {
-    "cpu_millicores": "millicores",
-    "memory_mib": "MiB",
-    "storage_mib": "MiB",
-    "gpu_milli": "gpuMilli",
-    "vcpu_millicores": "millicores",
-    "gpu_memory_mib": "MiB",
-    "cluster_count": "clusters",
-}
-_DECIMALS: Final = 24
 MOST_READY_VOIDS: Final = 10
 
 
@@ -160,15 +157,12 @@ def _voided(explanation: Explanation, files: Mapping[str, str]) -> Iterator[str]
 
 def _print_ready_voids(out: Console | Pipe, explanations: Sequence[Explanation]) -> None:
     """Print the voids that would cancel the events of the counted slices."""
-    rows = [one.row for explanation in explanations for one in explanation.slices.counted]
-    events = {
-        (row["event_source"], row["event_id"], row["start_ms"], row["end_ms"]) for row in rows
-    }
+    events = counted_events(explanations)
     if not events:
         return
     out.print()
     print_text(out, "To void an event, append its line to an event file and ingest it:")
-    for event in sorted(events)[:MOST_READY_VOIDS]:
+    for event in events[:MOST_READY_VOIDS]:
         out.print(ready_void(*event), soft_wrap=True)
     if len(events) > MOST_READY_VOIDS:
         print_text(out, f"… and {len(events) - MOST_READY_VOIDS} more: --void ID prints another's")
@@ -180,11 +174,8 @@ def print_ready_voids(explanations: Sequence[Explanation], event_id: str) -> Non
     Raises:
         NotFound: none of the counted slices has this id.
     """
-    rows = [one.row for explanation in explanations for one in explanation.slices.counted]
-    events = {
-        (row["event_source"], row["event_id"], row["start_ms"], row["end_ms"]) for row in rows
-    }
-    wanted = sorted(event for event in events if event[1] == event_id)
+    events = counted_events(explanations)
+    wanted = [event for event in events if event[1] == event_id]
     if not wanted:
         message = f"no slice that counts here is of an event with the id {event_id!r}"
         raise NotFound(message)
@@ -199,8 +190,7 @@ def _time(row: Mapping[str, Any]) -> str:
 
 def _print_component(component: Component) -> None:
     out = console()
-    unit = _UNITS[component.quantity]
-    divisor = METERS[component.meter][1]
+    unit = UNITS[component.quantity]
     print_text(out, f"{component.name}: {component.meter}, {unit} × ms × price / divisor")
     pieces = [piece for piece in component.pieces if piece.quantity]
     columns = [
@@ -208,45 +198,16 @@ def _print_component(component: Component) -> None:
         counts("ms", [piece.end_ms - piece.start_ms for piece in pieces]),
         counts(unit, [piece.quantity for piece in pieces]),
         texts("rate", [piece.rate.id if piece.rate else "-" for piece in pieces]),
-        texts("price", [_price(piece) for piece in pieces]),
-        texts("divisor", [_divisor(piece, divisor) for piece in pieces]),
-        texts("exact cents", [_exact(piece) for piece in pieces]),
+        texts("price", [price_text(piece) for piece in pieces]),
+        texts("divisor", [divisor_text(piece, component.meter) for piece in pieces]),
+        texts("exact cents", [piece_exact_text(piece) for piece in pieces]),
     ]
     print_lines(out, lines_of(["slice", *(str(p.slice_number) for p in pieces)], columns, None))
-    if any(piece.rate is None for piece in pieces):
+    if not is_rated(component):
         print_text(out, "no sum: some of it has no rate")
         return
-    exact = component.exact / NANOCENTS_PER_CENT
-    fraction = f"{exact} = " if exact.denominator > 1 else ""
-    print_text(out, f"exact    {fraction}{decimal_of(exact)} cents")
+    print_text(out, f"exact    {exact_text(component)} cents")
     print_text(
         out,
         f"rounded  {format_cents(component.charge)} cents, to whole nanocents, half to even",
     )
-
-
-def _price(piece: Piece) -> str:
-    if piece.rate is None:
-        return "no rate"
-    return f"{format_price(piece.rate.price_cents)} per {piece.rate.per}"
-
-
-def _exact(piece: Piece) -> str:
-    return "-" if piece.rate is None else str(piece.exact / NANOCENTS_PER_CENT)
-
-
-def _divisor(piece: Piece, unit: int) -> str:
-    if piece.rate is None:
-        return "-"
-    return f"{unit} × {piece.rate.per_hours} × {HOUR_MS}"
-
-
-def decimal_of(exact: Fraction) -> str:
-    """A fraction of at least zero as a decimal: exact, or its first 24 decimals and `…`."""
-    scaled, rest = divmod(exact.numerator * 10**_DECIMALS, exact.denominator)
-    whole, digits = divmod(scaled, 10**_DECIMALS)
-    shown = f"{digits:0{_DECIMALS}d}"
-    if rest:
-        return f"{whole}.{shown}…"
-    shown = shown.rstrip("0")
-    return f"{whole}.{shown}" if shown else str(whole)

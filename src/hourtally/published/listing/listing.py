@@ -26,7 +26,7 @@ from hourtally.model.schemas import (
 )
 from hourtally.published.listing.coverage import Missing, missing_hours
 from hourtally.published.listing.question import Question
-from hourtally.published.listing.revisions import Revision, revision_chunks
+from hourtally.published.listing.revisions import ReadManifest, Revision, revision_chunks
 from hourtally.published.listing.sums import (
     HOUR_NUMBER,
     HOURS,
@@ -37,6 +37,7 @@ from hourtally.published.listing.sums import (
 )
 from hourtally.published.reader import published_hours
 from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest
 
 _CUSTOMERS: Final = "customers"
 _SCHEMAS: Final[dict[str, Schema]] = {
@@ -115,8 +116,8 @@ class _Periods:
         ).drop("number")
 
 
-def list_range(home: Home, question: Question) -> Listing:
-    """The answer to a question.
+def list_range(home: Home, question: Question, read: ReadManifest = current_manifest) -> Listing:
+    """The answer to a question. `read` finds the newest manifest of an hour.
 
     Raises:
         Damaged: a manifest or a table of an hour differs from its record.
@@ -130,7 +131,7 @@ def list_range(home: Home, question: Question) -> Listing:
     unreported: list[Hour] = []
     hours = published_hours(home, question.hours.first, question.hours.end)
     tables = [_CUSTOMERS, *([table.table] if table else [])]
-    for chunk in revision_chunks(home, hours, tables):
+    for chunk in revision_chunks(home, hours, tables, read):
         numbers = periods.of(chunk)
         main.add(chunk, numbers)
         if table is not None:
@@ -165,9 +166,7 @@ def _shape(question: Question) -> Shape:
             key=question.key,
             name=None,
             numbers=tuple(
-                name
-                for name in (*PAAS_COLUMNS, *BYOC_COLUMNS)
-                if question.components or name.endswith((f"_{TOTAL}", NANOHOURS))
+                name for name in (*PAAS_COLUMNS, *BYOC_COLUMNS) if _is_asked_for(question, name)
             ),
             is_row_key=bool(question.key) or question.customer is not None,
             unheld=True,
@@ -182,6 +181,13 @@ def _shape(question: Question) -> Shape:
         numbers=_PAAS,
         is_row_key=question.key == table.key,
     )
+
+
+def _is_asked_for(question: Question, name: str) -> bool:
+    """Whether a question is also of this column of `customers`."""
+    if name.endswith(NANOHOURS):
+        return question.quantities
+    return question.components or name.endswith(f"_{TOTAL}")
 
 
 def _byoc_shape(question: Question) -> Shape:

@@ -44,7 +44,7 @@ class Question:
     """What is asked of a range. None is no filter, and no level lists one customer's totals.
 
     components: whether the prices of components are asked for; of customers they take a third of
-    the time.
+    the time. quantities: likewise, of one customer's totals and of customers.
 
     Resources of one id may lie in several projects, so a level lists the ids above it too; but a
     type is the same one in all of them.
@@ -58,6 +58,7 @@ class Question:
     granularity: Granularity = "total"
     hours: HourRange = ALL_HOURS
     components: bool = True
+    quantities: bool = True
 
     @property
     def filters(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ While one chunk is summed, the files of the next one are read and checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +15,14 @@ from hourtally.model.hours import Hour
 from hourtally.published.checked_files import has_quantities, read_checked, recorded_sha256
 from hourtally.published.reader import read_current
 from hourtally.store.layout import Home
-from hourtally.store.manifests import current_manifest
+from hourtally.store.manifests import Manifest, current_manifest
 
 # Two chunks are held at a time, and summing one takes about ten times its size: an hour of 100
 # customers has 16 KB, one of 20,000 resources 2.4 MB.
 _BYTES_A_CHUNK: Final = 24 << 20
 _HOURS_A_CHUNK: Final = 1_000
+
+ReadManifest = Callable[[Home, Hour], Manifest | None]
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,19 @@ class Revision:
 
 
 def revision_chunks(
-    home: Home, hours: Sequence[Hour], tables: Sequence[str]
+    home: Home,
+    hours: Sequence[Hour],
+    tables: Sequence[str],
+    read: ReadManifest = current_manifest,
 ) -> Iterator[list[Revision]]:
     """The current revisions of the published ones of these hours, with these tables.
 
-    All of a chunk have quantities, or none.
+    `read` finds an hour's newest manifest. All of a chunk have quantities, or none.
 
     Raises:
         Damaged: a manifest or a table differs from its record.
     """
-    chunks = _chunks(home, hours, tables)
+    chunks = _chunks(hours, partial(_read, home, tables, read))
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, chunks, None)
         while (chunk := following.result()) is not None:
@@ -56,11 +61,13 @@ def revision_chunks(
             yield chunk
 
 
-def _chunks(home: Home, hours: Sequence[Hour], tables: Sequence[str]) -> Iterator[list[Revision]]:
+def _chunks(
+    hours: Sequence[Hour], read: Callable[[Hour], Revision | None]
+) -> Iterator[list[Revision]]:
     chunk: list[Revision] = []
     size = 0
     for hour in hours:
-        one = read_current(partial(_read, home, hour, tables))
+        one = read_current(partial(read, hour))
         if one is None:
             continue
         if chunk and chunk[-1].has_quantities != one.has_quantities:
@@ -75,8 +82,8 @@ def _chunks(home: Home, hours: Sequence[Hour], tables: Sequence[str]) -> Iterato
         yield chunk
 
 
-def _read(home: Home, hour: Hour, tables: Sequence[str]) -> Revision | None:
-    manifest = current_manifest(home, hour)
+def _read(home: Home, tables: Sequence[str], read: ReadManifest, hour: Hour) -> Revision | None:
+    manifest = read(home, hour)
     if manifest is None:
         return None
     record = manifest.record

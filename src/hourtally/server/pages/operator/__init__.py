@@ -1,0 +1,1 @@
+"""The pages of the operator of a home, who sees all customers; only `hourtally ui` has them."""
