@@ -116,7 +116,7 @@ def meter(
     pieces = "pieces_whole" if len(periods) == 1 else "pieces_cut"
     summed = slices.query("slices", _sql("usage").format(pieces=_sql(pieces)))
     assert summed is not None, "a SELECT has rows"
-    usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours, list(map(len, digests)))
+    usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours, digests)
     by_resource = _sorted(usage, hours)
     return Metered(
         usage=conform(by_resource.drop(_KEYS), USAGE),
@@ -160,38 +160,39 @@ def _sql(name: str) -> str:
 
 
 def _with_texts(
-    summed: pl.DataFrame, hours: Sequence[HourSlices], rows: Sequence[int]
+    summed: pl.DataFrame, hours: Sequence[HourSlices], digests: Sequence[pl.Series]
 ) -> pl.DataFrame:
     """Rows of `sql/usage.sql` with the texts that their keys stand for.
 
-    rows: how many slices each hour has.
+    digests: of the identities of each hour's slices.
     """
     wanted = summed["first_row"].cast(pl.Int64).unique().sort()
-    ends = list(accumulate(rows))
-    found = pl.collect_all(
-        [
-            _texts(hour, end - of_hour, wanted.filter(wanted.is_between(end - of_hour, end - 1)))
-            for hour, of_hour, end in zip(hours, rows, ends, strict=True)
-        ]
+    ends = list(accumulate(map(len, digests)))
+    texts = []
+    for hour, of_hour, end in zip(hours, digests, ends, strict=True):
+        first = end - len(of_hour)
+        texts.append(_texts(hour, of_hour, wanted.filter(wanted.is_between(first, end - 1)) - first))
+    found = pl.concat(pl.collect_all(texts))
+    usage = summed.with_columns(pl.col("first_row").cast(pl.Int64)).join(
+        found, on="first_row", how="inner", validate="m:1", suffix="_of_texts"
     )
-    key = ("first_row", *USAGE_KEY)
-    usage = summed.join(pl.concat(found), on=key, how="inner", validate="m:1")
-    if len(usage) != len(summed):
+    agrees = [pl.col(name) == pl.col(f"{name}_of_texts") for name in USAGE_KEY]
+    if len(usage) != len(summed) or not usage.select(pl.all_horizontal(agrees).all()).item():
         message = "rows of usage have a slice with another key"
         raise AssertionError(message)
     return usage
 
 
-def _texts(hour: HourSlices, first_row: int, wanted: pl.Series) -> pl.LazyFrame:
-    """The usage keys and texts of some of an hour's slices, which are numbered from `first_row`.
+def _texts(hour: HourSlices, digests: pl.Series, wanted: pl.Series) -> pl.LazyFrame:
+    """The usage keys and texts of some of an hour's slices, by their place in the hour from 0.
 
-    The first slices of all keys lie in the first of many files: the others are not read.
+    Rows are chosen by a stored column, as Polars then decodes the texts of these rows only: half
+    the time. A few more slices may have the same digest. The first slices of all keys lie in the
+    first of many files: the others are not read.
     """
-    begun = hour.slices.head(0 if wanted.is_empty() else wanted[-1] - first_row + 1)
-    return (
-        begun.with_columns(first_row=pl.col("slice_row").cast(pl.Int64))
-        .filter(pl.col("first_row").is_in(wanted.implode()))
-        .select("first_row", *USAGE_KEY, *USAGE_TEXTS)
+    begun = hour.slices.head(0 if wanted.is_empty() else wanted[-1] + 1)
+    return begun.filter(pl.col("identity").is_in(digests.gather(wanted).implode())).select(
+        pl.col("slice_row").cast(pl.Int64).alias("first_row"), *USAGE_KEY, *USAGE_TEXTS
     )
 
 
