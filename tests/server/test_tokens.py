@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -138,6 +139,27 @@ def test_a_token_is_valid_from_adding_to_revoking(tmp_path: Path) -> None:
 
     assert tokens.customer_of(first.encode()) is None
     assert tokens.customer_of(second.encode()) == "globex"
+
+
+@pytest.mark.parametrize("how", ["written over later", "moved into place with the same times"])
+def test_a_token_is_revoked_by_a_file_of_the_same_size(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(line("acme", HELLO))
+    before = file.stat()
+    tokens = TokensFile(file)
+    assert tokens.customer_of(b"hello") == "acme"
+
+    if how == "written over later":
+        file.write_text(line("acme", "ab" * 32))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    else:
+        other = tmp_path / "other"
+        other.write_text(line("acme", "ab" * 32))
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.rename(file)
+    assert file.stat().st_size == before.st_size
+
+    assert tokens.customer_of(b"hello") is None
 
 
 def test_the_sha256_of_a_token_is_not_a_token(tmp_path: Path) -> None:
