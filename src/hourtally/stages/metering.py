@@ -171,7 +171,9 @@ def _with_texts(
     texts = []
     for hour, of_hour, end in zip(hours, digests, ends, strict=True):
         first = end - len(of_hour)
-        texts.append(_texts(hour, of_hour, wanted.filter(wanted.is_between(first, end - 1)) - first))
+        texts.append(
+            _texts(hour, of_hour, wanted.filter(wanted.is_between(first, end - 1)) - first)
+        )
     found = pl.concat(pl.collect_all(texts))
     usage = summed.with_columns(pl.col("first_row").cast(pl.Int64)).join(
         found, on="first_row", how="inner", validate="m:1", suffix="_of_texts"

@@ -169,6 +169,38 @@ def test_the_work_of_a_killed_job_is_not_assumed_durable(
     log.info("%d kills, %d different states after them", len(kills), len(seen))
 
 
+def only_export(home: Home) -> None:
+    """What `hourtally export` does."""
+    export_hours(home, home.root / "tree", HOURS)
+
+
+@pytest.mark.slow
+def test_an_export_makes_the_revision_durable_that_it_exports(
+    steps: Sequence[Step], tmp_path: Path
+) -> None:
+    """A build is killed right after its commit, an export follows, then power is lost.
+
+    Were the revision lost, the older marks could vouch for its documents.
+    """
+    restated = [
+        number
+        for number, step in enumerate(steps)
+        if isinstance(step, Rename) and "000002.json" in dict(step.names)
+    ]
+    assert len(restated) == 2
+    for kill in restated:
+        disk = Disk()
+        for step in steps[: kill + 1]:
+            disk.apply(step)
+        home = fresh_home(tmp_path / f"home-{kill}")
+        put(home, disk)
+        with recording(home.root, disk, INPUTS) as recorder:
+            only_export(home)
+        for at, after, tree in states(recorder.steps, 100, disk):
+            found = list(problems(after, tree))
+            assert not found, (steps[kill], at, recorder.steps[at], found)
+
+
 @pytest.mark.slow
 def test_work_whose_fsync_failed_is_redone(
     steps: Sequence[Step], tmp_path: Path, *, long: bool
