@@ -12,7 +12,7 @@ import pytest
 
 from hourtally.ingest import files, staging
 from hourtally.ingest.files import ingest_inbox, ingest_paths
-from hourtally.ingest.inbox import Sighting, is_ingested, note_ingested, see
+from hourtally.ingest.inbox import Sighting, is_ingested, note_ingested, search_inbox, see
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -97,11 +97,14 @@ def seen_after(home: Home, file: Path, after_ns: int, monkeypatch: pytest.Monkey
         return see(home, file)
 
 
+@pytest.mark.parametrize("mtime", ["of its last write", "set back"])
 @pytest.mark.parametrize(("after_ns", "is_known"), [(1_999_999_999, False), (2_000_000_000, True)])
 def test_a_file_seen_less_than_two_seconds_after_its_change_is_read_again(
-    home: Home, monkeypatch: pytest.MonkeyPatch, after_ns: int, *, is_known: bool
+    home: Home, monkeypatch: pytest.MonkeyPatch, after_ns: int, mtime: str, *, is_known: bool
 ) -> None:
     file = home.inbox / "events.ndjson"
+    if mtime == "set back":
+        set_older_mtime(file)
     seen = seen_after(home, file, after_ns, monkeypatch)
     note_ingested(home, file, seen, BATCH)
     # However long the ingest took: what was written meanwhile may have the same times.
@@ -141,6 +144,23 @@ def test_a_file_whose_batch_is_gone_is_read_again(home: Home, file: Path) -> Non
     home.batch_record(BATCH).unlink()
 
     assert not is_ingested(home, file)
+
+
+@pytest.mark.parametrize("status", ["withdrawn", "ingested"])
+def test_a_later_record_of_the_batch_is_what_the_inbox_tells(
+    home: Home, file: Path, status: str
+) -> None:
+    later = {"batch": BATCH, "number": 2, "status": status, "quarantined": 1}
+    home.batch_record(f"{BATCH}.2").write_bytes(durable.to_sealed_json(later))
+
+    inbox = search_inbox(home)
+
+    withdrawn, quarantined = inbox.withdrawn.examples, inbox.quarantined.examples
+    if status == "withdrawn":
+        assert (withdrawn, quarantined) == ([{"file": str(file), "batch": BATCH}], [])
+    else:
+        of_record = str(home.quarantine(f"{BATCH}.2"))
+        assert (withdrawn, quarantined) == ([], [{"file": str(file), "quarantine": of_record}])
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"batch": "0123456789abcdef"}\n'])
