@@ -64,7 +64,7 @@ def test_responses_match_the_description(served: Served, token: str, tmp_path: P
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Operations:       4 selected / 4 total" in done.stdout
+    assert "Operations:       5 selected / 5 total" in done.stdout
 
 
 @pytest.mark.parametrize("path", OPERATIONS)

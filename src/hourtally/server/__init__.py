@@ -12,7 +12,7 @@ from hourtally.settings import DEFAULT_SETTLE_MS
 from hourtally.store.layout import Home
 
 LOOPBACK: Final = "127.0.0.1"
-_NEEDED: Final = {"cachetools", "h11", "jinja2", "uvicorn"}
+_NEEDED: Final = {"cachetools", "h11", "jinja2", "prometheus_client", "uvicorn"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Serving:
         opens_browser: once it is ready.
         rates: the rate card; default: the home's.
         settle_ms: how long after its end an hour closes.
+        metrics_port: of a second listener on loopback, for Prometheus; None for none.
     """
 
     home: Home
@@ -40,6 +41,7 @@ class Serving:
     opens_browser: bool = False
     rates: Path | None = None
     settle_ms: int = DEFAULT_SETTLE_MS
+    metrics_port: int | None = None
 
 
 def serve(serving: Serving) -> int:

@@ -26,6 +26,7 @@ from hourtally.server.responses import (
     Response,
     conditional,
     error_response,
+    health_response,
     json_response,
 )
 from hourtally.server.usage import PublishedUsage
@@ -39,6 +40,7 @@ CustomerOf = Callable[[bytes | None], str | None]
 MAX_HEADER_BYTES = 16_384
 
 _OPENAPI_PATH = b"/openapi.json"
+_HEALTH_PATH = b"/healthz"
 _METHODS = ("GET", "HEAD")
 
 log = logging.getLogger("hourtally.server")
@@ -47,12 +49,23 @@ log = logging.getLogger("hourtally.server")
 class App:
     """The application of ASGI 3, HTTP only."""
 
-    def __init__(self, usage: PublishedUsage, customer_of: CustomerOf, site: Site) -> None:
+    def __init__(
+        self,
+        usage: PublishedUsage,
+        customer_of: CustomerOf,
+        site: Site,
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """observe: is told the status and the seconds of each response."""
         self._usage = usage
         self._customer_of = customer_of
         self._site = site
+        self._observe = observe
         needs_token = customer_of(None) is None
-        self._openapi = json_response(_openapi(needs_token=needs_token))
+        self._open_to_all = {
+            _OPENAPI_PATH: json_response(_openapi(needs_token=needs_token)),
+            _HEALTH_PATH: health_response(),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request; no body is read but that of a form of the pages."""
@@ -61,9 +74,9 @@ class App:
         try:
             _check_sizes(scope)
             _check_framing(scope)
-            if scope["raw_path"] == _OPENAPI_PATH:
+            if scope["raw_path"] in self._open_to_all:
                 _check_method(scope)
-                response = self._openapi
+                response = self._open_to_all[scope["raw_path"]]
             elif self._site.has(scope["raw_path"], scope["method"]):
                 response, customer = await self._page(scope, receive)
             else:
@@ -80,6 +93,8 @@ class App:
         )
         await send({"type": "http.response.body", "body": response.body})
         sent = 0 if scope["method"] == "HEAD" else len(response.body)
+        if self._observe is not None:
+            self._observe(response.status, time.perf_counter() - started)
         log_request(scope["method"], scope["raw_path"], response.status, sent, started, customer)
 
     async def _page(self, scope: Scope, receive: Receive) -> tuple[Response, str | None]:

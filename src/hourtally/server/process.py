@@ -19,7 +19,7 @@ import uvicorn
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.server import Serving
-from hourtally.server.app import MAX_HEADER_BYTES, App
+from hourtally.server.app import MAX_HEADER_BYTES, App, CustomerOf
 from hourtally.server.pages import PageSources, Site, Visitors
 from hourtally.server.slow_clients import TimeLimitedConnection
 from hourtally.server.tokens import TokensFile, check_customer, read_tokens
@@ -71,6 +71,7 @@ def run(serving: Serving) -> int:
         TokensError: the tokens file is wrong.
         HourtallyError: the address is taken or not on this machine.
     """
+    _log_to_stderr()
     app = _app(serving)
     only_loopback = serving.tokens is None
     with _listen(serving.host, serving.port, only_loopback=only_loopback) as listening:
@@ -90,7 +91,6 @@ def run(serving: Serving) -> int:
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
         server = _Server(config, lambda: _say_ready(listening, serving))
-        _log_to_stderr()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             server.should_exit = True
@@ -104,16 +104,30 @@ def run(serving: Serving) -> int:
 
 
 def _app(serving: Serving) -> App:
-    """The application for whoever is to be served."""
+    """The application for whoever is to be served; with it the listener for metrics begins."""
     usage = PublishedUsage(serving.home)
     sources = PageSources(
         serving.home, serving.now_ms, serving.rates, serving.settle_ms, usage=usage
     )
     if serving.is_operator:
-        return App(usage, lambda _: None, Site(sources, Visitors(is_operator=True)))
-    customer_of = _customer_of(serving.customer, serving.tokens)
-    visitors = Visitors(customer=serving.customer, customer_of=customer_of)
-    return App(usage, customer_of, Site(sources, visitors))
+        customer_of: CustomerOf = lambda _: None  # noqa: E731 - as the other one is
+        visitors = Visitors(is_operator=True)
+    else:
+        customer_of = _customer_of(serving.customer, serving.tokens)
+        visitors = Visitors(customer=serving.customer, customer_of=customer_of)
+    observe = None if serving.metrics_port is None else _metrics(serving.metrics_port, sources)
+    return App(usage, customer_of, Site(sources, visitors), observe)
+
+
+def _metrics(port: int, sources: PageSources) -> Callable[[int, float], None]:
+    """Serve metrics; returns what counts requests."""
+    # Imported here, as few servers have it: 50 ms.
+    from hourtally.server.metrics_server import RequestMetrics, registry_of_home, serve_metrics
+
+    registry = registry_of_home(sources.facts)
+    requests = RequestMetrics(registry)
+    serve_metrics(port, registry)
+    return requests.observe
 
 
 def _customer_of(customer: str | None, tokens: Path | None) -> Callable[[bytes | None], str | None]:

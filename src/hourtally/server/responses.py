@@ -31,6 +31,13 @@ def json_response(body: bytes) -> Response:
     return Response(200, [_JSON, _length(body)], body)
 
 
+def health_response() -> Response:
+    """The server can answer."""
+    body = b"ok\n"
+    kind: Header = (b"content-type", b"text/plain; charset=utf-8")
+    return Response(200, [kind, _length(body), (b"cache-control", b"no-store")], body)
+
+
 def customer_response(body: bytes, etag: bytes) -> Response:
     """A document of one customer, with its ETag."""
     headers = [_JSON, _length(body), (b"etag", etag), _REVALIDATE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,6 +105,7 @@ def withdraw(
 def run(
     *,
     json: Flag = False,
+    metrics: Path | None = None,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,
@@ -118,10 +120,21 @@ def run(
     ----------
     json
         Print one JSON document instead of tables.
+    metrics
+        File to write Prometheus metrics to at the end, for a collector of text files.
     """
     from hourtally.cli import jobs
 
-    return jobs.run(_job(home_option, now_option, build_options), json=json)
+    job = _job(home_option, now_option, build_options)
+    if metrics is None:
+        return jobs.run(job, json=json)
+    from hourtally.cli.metrics_file import check_folder, write_metrics
+
+    check_folder(metrics)
+    started = time.monotonic()
+    status = jobs.run(job, json=json)
+    write_metrics(job, metrics, time.monotonic() - started, status)
+    return status
 
 
 def schedule(

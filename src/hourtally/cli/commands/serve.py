@@ -21,6 +21,7 @@ def serve(
     port: int = 8080,
     tokens: Path | None = None,
     customer: str | None = None,
+    metrics_port: int | None = None,
     rates: Path | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
@@ -44,6 +45,8 @@ def serve(
         Tokens file; default: tokens.ndjson in the home folder, if it exists.
     customer
         Serve this customer's usage to everybody on this machine, without tokens.
+    metrics_port
+        Port of loopback on which to serve GET /metrics for Prometheus; 0 picks a free one.
     rates
         Rate card that the pages tell stale hours by; default: rates.toml in the home folder.
     settle
@@ -71,6 +74,7 @@ def serve(
             tokens=tokens,
             rates=rates,
             settle_ms=minutes_ms(settle),
+            metrics_port=metrics_port,
         )
     )
 

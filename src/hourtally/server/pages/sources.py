@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from hourtally.build.batch_summary import read_record
 from hourtally.build.status import HourStatus, Span, hour_spans
 from hourtally.errors import HourtallyError
+from hourtally.metrics import HomeFacts, gather
 from hourtally.model.hours import HOUR_SECONDS, Hour, HourRange
 from hourtally.published.restatements import was_restated
 from hourtally.published.views import Filters
@@ -63,14 +64,22 @@ class PageSources:
 
         That saves looking through the folder of each hour once more.
         """
-        card: RateCard | None
-        try:
-            card = self.card()
-        except HourtallyError:
-            # What is published can be read without a card, as by `show`.
-            card = None
         read = self.usage.revisions.read if revisions is None else _reader(revisions)
-        return hour_spans(self.home, card, self.now_ms(), self.settle_ms, within, read)
+        return hour_spans(
+            self.home, self._card_if_any(), self.now_ms(), self.settle_ms, within, read
+        )
+
+    def _card_if_any(self) -> RateCard | None:
+        """The rate card; what is published can be read without one, as by `show`."""
+        try:
+            return self.card()
+        except HourtallyError:
+            return None
+
+    def facts(self) -> HomeFacts:
+        """The facts for metrics."""
+        read = (self.usage.revisions.read, self.record)
+        return gather(self.home, self._card_if_any(), self.now_ms(), self.settle_ms, read)
 
     def status(self, hour: Hour) -> HourStatus:
         """The status of one hour."""
