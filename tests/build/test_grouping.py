@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.build import grouping
@@ -25,6 +25,7 @@ from hourtally.store.layout import Home
 from tests.support.command_line import NOW, hourtally
 from tests.support.events.event_files import arrangements
 from tests.support.events.random_events import NOW_MS, Json, event_sets
+from tests.support.examples import examples
 from tests.support.handwritten_revisions import flip_byte
 from tests.support.homes.small_home import fresh_home, ingest, many_small_builds
 from tests.support.ratecard.random_cards import rate_cards
@@ -57,7 +58,7 @@ def outcome(home: Home, rates: str, hours_together: int) -> dict[str, bytes]:
     return found
 
 
-@settings(max_examples=40)
+@examples(40, fast=10)
 @given(st.data(), event_sets(), rate_cards())
 def test_hours_come_out_together_as_each_by_itself(
     folder: Path, data: st.DataObject, events: list[Json], rates: str
