@@ -290,6 +290,18 @@ def test_ingesting_again_mends_stored_files(
     assert published(home) == answers
 
 
+def test_a_batch_with_a_damaged_record_is_not_withdrawn(
+    home: Home, late: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flip(home.batch_record(batch_of(late)))
+    before = files_of(home)
+
+    assert command("withdraw", home, late, "--reason", "test") == 1
+
+    assert f"{batch_of(late)}.json: damaged" in capsys.readouterr().err
+    assert files_of(home) == before
+
+
 def test_ingesting_again_mends_a_record(home: Home, late: Path) -> None:
     flip(home.batch_record(batch_of(late)))
     assert command("ingest", home, late) == 1
