@@ -16,6 +16,11 @@ from hourtally.ingest.discovery import (
     named_files,
     path_text,
 )
+from hourtally.ingest.files import ingest_paths
+from hourtally.settings import Settings
+from hourtally.store.layout import Home
+
+NOW_MS = 1_795_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,21 @@ def test_every_other_file_that_is_not_taken_is_counted_with_examples(tmp_path: P
         {"file": str(tmp_path / "e.ndjson.tmp"), "why": "not an event file's name"},
         {"file": str(tmp_path / "link.ndjson"), "why": "symbolic link"},
     ]
+
+
+def test_files_passed_over_in_several_folders_are_counted_together(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "events.ndjson").touch()
+        for number in range(2):
+            (tmp_path / folder / f"{number}.csv").touch()
+
+    folders = [tmp_path / "a", tmp_path / "b"]
+    report = ingest_paths(Home(tmp_path / "home"), folders, NOW_MS, Settings(threads=1))
+
+    names = [Path(one["file"]).relative_to(tmp_path) for one in report.passed_over.examples]
+    assert report.passed_over.count == 4
+    assert names == [Path("a/0.csv"), Path("a/1.csv"), Path("b/0.csv")]
 
 
 def test_a_deep_folder_is_searched(tmp_path: Path) -> None:
