@@ -25,6 +25,7 @@ from tests.benches.bench import (
 )
 from tests.benches.measure import Command, CommandFailed
 from tests.benches.report import Growth, Row, Stage
+from tests.benches.work_lines import WORK_LINES
 
 MILLION = 1_000_000
 _CUSTOMER = "customer-000000"
@@ -262,6 +263,7 @@ LINES: dict[str, Callable[[Bench], list[Row]]] = {
     "backfill": backfills,
     "staleness": staleness,
     "start": start,
+    **WORK_LINES,
 }
 
 

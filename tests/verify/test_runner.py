@@ -16,15 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hourtally import verify as verification
+from hourtally.build.builder import Builder
+from hourtally.build.staleness import FORCED, StaleHour
+from hourtally.ingest.files import ingest_paths
+from hourtally.model.hours import Hour
 from hourtally.model.schemas import USAGE_KEY
 from hourtally.runtime.interrupts import raise_interrupt
 from hourtally.stages import deduplication
+from hourtally.store.durable import describe_file
 from hourtally.store.layout import Home
-from hourtally.verify import runner, verify_hours
+from hourtally.verify import recompute, verify_hours
+from hourtally.verify.recompute import HOURS_TOGETHER
 from tests.support.command_line import everything
 from tests.support.events.event_files import arrangements
 from tests.support.events.random_events import Json, event_sets
 from tests.support.homes.damaged_home import (
+    CARD,
+    GOLDEN,
     SETTINGS,
     build_golden,
     change_a_quantity_of_the_usage_documents,
@@ -45,7 +53,7 @@ from tests.support.homes.damaged_home import (
     slices_of,
     verify,
 )
-from tests.support.homes.golden_hour import HOUR
+from tests.support.homes.golden_hour import FIRST_FILE, HOUR
 from tests.support.homes.small_home import MIDDLE, build, fresh_home, ingest, many_small_builds
 from tests.support.ratecard.random_cards import rate_cards
 
@@ -75,7 +83,7 @@ def test_an_interrupt_reported_by_duckdb_as_invalid_input_is_not_damage(
         message = "exporting a stream from the object registered as 'rows' failed"
         raise duckdb.InvalidInputException(message)
 
-    monkeypatch.setattr(runner, "Slices", interrupted)
+    monkeypatch.setattr(recompute, "Slices", interrupted)
     with pytest.raises(KeyboardInterrupt):
         verify(home)
 
@@ -335,6 +343,34 @@ def test_damage_is_found(home: Home, damage: str) -> None:
 
     differences = found(home)
     assert [text for text in differences if text.startswith(start)], differences
+
+
+def test_worker_processes_find_what_one_process_does(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    hours = [Hour(GOLDEN.timestamp + number * 3_600) for number in range(HOURS_TOGETHER + 2)]
+    path = tmp_path / "events.ndjson"
+    end = f"{hours[-1].following.name}:00:00Z"
+    path.write_bytes(FIRST_FILE[0].replace(b"2026-11-22T13:15:00Z", end.encode()) + b"\n")
+    settled_ms = hours[-1].end_ms + 3_600_000
+    ingest_paths(home, [path], settled_ms, SETTINGS)
+    stale = [StaleHour(hour, (FORCED,)) for hour in hours]
+    assert Builder(home, CARD, settled_ms, SETTINGS, force=True).build(stale).failed == []
+    for hour in (hours[1], hours[-1]):
+        set_in(home.manifest(hour, 1), "totals", "total", value=1)
+    [slices] = (home.events / f"hour={hours[2].name}").iterdir()
+    flip_middle(slices)
+    [record] = home.batches.iterdir()
+    entry = {"rows": 1, **describe_file(slices)}
+    set_in(record, "hours", hours[2].name, value=entry)
+
+    alone = verify_hours(home, hours, SETTINGS)
+    together = verify_hours(home, hours, dataclasses.replace(SETTINGS, threads=2))
+    assert together == alone
+    assert alone.hours == len(hours)
+    assert [one.file for one in alone.listed if one.problem.startswith("totals.total")] == [
+        home.manifest(hours[1], 1),
+        home.manifest(hours[-1], 1),
+    ]
 
 
 def test_verification_does_not_change_the_home(home: Home) -> None:

@@ -17,10 +17,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import Final
 
 from hourtally.errors import HourtallyError
 from hourtally.runtime.interrupts import INTERRUPTS, Stop, StopState
 from hourtally.settings import limit_polars
+
+_AFTER_LOSS: Final = (
+    "Hours published so far are complete. Run the same command again, with fewer --workers."
+)
 
 
 class _WorkerProcess(SpawnProcess):
@@ -51,11 +56,12 @@ class _WorkerContext(SpawnContext):
 
 @contextlib.contextmanager
 def worker_processes(
-    workers: int, stop: Stop | None, threads: int
+    workers: int, stop: Stop | None, threads: int, after_loss: str = _AFTER_LOSS
 ) -> Iterator[ProcessPoolExecutor]:
     """Worker processes with `threads` threads each, which follow `stop` (`this_worker_stop`).
 
     A terminal interrupts the workers as well; that ends their running queries on an abort.
+    after_loss: what to tell the user where a worker was killed.
 
     Raises:
         HourtallyError: a worker was killed from outside.
@@ -70,7 +76,7 @@ def worker_processes(
     if stop is not None:
         stop.add_listener(share)
     with (
-        report_lost_workers(),
+        report_lost_workers(after_loss),
         ProcessPoolExecutor(workers, context, _begin_worker, (shared, threads)) as pool,
     ):
         try:
@@ -82,7 +88,7 @@ def worker_processes(
 
 
 @contextlib.contextmanager
-def report_lost_workers() -> Iterator[None]:
+def report_lost_workers(after_loss: str = _AFTER_LOSS) -> Iterator[None]:
     """Around code that waits for worker processes.
 
     Raises:
@@ -91,10 +97,7 @@ def report_lost_workers() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
-        message = (
-            "a worker process was killed, perhaps for lack of memory. Hours published so far are "
-            "complete. Run the same command again, with fewer --workers."
-        )
+        message = f"a worker process was killed, perhaps for lack of memory. {after_loss}"
         raise HourtallyError(message) from error
 
 
@@ -108,7 +111,7 @@ class _WorkerStop(Stop):
     @property
     def state(self) -> StopState:
         """The further of the two."""
-        return max(super().state, *(state for state in StopState if self._shared[state]))
+        return max([super().state, *(state for state in StopState if self._shared[state])])
 
 
 _this_worker_stop: list[_WorkerStop] = []

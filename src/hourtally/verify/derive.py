@@ -5,9 +5,10 @@ Each level is summed from the resources, not from the level below it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS, RESOURCE_EVENT
@@ -20,8 +21,8 @@ Figures = tuple[int, ...]
 """Nanocents: the total, then the components in document order; then nano-hours."""
 Row = tuple[object, ...]
 
-_PAAS_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in PAAS_COMPONENTS.values())
-_BYOC_USAGE: Final = tuple(f"{quantity}_ms" for _, quantity in BYOC_COMPONENTS.values())
+_PAAS_USAGE: Final = attrgetter(*(f"{quantity}_ms" for _, quantity in PAAS_COMPONENTS.values()))
+_BYOC_USAGE: Final = attrgetter(*(f"{quantity}_ms" for _, quantity in BYOC_COMPONENTS.values()))
 PAAS_KEYS: Final = ("total", *PAAS_COMPONENTS)
 BYOC_KEYS: Final = ("total", *BYOC_COMPONENTS)
 # How many figures are prices; the others are quantities.
@@ -38,6 +39,7 @@ class DerivedHour:
 
     tables: sorted rows with the columns of the schemas; those of `customers` lack the places of
     documents. figures: of every level by the first ids of its resources; () is the customer.
+    levels: these ids by their number, sorted.
     clusters: figures of each. names: by ids.
     """
 
@@ -47,6 +49,7 @@ class DerivedHour:
     paas: Figures
     byoc: Figures
     figures: dict[Ids, Figures]
+    levels: dict[int, list[Ids]]
     clusters: dict[Ids, Figures]
     resource_names: Callable[[Ids], str]
     cluster_names: Callable[[Ids], str]
@@ -56,21 +59,24 @@ class DerivedHour:
 class _Ledger:
     """Usage, exact charges and names of resources or of clusters, by their ids.
 
-    units: of the quantities, how much of each makes one. spot_gpus: the usage of `gpu_milli` that
-    is of spot GPUs, which reported quantities tell apart; None for clusters.
+    exact: nanocents times the denominator of `pricing`. units: of the reported quantities, how much
+    of each makes one. spot_gpus: the usage of `gpu_milli` that is of spot GPUs, which reported
+    quantities tell apart as the last one; None for clusters.
     """
 
-    quantities: tuple[str, ...]
+    pricing: Pricing
+
+    quantities: Callable[[Usage], tuple[int, ...]]
     units: tuple[int, ...]
     spot_gpus: dict[Ids, int] | None
     usage: dict[Ids, list[int]] = field(default_factory=dict)
-    exact: dict[Ids, list[Fraction]] = field(default_factory=dict)
+    exact: dict[Ids, list[int]] = field(default_factory=dict)
     names: dict[Ids, tuple[int, str]] = field(default_factory=dict)
 
-    def add(self, ids: Ids, row: Usage, pricing: Pricing) -> None:
+    def add(self, ids: Ids, row: Usage) -> None:
         """Add a row of usage."""
-        used = [getattr(row, quantity) for quantity in self.quantities]
-        charges = pricing.charges(row, used)
+        used = list(self.quantities(row))
+        charges = self.pricing.charges(row, used)
         if self.spot_gpus is not None:
             is_spot = row.gpu_capacity == "spot"
             self.spot_gpus[ids] = self.spot_gpus.get(ids, 0) + is_spot * row.gpu_milli_ms
@@ -91,40 +97,57 @@ class _Ledger:
 
     def figures(self) -> dict[Ids, Figures]:
         """The rounded charges and quantities, in UTF-8 byte order of the ids."""
-        # Code points sort like their UTF-8 bytes; `round` rounds half to even.
-        rounded = {ids: [round(exact) for exact in self.exact[ids]] for ids in sorted(self.exact)}
-        return {ids: (sum(parts), *parts, *self._hours(ids)) for ids, parts in rounded.items()}
+        figures = {}
+        # Code points sort like their UTF-8 bytes.
+        for ids in sorted(self.exact):
+            used = tuple(self.usage[ids])
+            if self.spot_gpus is not None:
+                spot = self.spot_gpus[ids]
+                used = (*used[:-1], used[-1] - spot, spot)
+            exact = tuple(self.exact[ids])
+            figures[ids] = _figures(exact, self.pricing.denominator, used, self.units)
+        return figures
 
-    def _hours(self, ids: Ids) -> Iterator[int]:
-        """Nano-hours of each quantity, GPUs last: on demand, then spot."""
-        used, units = list(self.usage[ids]), list(self.units)
-        if self.spot_gpus is not None:
-            used = [*used[:-1], used[-1] - self.spot_gpus[ids], self.spot_gpus[ids]]
-            units.append(units[-1])
-        for quantity, unit in zip(used, units, strict=True):
-            yield round(Fraction(quantity * _NANO, unit * _HOUR_MS))
+
+# In most hours they are those of the hour before.
+@lru_cache(1 << 15)
+def _figures(
+    exact: tuple[int, ...], denominator: int, used: tuple[int, ...], units: tuple[int, ...]
+) -> Figures:
+    """Rounded charges, and the nano-hours of each quantity."""
+    parts = [_rounded(charge, denominator) for charge in exact]
+    hours = [_rounded(u * _NANO, unit * _HOUR_MS) for u, unit in zip(used, units, strict=True)]
+    return (sum(parts), *parts, *hours)
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """A fraction that is not negative, rounded half to even."""
+    whole, rest = divmod(numerator, denominator)
+    return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))
 
 
 def derive(
     timestamp: int, customer_id: str, usage: Iterable[Usage], pricing: Pricing
 ) -> DerivedHour:
     """Derive the hour of one customer from all its rows of usage."""
-    resources = _Ledger(_PAAS_USAGE, (1000, 1024, 1024, 1000), {})
-    clusters = _Ledger(_BYOC_USAGE, (1000, 1024, 1024, 1), None)
+    resources = _Ledger(pricing, _PAAS_USAGE, (1000, 1024, 1024, 1000, 1000), {})
+    clusters = _Ledger(pricing, _BYOC_USAGE, (1000, 1024, 1024, 1), None)
     for row in usage:
         if row.event_type == RESOURCE_EVENT:
             ids = (str(row.team_id), str(row.project_id), str(row.resource_type), row.resource_id)
-            resources.add(ids, row, pricing)
+            resources.add(ids, row)
             resources.add_name(ids[:1], row.team_name, row.last_end_ms)
             resources.add_name(ids[:2], row.project_name, row.last_end_ms)
             resources.add_name(ids, row.resource_name, row.last_end_ms)
         else:
-            clusters.add((row.resource_id,), row, pricing)
+            clusters.add((row.resource_id,), row)
             clusters.add_name((row.resource_id,), row.resource_name, row.last_end_ms)
     charged, clustered = resources.figures(), clusters.figures()
     sums = _sums(charged)
     paas, byoc = sums[()], add_figures([(0,) * _BYOC_FIGURES, *clustered.values()])
-    levels = {depth: [ids for ids in sums if len(ids) == depth] for depth in (1, 2, 3)}
+    levels: dict[int, list[Ids]] = {0: [], 1: [], 2: [], 3: [], 4: []}
+    for level in sums:
+        levels[len(level)].append(level)
     named = resources.name
     tables: dict[str, list[Row]] = {
         "charges": [
@@ -143,7 +166,7 @@ def derive(
         ],
     }
     return DerivedHour(
-        timestamp, customer_id, tables, paas, byoc, sums, clustered, named, clusters.name
+        timestamp, customer_id, tables, paas, byoc, sums, levels, clustered, named, clusters.name
     )
 
 

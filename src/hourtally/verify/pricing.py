@@ -1,7 +1,12 @@
-"""Rate lookup by the words of the contract (section 3), in exact fractions."""
+"""Rate lookup by the words of the contract (section 3), in exact integers.
+
+The prices of an hour are fractions. Brought to their common denominator, usage is priced by
+multiplying integers, which takes a tenth of the time and is as exact.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -23,7 +28,11 @@ _BYOC_METERS: Final = tuple(meter for meter, _ in BYOC_COMPONENTS.values())
 
 
 class Pricing:
-    """The rates of one hour. has_gap: whether some usage priced had no rate; may be reset."""
+    """The rates of one hour.
+
+    denominator: of all its prices and charges. has_gap: whether some usage priced had no rate; may
+    be reset.
+    """
 
     def __init__(self, rates: Iterable[Rate], hour: Hour) -> None:
         self._hour = hour
@@ -33,7 +42,9 @@ class Pricing:
                 by_meter[rate.meter, rate.customer].append(rate)
         self._rates = dict(by_meter)
         self._customers = {customer for _, customer in self._rates}
-        self._cache: dict[tuple[object, ...], tuple[Fraction | None, ...]] = {}
+        prices = [_unit_price(rate) for rates in self._rates.values() for rate in rates]
+        self.denominator = math.lcm(*(price.denominator for price in prices))
+        self._cache: dict[tuple[object, ...], tuple[int | None, ...]] = {}
         self.has_gap = False
 
     def rate_periods(self) -> list[tuple[int, int]]:
@@ -46,15 +57,14 @@ class Pricing:
                 instants |= {rate.active_from_ms, end if until is None else until}
         return list(pairwise(sorted(instant for instant in instants if start <= instant <= end)))
 
-    def charges(self, row: Usage, quantities_ms: Sequence[int]) -> list[Fraction]:
-        """Exact nanocents of one row, by component in document order."""
+    def charges(self, row: Usage, quantities_ms: Sequence[int]) -> list[int]:
+        """Exact nanocents of one row times the denominator, by component in document order."""
         meters = _PAAS_METERS if row.event_type == RESOURCE_EVENT else _BYOC_METERS
         charges = []
-        prices = self._prices(row, meters)
-        for used, price in zip(quantities_ms, prices, strict=True):
+        for used, price in zip(quantities_ms, self._prices(row, meters), strict=True):
             if used and price is None:
                 self.has_gap = True
-            charges.append(used * (price or Fraction(0)) if used else Fraction(0))
+            charges.append(used * price if price else 0)
         return charges
 
     def unrated_meters(self, row: Usage) -> Iterator[tuple[str, str]]:
@@ -66,8 +76,8 @@ class Pricing:
             if price is None:
                 yield meter, quantity
 
-    def _prices(self, row: Usage, meters: Sequence[str]) -> tuple[Fraction | None, ...]:
-        """Nanocents per unit and millisecond, for each meter; None without a rate."""
+    def _prices(self, row: Usage, meters: Sequence[str]) -> tuple[int | None, ...]:
+        """Nanocents per unit and millisecond times the denominator; None without a rate."""
         customer = row.customer_id if row.customer_id in self._customers else None
         key = (
             *(meters, customer, row.resource_type, row.region, row.gpu_model, row.gpu_capacity),
@@ -78,7 +88,7 @@ class Pricing:
             prices = self._cache[key] = tuple(self._price(meter, row) for meter in meters)
         return prices
 
-    def _price(self, meter: str, row: Usage) -> Fraction | None:
+    def _price(self, meter: str, row: Usage) -> int | None:
         best: tuple[bool, ...] = ()
         price = None
         own_rates = self._rates.get((meter, row.customer_id), [])
@@ -102,9 +112,14 @@ class Pricing:
             )
             if specificity > best:
                 best = specificity
-                unit = _UNITS.get(meter.partition(".")[2], _MIB_PER_GIB)
-                price = rate.price_cents * _NANOCENTS_PER_CENT / (unit * rate.per_hours * HOUR_MS)
+                price = int(_unit_price(rate) * self.denominator)
         return price
+
+
+def _unit_price(rate: Rate) -> Fraction:
+    """Nanocents per unit and millisecond."""
+    unit = _UNITS.get(rate.meter.partition(".")[2], _MIB_PER_GIB)
+    return rate.price_cents * _NANOCENTS_PER_CENT / (unit * rate.per_hours * HOUR_MS)
 
 
 def _has_ended(rate: Rate, instant_ms: int) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.model.schemas import Schema
+from hourtally.verify.engine import plain_values
 from hourtally.verify.findings import Findings
 
 _ROWS_PER_BATCH: Final = 16_384
@@ -73,7 +74,7 @@ def read_table(path: Path, schema: Schema, keys: int, findings: Findings) -> Ite
             return
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_ROWS_PER_BATCH):
-                columns = [_values(column) for column in batch.columns]
+                columns = [plain_values(column) for column in batch.columns]
                 columns[:keys] = [[value or "" for value in key] for key in columns[:keys]]
                 yield from zip(*columns, strict=True)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
@@ -91,13 +92,6 @@ def read_lines(path: Path, findings: Findings) -> Iterator[Row]:
                 findings.add(path, f"line {number} does not start with a customer id")
             else:
                 yield str(customer_id), line
-
-
-def _values(column: pa.Array) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_decimal(column.type):
-        return [value if value is None else int(value) for value in values]
-    return values
 
 
 def _joined(key: Row) -> str:

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-import duckdb
-
-from hourtally.errors import StorageFault
 from hourtally.model.hours import Hour
-from hourtally.runtime.interrupts import as_keyboard_interrupt
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, revisions_of
+from hourtally.store.manifests import revisions_of
 from hourtally.store.pruning import marks_in
-from hourtally.verify.checksums import (
-    KeptRates,
-    StoredInputs,
-    check_files,
-    check_index,
-    check_manifests,
-)
-from hourtally.verify.derive import derive
-from hourtally.verify.engine import open_duckdb
+from hourtally.verify.checksums import StoredInputs, check_files, check_index, check_manifests
 from hourtally.verify.findings import Findings
-from hourtally.verify.held import held_rows
-from hourtally.verify.pricing import Pricing
-from hourtally.verify.revision import RevisionComparison
-from hourtally.verify.slices import Slices
+from hourtally.verify.recompute import HOURS_TOGETHER, PublishedHour, recomputing
 
 # Builds whose rules are today's: an hour built by another is checked by checksums only.
 _RECOMPUTED: Final = (1, 2, 3)
+
+
+@dataclass
+class _Checked:
+    """An hour whose stored files are checked. derivable: if its figures can be derived anew.
+
+    pruned: what was pruned of it before.
+    """
+
+    hour: Hour
+    pruned: object
+    findings: Findings = field(default_factory=Findings)
+    derivable: PublishedHour | None = None
 
 
 def verify_hours(
@@ -45,106 +43,66 @@ def verify_hours(
 ) -> Findings:
     """Verify the newest revision of each hour, and all batch records of the home.
 
-    Hours without a revision are skipped; a build checks their slices.
+    Hours without a revision are skipped; a build checks their slices. Stored files are checked
+    here, while worker processes derive the figures of earlier hours.
 
     Raises:
         StorageFault: the system refused a read.
     """
     findings = Findings()
     inputs = StoredInputs(home, findings)
+    done = 0
     with durable.storage_faults(home.root, "verifying"):
-        for number, hour in enumerate(hours, 1):
-            findings.merge(_verify_unpruned(home, hour, settings, inputs))
+        for part in _verified(home, hours, settings, inputs):
+            while marks_in(home, part.hour) != part.pruned:
+                # Some of it was pruned while it was read.
+                [part] = _verified(home, [part.hour], settings, inputs)
+            findings.merge(part.findings)
+            done += 1
             if progress:
-                progress(number, len(hours), hour.name)
+                progress(done, len(hours), part.hour.name)
         inputs.check_remaining_records()
         inputs.check_remaining_cases()
     return findings
 
 
-def _verify_unpruned(home: Home, hour: Hour, settings: Settings, inputs: StoredInputs) -> Findings:
-    """What is found in an hour; once more if some of it was pruned while it was read."""
-    while True:
-        marks = marks_in(home, hour)
-        findings = Findings()
-        _verify_hour(home, hour, settings, inputs, findings)
-        if marks_in(home, hour) == marks:
-            return findings
+def _verified(
+    home: Home, hours: Sequence[Hour], settings: Settings, inputs: StoredInputs
+) -> Iterator[_Checked]:
+    """What is found in each hour, in order."""
+    waiting: deque[list[_Checked]] = deque()
+
+    def derivable() -> Iterator[list[PublishedHour]]:
+        for first in range(0, len(hours), HOURS_TOGETHER):
+            group = [_check(home, one, inputs) for one in hours[first : first + HOURS_TOGETHER]]
+            waiting.append(group)
+            yield [one.derivable for one in group if one.derivable is not None]
+
+    with recomputing(home, -(-len(hours) // HOURS_TOGETHER), settings) as recompute:
+        for found in recompute(derivable()):
+            of_hours = iter(found)
+            for one in waiting.popleft():
+                if one.derivable is not None:
+                    one.findings.merge(next(of_hours))
+                yield one
 
 
-def _verify_hour(
-    home: Home,
-    hour: Hour,
-    settings: Settings,
-    inputs: StoredInputs,
-    findings: Findings,
-) -> None:
+def _check(home: Home, hour: Hour, inputs: StoredInputs) -> _Checked:
+    """Check the stored files of an hour."""
+    checked = _Checked(hour, marks_in(home, hour))
+    findings = checked.findings
     if not revisions_of(home, hour):
-        return
+        return checked
     findings.hours += 1
     manifest = check_manifests(home, hour, findings)
     if manifest is None:
-        return
+        return checked
     intact = check_files(manifest, findings)
     check_index(manifest, intact, findings)
     rates = inputs.kept_rates(manifest)
-    batches = manifest.inputs["batches"]
-    stored = inputs.check_hour(hour, batches)
+    stored = inputs.check_hour(hour, manifest.inputs["batches"])
     if manifest.inputs["build"] not in _RECOMPUTED:
         findings.checksums_only.append((hour.name, "build version"))
     elif rates is not None and stored is not None:
-        try:
-            # A connection per hour: a damaged file may break it.
-            with as_keyboard_interrupt(), open_duckdb(home, settings) as connection:
-                slices = Slices(connection, hour, stored.slices, stored.voids)
-                _recompute(rates, manifest, slices, intact, findings)
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            message = (
-                f"hour {hour}: verification failed: {error}; free some space, then verify again"
-            )
-            raise StorageFault(message) from error
-        except duckdb.Error as error:
-            folder = home.slices(hour, "").parent
-            findings.add(folder, f"unreadable slices: {error}")
-
-
-def _recompute(
-    rates: KeptRates, manifest: Manifest, slices: Slices, intact: set[str], findings: Findings
-) -> None:
-    """Derive the hour customer by customer and compare it with the revision."""
-    hour, path = manifest.hour, manifest.path
-    if slices.violations:
-        what = "slices that break a rule of events or lie outside the hour"
-        findings.compare(path, what, 0, slices.violations)
-        return
-    comparison = RevisionComparison(manifest, intact, rates.currency, findings)
-    conflicts = comparison.expect_conflicts(slices.conflicts(), slices.losers)
-    pricing = Pricing(rates.rates, hour)
-    usage = slices.usage(pricing.rate_periods())
-    held = []
-    for customer_id, rows in groupby(usage, attrgetter("customer_id")):
-        pricing.has_gap = False
-        derived = derive(hour.timestamp, customer_id, rows, pricing)
-        if pricing.has_gap:
-            comparison.expect_held(customer_id)
-            held.append(customer_id)
-        else:
-            comparison.expect(derived)
-    comparison.finish()
-    periods = pricing.rate_periods()
-    gaps = [row for one in held for row in held_rows(slices.of_customer(one), periods, pricing)]
-    expected = {
-        "currency": rates.currency,
-        "totals": comparison.totals(),
-        "duplicates": slices.duplicates,
-        "conflicts": conflicts,
-    }
-    if manifest.inputs["build"] > 1:
-        expected["voids"] = slices.voids
-        expected["held"] = comparison.expect_gaps(gaps, held)
-    else:
-        # Build version 1 did not count the slices that conflicts leave out.
-        del conflicts["slices_not_counted"]
-    expected["rows"] = {"slices": slices.counted, **comparison.rows}
-    recorded = {name: manifest.record.get(name) for name in expected}
-    findings.compare_records(path, expected, recorded)
+        checked.derivable = PublishedHour(manifest, rates, stored, intact)
+    return checked

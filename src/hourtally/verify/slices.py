@@ -15,7 +15,7 @@ import polars as pl
 
 from hourtally.model.hours import Hour, format_instant
 from hourtally.model.schemas import SLICES
-from hourtally.verify.engine import path_list, sql
+from hourtally.verify.engine import path_list, plain_values, sql
 
 _ROWS_PER_FETCH: Final = 10_000
 NO_VOIDS: Final[dict[str, Any]] = {
@@ -137,9 +137,9 @@ class Slices:
         return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        cursor = self._connection.execute(query)
-        while rows := cursor.fetchmany(_ROWS_PER_FETCH):
-            yield from rows
+        reader = self._connection.sql(query).to_arrow_reader(_ROWS_PER_FETCH)
+        for batch in reader:
+            yield from zip(*map(plain_values, batch.columns), strict=True)
 
     def _number(self, query: str) -> int:
         [[number]] = self._connection.execute(query).fetchall()
