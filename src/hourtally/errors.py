@@ -199,6 +199,8 @@ class StorageFault(HourtallyError):
 
 def suggested_fix(error: OSError, other: str) -> str:
     """What to do about a system error; `other` names an alternative to the path."""
+    if advice := getattr(error, "advice", None):
+        return str(advice)
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"give this user permission, or use {other}"
     return "free space or repair the path"

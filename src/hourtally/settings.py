@@ -28,9 +28,15 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def default_home(environment: Mapping[str, str] = os.environ) -> Path:
-    """`HOURTALLY_HOME`, else `./data`."""
-    return Path(environment.get("HOURTALLY_HOME") or "data")
+def default_home(environment: Mapping[str, str] = os.environ) -> str:
+    """`HOURTALLY_HOME`, else `./data`: a path or a URL."""
+    return environment.get("HOURTALLY_HOME") or "data"
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where homes in object stores keep unfinished work, and copies of what never changes."""
+    base = environment.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base).absolute() / "hourtally"
 
 
 def prefect_api_url(environment: Mapping[str, str] = os.environ) -> str | None:

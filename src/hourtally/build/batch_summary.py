@@ -53,6 +53,7 @@ def read_record(home: Home, name: str) -> dict[str, Any]:
     return record | {"hour_count": len(hours), "first_hour": hours[:1], "last_hour": hours[-1:]}
 
 
+@durable.at_one_moment
 def summarize_batches(
     home: Home, now_ms: int, read: Callable[[Home, str], dict[str, Any]] = read_record
 ) -> BatchSummary:
@@ -61,7 +62,9 @@ def summarize_batches(
     Lines of withdrawn or superseded records count nowhere. `read` reads one of them.
     """
     records, withdrawn, damaged = [], 0, 0
-    for name in Batches(home).names():
+    names = Batches(home).names()
+    durable.fetch([home.batch_record(name) for name in names])
+    for name in names:
         try:
             record = read(home, name)
         except Damaged:

@@ -26,11 +26,13 @@ class BuildReport:
         built: a receipt for each published revision.
         failed: the name of each hour that could not be built, and why.
         undone: how many hours were not started, or aborted, because the job was asked to stop.
+        requests: what a worker process asked of an object store, by kind.
     """
 
     built: list[BuildReceipt] = field(default_factory=list)
     failed: list[tuple[str, HourtallyError]] = field(default_factory=list)
     undone: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: BuildReport) -> None:
         """Add the report of a part of the hours."""

@@ -8,6 +8,7 @@ from typing import Final
 from hourtally.build.staleness import known_hours
 from hourtally.model.hours import HOUR_SECONDS, Hour
 from hourtally.store.batches import Batches
+from hourtally.store.durable import at_one_moment
 from hourtally.store.layout import Home
 from hourtally.store.manifests import is_built
 
@@ -36,6 +37,7 @@ class EmptyHours:
         return self.since_last > 0 or self.last_with_events is None
 
 
+@at_one_moment
 def find_empty_hours(home: Home, now_ms: int, settle_ms: int) -> EmptyHours:
     """The closed hours of the last 31 days without events; few files are looked at."""
     end = Hour.containing(now_ms - settle_ms)

@@ -23,6 +23,15 @@ def group_hours(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHo
     Raises:
         StorageFault: the system refused to give the size of a file.
     """
+    if not durable.has_folders(home.root):
+        # One listing tells all sizes.
+        with durable.one_listing(home.root):
+            groups = list(_groups(home, stale))
+        return iter(groups)
+    return _groups(home, stale)
+
+
+def _groups(home: Home, stale: Sequence[StaleHour]) -> Iterator[list[StaleHour]]:
     group: list[StaleHour] = []
     size = 0
     for one in stale:

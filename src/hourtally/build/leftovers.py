@@ -42,6 +42,10 @@ class Leftovers:
 
     def remove(self) -> None:
         """Remove everything that no record names and that is over a day old."""
+        if not durable.has_folders(self._home.root):
+            self._remove_abandoned()
+            self._remove_unnamed_inputs()
+            return
         self._remove_unnamed_of_batches()
         for path in _files(self._home.hours):
             self._remove(path)
@@ -49,6 +53,13 @@ class Leftovers:
             self._remove_unnamed_of_hour(hour)
         self._remove_unnamed_inputs()
         self._remove_scratch()
+
+    def _remove_abandoned(self) -> None:
+        """What killed writers left where there are no locks, so that builds cannot remove it."""
+        found = durable.abandoned(self._home.root, self._oldest_ns)
+        if not self._dry_run:
+            durable.remove_abandoned(self._home.root, found)
+        self.removed += [(self._home.root / name, size) for name, size in found.items()]
 
     def _remove_unnamed_of_batches(self) -> None:
         """Slices, voids and quarantined lines without a record."""
@@ -122,6 +133,8 @@ class Leftovers:
     def _is_old(self, path: Path) -> bool:
         """Whether nothing of it was written within the last day."""
         with contextlib.suppress(FileNotFoundError):
+            if not durable.has_folders(path):
+                return durable.changed_ns(path) < self._oldest_ns
             return _last_written_ns(path) < self._oldest_ns
         return False
 
@@ -129,12 +142,15 @@ class Leftovers:
         """Remove a file or folder if it is old."""
         if not self._is_old(path):
             return
-        size = sum(file.lstat().st_size for file in _tree(path) if not file.is_dir())
+        if durable.has_folders(path):
+            size = sum(file.lstat().st_size for file in _tree(path) if not file.is_dir())
+        else:
+            size = durable.file_size(path)
         if not self._dry_run:
             if path.is_dir():
                 durable.remove_folder(path)
             else:
-                path.unlink(missing_ok=True)
+                durable.remove_file(path)
         self.removed.append((path, size))
 
     @contextlib.contextmanager
@@ -168,6 +184,8 @@ def _batch_of(path: Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     """The regular files of a folder, sorted."""
+    if not durable.has_folders(folder):
+        return [folder / name for name in durable.list_names(folder)]
     return [
         path for path in durable.list_folder(folder) if path.is_file() and not path.is_symlink()
     ]

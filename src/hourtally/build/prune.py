@@ -11,7 +11,7 @@ from hourtally.errors import Damaged, InvalidArgument
 from hourtally.model.hours import Hour, format_instant
 from hourtally.store import durable
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, read_manifest, revisions_of
+from hourtally.store.manifests import Manifest, fetch_current, read_manifest, revisions_of
 from hourtally.store.pruning import is_pruned, mark_pruned
 from hourtally.store.symlinks import reject_symlinks
 
@@ -44,6 +44,7 @@ class PruneReport:
         return sum(one.size for one in self.revisions) + sum(size for _, size in self.leftovers)
 
 
+@durable.at_one_moment
 def prune(
     home: Home, keep: int, before: Hour | None, now_ms: int, *, dry_run: bool = False
 ) -> PruneReport:
@@ -65,7 +66,9 @@ def prune(
         raise InvalidArgument(message)
     report = PruneReport()
     with durable.storage_faults(home.root, "pruning"):
-        for hour in known_hours(home):
+        hours = known_hours(home)
+        fetch_current(home, hours)
+        for hour in hours:
             if before is None or hour < before:
                 try:
                     _prune_hour(home, hour, keep, now_ms, report, dry_run=dry_run)

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from hourtally.store.manifests import (
     PendingRevision,
     commit_manifest,
     current_manifest,
+    fetch_current,
     remove_unfinished,
 )
 from hourtally.store.symlinks import reject_symlinks
@@ -112,12 +113,15 @@ def build_together(
         while left:
             revisions = []
             batches, rates = Batches(home), RateChanges(home, context.card)
-            for hour in left:
-                revision = _next_revision(context, hour, batches, rates)
-                if revision is None:
-                    on_done(hour, None)
-                else:
-                    revisions.append(revision)
+            folders = [one for hour in left for one in (home.hour(hour), home.slices_of(hour))]
+            with durable.one_listing(home.root, folders):
+                fetch_current(home, left)
+                for hour in left:
+                    revision = _next_revision(context, hour, batches, rates)
+                    if revision is None:
+                        on_done(hour, None)
+                    else:
+                        revisions.append(revision)
             left = _publish(context, revisions, on_done, stop) if revisions else []
 
 
@@ -150,14 +154,14 @@ def _publish(
     """Build and commit; return the hours whose revision number another build took meanwhile."""
     started_ns = time.perf_counter_ns()
     home, card, settings = context.home, context.card, context.settings
-    if durable.folder_exists(home.batches):
+    with suppress(FileNotFoundError):
         # The record of an ingest or a withdrawal that was just killed may not be on disk yet.
         durable.fsync_folder(home.batches)
     lost_race = []
     uncommitted = deque(revisions)
     try:
         for one in revisions:
-            one.folder.mkdir(parents=not durable.has_folders(one.folder))
+            durable.begin_folder(one.folder)
         inputs_by_hour = {one.hour: one.inputs["batches"] for one in revisions}
         files = check_inputs(home, inputs_by_hour, settings.threads)
         load_polars()
@@ -175,12 +179,14 @@ def _publish(
             # If the commit fails, the folder stays until the next build: the manifest may have
             # reached the disk.
             one = uncommitted.popleft()
+            durable.check_in_time(one.folder, str(one.folder))
             record = _record(one, context, build_ms) | result
             if commit_manifest(home, one.hour, one.revision, record):
                 on_done(one.hour, _receipt(one, record))
             else:
                 durable.remove_folder(one.folder)
                 lost_race.append(one.hour)
+            durable.release([*files[one.hour].slices, *files[one.hour].voids, one.folder])
     except BaseException:
         for one in uncommitted:
             durable.remove_folder(one.folder)

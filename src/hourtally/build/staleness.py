@@ -21,7 +21,7 @@ from hourtally.store.batches import (
     Batches,
 )
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest, is_built
+from hourtally.store.manifests import Manifest, current_manifest, fetch_current, is_built
 
 NEVER_BUILT: Final = "never built"
 RATES_CHANGED: Final = "rates changed"
@@ -108,6 +108,7 @@ def known_hours(home: Home) -> list[Hour]:
     return [Hour.parse(name) for name in sorted(names)]
 
 
+@durable.at_one_moment
 def stale_hours(
     home: Home,
     card: RateCard,
@@ -136,6 +137,7 @@ def stale_hours(
     if force and within.first and within.end:
         candidates = list(hours_between(within.first, within.end))
     closed = [hour for hour in candidates if hour in within and hour.is_closed(now_ms, settle_ms)]
+    fetch_current(home, closed)
     batches, rates = Batches(home), RateChanges(home, card)
     stale = []
     for hour in closed:
@@ -153,6 +155,7 @@ def stale_hours(
     return stale
 
 
+@durable.at_one_moment
 def idle_summary(home: Home, now_ms: int, settle_ms: int, first: Hour, end: Hour) -> IdleSummary:
     """Count the closed hours of `[first, end)`, none of which is stale.
 

@@ -24,7 +24,7 @@ from hourtally.model.hours import ALL_HOURS, HOUR_SECONDS, Hour, HourRange
 from hourtally.ratecard import RateCard
 from hourtally.store.batches import Batches
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.manifests import Manifest, current_manifest, fetch_current
 
 OPEN: Final = "open"
 MISSING: Final = "missing"
@@ -175,6 +175,7 @@ def hour_spans(
     closed_end = max(start, min(stop, open_from))
     closed = _ClosedHours(home, card, read)
     position = start
+    fetch_current(home, [hour for hour in known if start <= hour < closed_end])
     for hour in known:
         if start <= hour < closed_end:
             yield from _unbuilt(position, hour, EMPTY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hourtally.errors import StorageFault
 from hourtally.runtime.interrupts import Stop, ended_by_abort
 from hourtally.runtime.progress import Progress
 from hourtally.runtime.worker_pool import this_worker_stop, worker_processes
+from hourtally.store import durable
 
 
 def build_with_workers(
@@ -36,6 +38,7 @@ def build_with_workers(
         }
         for task in as_completed(tasks):
             (part, fault), group = task.result(), tasks[task]
+            durable.add_requests(builder.home.root, part.requests)
             if fault is not None:
                 raise fault
             report.add(part)
@@ -52,7 +55,10 @@ def build_in_worker(
     builder: Builder, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
     """Build hours in a worker process, as its parent's stop allows; see `build_so_far`."""
-    return builder.build_so_far(group, stop=this_worker_stop())
+    before = Counter(durable.requests_made(builder.home.root))
+    report, fault = builder.build_so_far(group, stop=this_worker_stop())
+    report.requests = dict(Counter(durable.requests_made(builder.home.root)) - before)
+    return report, fault
 
 
 def _groups(stale: Sequence[StaleHour], workers: int) -> Iterator[Sequence[StaleHour]]:

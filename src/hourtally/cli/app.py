@@ -30,9 +30,11 @@ from hourtally.cli.commands import (
     show,
 )
 from hourtally.cli.output.json_text import expect_json, print_error_json
+from hourtally.cli.requests import tell_requests
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
+from hourtally.store.faults import StoreFault
 
 app = App(
     name="hourtally",
@@ -110,11 +112,13 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
                 arguments, exit_on_error=False, print_error=False, result_action="return_value"
             )
         sys.stdout.flush()
+        tell_requests()
     except CycloptsError as error:
         return _fail(_usage_error(error), 2)
     except InvalidArgument as error:
         return _fail(str(error), 2)
     except HourtallyError as error:
+        tell_requests()
         # `show --json` prints canonical bytes, or nothing.
         if "--json" in arguments and arguments[0] != "show":
             print_error_json(str(error))
@@ -125,6 +129,13 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
         # Whoever read our output is gone: nobody is left to tell.
         _discard_output()
         return 1
+    except StoreFault as error:
+        tell_requests()
+        again = "then run the same command again"
+        message = f"{error.filename}: {error.strerror}; {error.advice}, {again}"
+        if "--json" in arguments and arguments[0] != "show":
+            print_error_json(message)
+        return _fail(message, 1)
     except OSError as error:
         _discard_output()
         where = f"{error.filename}: " if error.filename else ""
@@ -182,6 +193,8 @@ def _exit(status: int) -> NoReturn:
     if "prefect" in sys.modules:
         # Prefect sends its last log records to the server at exit.
         raise SystemExit(status)
+    if opening := sys.modules.get("hourtally.store.objects.opening"):
+        opening.remove_workspaces()
     try:
         sys.stdout.flush()
         sys.stderr.flush()

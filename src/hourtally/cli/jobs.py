@@ -25,6 +25,7 @@ from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
 from hourtally.cli.output.reading_data import verify_document
 from hourtally.cli.prefect_jobs import configure_prefect
+from hourtally.cli.requests import requests_sentence
 from hourtally.errors import HourNotPublished, HourtallyError
 from hourtally.ingest.files import ingest_paths, new_files
 from hourtally.jobs.job import Job
@@ -37,14 +38,16 @@ from hourtally.jobs.steps import (
     find_stale_hours,
     ingest_files,
     look_for_empty_hours,
+    remove_abandoned,
     summarize_idle_hours,
 )
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
 from hourtally.published.reader import published_hours
-from hourtally.ratecard import load_rate_card
+from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.runtime.interrupts import Stop, graceful_shutdown
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, usable_cores
+from hourtally.store.durable import one_listing, requests_made
 from hourtally.store.layout import Home
 
 DONE = 0
@@ -73,7 +76,10 @@ def run(job: Job, *, json: bool = False) -> int:
     def finish() -> int:
         if json:
             return _finish_as_json(job, done, partial(run_document, job, done))
-        return _finish(job, done)
+        status = _finish(job, done)
+        if requests_made(job.home.root):
+            print(f"Object store: {requests_sentence(job.home)}")
+        return status
 
     with graceful_shutdown() as stop:
         is_recorded = configure_prefect(job.home)
@@ -88,23 +94,34 @@ def _run(job: Job, stop: Stop, *, json: bool) -> JobReport:
     report = JobReport()
     card = load_rate_card(job.rates)
     with progress_bar("ingesting", "bytes") as advance:
-        files = new_files(job.home, report.ingested)
+        files = new_files(job.home, report.ingested, job.inbox)
         ingest_files(job, files, report.ingested, advance, stop)
     if not json:
         print_ingest(report.ingested)
-    stale = find_stale_hours(job, card)
+    with one_listing(job.home.root):
+        stale = find_stale_hours(job, card)
+        if not stale:
+            # What was just listed tells the rest too.
+            _summarize(job, card, report)
+            return report
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
+    with one_listing(job.home.root):
+        _summarize(job, card, report)
+    return report
+
+
+def _summarize(job: Job, card: RateCard, report: JobReport) -> None:
     report.empty = look_for_empty_hours(job)
     report.held = find_held_customers(job, card)
-    return report
+    remove_abandoned(job)
 
 
 def _run_recorded(job: Job, stop: Stop, *, json: bool) -> JobReport:
     from hourtally.orchestration.flows import run_hourly
 
     with progress_bar("building", "hours") as advance:
-        report = run_hourly(advance, stop, **job.flow_parameters)
+        report = run_hourly(advance, stop, **job.flow_parameters, inbox=job.inbox_place)
     if not json:
         print_ingest(report.ingested)
     return report

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from hourtally.errors import InvalidArgument, NotFound
 from hourtally.model.hours import Hour, parse_instant_ms
 
+# Homes of which the requests are told at the end.
+told_of: list[Any] = []
+
 CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in its events.")]
+
+
+def read_place(_: Any, tokens: Sequence[Token]) -> Path:
+    """The path of what a token names by a path or a URL."""
+    from hourtally.store.places import path_at
+
+    return path_at(tokens[0].value)
+
+
+Place = Annotated[Path, Parameter(converter=read_place)]
+"""A file or a folder, by its path or URL."""
 
 
 @Parameter(name="*")
@@ -20,15 +35,20 @@ CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in it
 class HomeOption:
     """The home folder."""
 
-    home: Path | None = None
-    "Home folder; default: HOURTALLY_HOME, else ./data."
+    home: str | None = None
+    "Home folder or URL; default: HOURTALLY_HOME, else ./data."
+    verbose: Annotated[bool, Parameter(negative="")] = False
+    "Say on standard error how many requests were made to an object store."
 
     def open(self) -> Any:
         """The home folder, which may not exist yet."""
         from hourtally.settings import default_home
         from hourtally.store.layout import Home
 
-        return Home(self.home or default_home())
+        home = Home.at(self.home or default_home())
+        if self.verbose:
+            told_of.append(home)
+        return home
 
     def existing(self) -> Any:
         """The home folder, for commands that only read it.
@@ -36,8 +56,11 @@ class HomeOption:
         Raises:
             NotFound: there is no such folder.
         """
+        from hourtally.store.durable import has_folders
+
         home = self.open()
-        if not home.root.is_dir():
+        # In an object store a home begins with its first object, and looking takes a request.
+        if has_folders(home.root) and not home.root.is_dir():
             message = f"{home.root}: no such home folder; give --home or set HOURTALLY_HOME"
             raise NotFound(message)
         return home
@@ -67,14 +90,14 @@ class NowOption:
 class BuildOptions:
     """How to build hours."""
 
-    rates: Path | None = None
+    rates: Place | None = None
     "Rate card; default: rates.toml in the home folder."
     settle: float = 10
     "Minutes after its end at which an hour closes."
     workers: int = 1
     "Number of processes that build hours."
-    export: Path | None = None
-    "Folder of one JSON file per customer and hour to update after the build."
+    export: Place | None = None
+    "Folder or URL of one JSON file per customer and hour to update after the build."
 
 
 def minutes_ms(minutes: float) -> int:

@@ -113,7 +113,10 @@ class _Work:
 def _ingest(how: Ingesting, files: Sequence[EventFile]) -> list[Outcome | None]:
     """Ingest files of different batches; None where another machine was faster with a record."""
     work = [_Work(file) for file in files]
-    with durable.storage_faults(how.home.root, "ingesting"):
+    with (
+        durable.storage_faults(how.home.root, "ingesting"),
+        durable.one_listing(how.home.root),
+    ):
         for one in work:
             one.look(how)
     # Everybody locks batches in this order, so that two who ingest the same files never wait for
@@ -124,7 +127,8 @@ def _ingest(how: Ingesting, files: Sequence[EventFile]) -> list[Outcome | None]:
             one.file.batch: locks.enter_context(locked_batch(how.home, one.file.batch))
             for one in new
         }
-        for one in new:
+        # Where nobody is locked out, who was faster shows when the record is created.
+        for one in new if durable.has_folders(how.home.root) else ():
             one.look(how)
         # In the order of the files.
         _write_next(how, [one for one in work if one.outcome is None], folders)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from hourtally.errors import FileRejected
+from hourtally.errors import FileRejected, with_urls
+from hourtally.store import durable
 
 LINE_SUFFIXES: Final = (".ndjson", ".jsonl", ".json")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
@@ -91,6 +92,8 @@ def named_files(path: Path) -> Found:
             Hourtally's own or without event files.
     """
     try:
+        if not durable.has_folders(path):
+            return named_objects(path)
         if not path.is_dir():
             if not path.exists():
                 raise FileRejected(path, "there is no such file or folder")
@@ -119,6 +122,8 @@ def event_files(folder: Path, *, homes_too: bool = False) -> Found:
     Raises:
         FileRejected: the folder cannot be read.
     """
+    if not durable.has_folders(folder):
+        return objects_below(folder, homes_too=homes_too)
     found = Found()
     try:
         waiting = [_entries(folder)]
@@ -140,6 +145,53 @@ def event_files(folder: Path, *, homes_too: bool = False) -> Found:
         except OSError as error:
             found.refused.append(unreadable(path, error))
     return found
+
+
+def named_objects(path: Path) -> Found:
+    """As `named_files`, in an object store."""
+    if is_event_file(path) and durable.file_exists(path):
+        return Found([path])
+    found = objects_below(path)
+    if found.files or found.passed_over.count or found.refused:
+        below = f"{path}/"
+        if any(one.path == path for one in found.refused):
+            raise found.refused[0]
+        assert all(str(file).startswith(below) for file in found.files)
+        if not found.files and not found.refused:
+            raise FileRejected(path, _nothing_to_take(found))
+        return found
+    if durable.file_exists(path):
+        return Found([path])
+    raise FileRejected(path, "there is no such file or folder")
+
+
+def objects_below(folder: Path, *, homes_too: bool = False) -> Found:
+    """As `event_files`, in an object store."""
+    found = Found()
+    below = [path.relative_to(folder).parts for path in durable.files_below(folder)]
+    homes = set() if homes_too else {home for parts in below if (home := _home_of(parts))}
+    for home in sorted(homes):
+        found.refused.append(FileRejected(folder.joinpath(*home[:-1]), _IS_HOME))
+    for parts in sorted(below):
+        if any(part.startswith((".", "_")) for part in parts):
+            continue
+        if any(parts[: len(home) - 1] == home[:-1] for home in homes):
+            continue
+        path = folder.joinpath(*parts)
+        if is_event_file(path):
+            found.files.append(path)
+        else:
+            found.passed_over.add(file=path_text(path), why=OTHER_NAME)
+    return found
+
+
+def _home_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The folder of the home that a file is of, with a mark behind it; None if it is of none."""
+    for place, part in enumerate(parts[:-1]):
+        pattern = dict(zip(_MARKS_OF_HOME, (_RECORD_NAME, _HOUR_NAME), strict=True)).get(part)
+        if pattern is not None and pattern.fullmatch(parts[place + 1]):
+            return (*parts[:place], ".")
+    return None
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -208,5 +260,5 @@ def unreadable(path: Path, error: OSError) -> FileRejected:
 
 
 def path_text(path: Path) -> str:
-    """A path as text for JSON; bytes of its name that are not UTF-8 are escaped."""
-    return str(path).encode(errors="backslashreplace").decode()
+    """A path or URL as text for JSON; bytes of its name that are not UTF-8 are escaped."""
+    return with_urls(str(path)).encode(errors="backslashreplace").decode()

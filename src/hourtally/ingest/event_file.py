@@ -14,6 +14,7 @@ from hourtally.ingest.magic_bytes import check_first_bytes
 from hourtally.runtime.concurrency import import_in_background
 from hourtally.runtime.interrupts import load_polars
 from hourtally.store import durable
+from hourtally.store.faults import StoreFault
 
 BATCH_DIGITS: Final = 16
 
@@ -61,6 +62,7 @@ def open_event_file(path: Path) -> EventFile:
     if not is_event_file(path):
         raise FileRejected(path, f"its name does not end in {EVENT_SUFFIXES}")
     try:
+        durable.local_file(path)
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe would wait for its writer; reading a device might never end.
@@ -70,6 +72,9 @@ def open_event_file(path: Path) -> EventFile:
         with import_in_background("hourtally.ingest.staging"):
             sha256 = durable.sha256_of(path)
     except OSError as error:
+        if isinstance(error, StoreFault):
+            # The store itself, not this file.
+            raise
         raise unreadable(path, error) from error
     # The other thread imported Polars, whose import takes over SIGINT: an interrupt would be
     # raised twice, the second time during cleanup.

@@ -20,6 +20,7 @@ from hourtally.ingest.remarks import in_conflict, remarks
 from hourtally.runtime.interrupts import Stop, load_polars
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
+from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.records import deciding_record
 
@@ -97,6 +98,13 @@ class Ingester:
                     report.refused.append(without_traceback(outcome))
 
     def _outcomes(self, group: Sequence[Path]) -> list[Outcome]:
+        durable.fetch_files(group)
+        try:
+            return self._ingested(group)
+        finally:
+            durable.release(group)
+
+    def _ingested(self, group: Sequence[Path]) -> list[Outcome]:
         progress = self.progress
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
         how = Ingesting(
@@ -156,7 +164,7 @@ def groups_of(files: Iterable[Path]) -> Iterator[list[Path]]:
     bytes_together = 0
     for file in files:
         try:
-            size = file.stat().st_size
+            size = durable.file_size(file)
         except OSError:
             size = 0  # Reading it says why.
         if group and (len(group) == _MOST_TOGETHER or bytes_together + size > _BYTES_TOGETHER):
@@ -206,12 +214,14 @@ def ingest_inbox(
     return report
 
 
-def new_files(home: Home, report: IngestReport) -> list[Path]:
+def new_files(home: Home, report: IngestReport, folder: Path | None = None) -> list[Path]:
     """The inbox files that are new, or have changed since they were ingested.
+
+    folder: the inbox, if it is not the home's own.
 
     What else there is to tell of the inbox goes into the report.
     """
-    inbox = search_inbox(home)
+    inbox = search_inbox(home, folder)
     report.refused += map(without_traceback, inbox.refused)
     report.passed_over.merge(inbox.passed_over)
     report.earlier_quarantined.merge(inbox.quarantined)

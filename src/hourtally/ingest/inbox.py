@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally.errors import Damaged, FileRejected
+from hourtally.errors import Damaged, FileRejected, with_urls
 from hourtally.ingest.discovery import Tally, event_files, path_text, unreadable
 from hourtally.store import durable
 from hourtally.store.batches import Batches, is_withdrawn, parse_record_name, record_name
+from hourtally.store.faults import StoreFault
 from hourtally.store.layout import Home
 from hourtally.store.symlinks import reject_symlinks
 
@@ -62,26 +64,42 @@ class Sighting:
     unchanged: bool = False
 
 
-def search_inbox(home: Home) -> Inbox:
-    """Look through the inbox and its subfolders; without an inbox there is nothing to find."""
+def search_inbox(home: Home, folder: Path | None = None) -> Inbox:
+    """Look through the inbox and its subfolders; without an inbox there is nothing to find.
+
+    folder: the inbox, if it is not the home's own, which then has to be there.
+
+    Raises:
+        StoreFault: the object store of the inbox or the home refused a read.
+    """
     inbox = Inbox()
-    try:
-        if not home.inbox.is_dir():
-            return inbox
-        found = event_files(home.inbox, homes_too=True)
-    except OSError as error:
-        return Inbox(refused=[unreadable(home.inbox, error)])
-    except FileRejected as refusal:
-        return Inbox(refused=[refusal])
-    inbox.passed_over, inbox.refused = found.passed_over, found.refused
+    place = folder or home.inbox
+    with durable.one_listing(home.root):
+        try:
+            if durable.has_folders(place) and folder is None and not place.is_dir():
+                return inbox
+            found = event_files(place, homes_too=True)
+        except StoreFault:
+            raise
+        except OSError as error:
+            return Inbox(refused=[unreadable(place, error)])
+        except FileRejected as refusal:
+            return Inbox(refused=[refusal])
+        inbox.passed_over, inbox.refused = found.passed_over, found.refused
+        _sort_in(inbox, home, found.files)
+    return inbox
+
+
+def _sort_in(inbox: Inbox, home: Home, files: Sequence[Path]) -> None:
+    """Add event files to what the inbox holds: new ones, and what to tell of others."""
     batches = Batches(home)
-    for file in found.files:
+    durable.fetch([_note_path(home, file) for file in files])
+    for file in files:
         note = _current_note(home, file, batches)
         if note is None or not note["settled"]:
             inbox.new.append(file)
         if note is not None:
             _tell(inbox, home, file, note, batches)
-    return inbox
 
 
 def is_ingested(home: Home, file: Path) -> bool:
@@ -102,14 +120,25 @@ def see(home: Home, file: Path) -> Sighting:
         return Sighting(None, settled=False)
     reject_symlinks(home, path.parent)
     with durable.storage_faults(path, "noting an inbox file"):
-        _make_folder(path.parent)
-        # The time of the file system that also has the file's times; a clock may differ from it.
-        path.unlink(missing_ok=True)
-        path.touch()
-        now_ns = path.stat().st_mtime_ns
-    last_change_ns = max(state["mtime_ns"], state["ctime_ns"])
-    settled = now_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS
+        settled = "etag" in state or _is_settled(home, path, state)
     return Sighting(state, settled, note.get("batch"), note.get("file") == state)
+
+
+def _is_settled(home: Home, note: Path, state: dict[str, Any]) -> bool:
+    """Whether the times of a file would tell a later change."""
+    if durable.has_folders(home.root):
+        _make_folder(note.parent)
+    else:
+        note = home.staging(note.name)
+        note.parent.mkdir(exist_ok=True)
+    # The time of the file system that also has the file's times; a clock may differ from it.
+    note.unlink(missing_ok=True)
+    note.touch()
+    now_ns: int = note.stat().st_mtime_ns
+    last_change_ns: int = max(state["mtime_ns"], state["ctime_ns"])
+    if not durable.has_folders(home.root):
+        note.unlink()
+    return now_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS
 
 
 def note_ingested(home: Home, file: Path, seen: Sighting, record: str) -> None:
@@ -124,6 +153,9 @@ def note_ingested(home: Home, file: Path, seen: Sighting, record: str) -> None:
         content |= {"withdrawn": is_withdrawn(found), "quarantined": found.get("quarantined", 0)}
     reject_symlinks(home, note.parent)
     with durable.storage_faults(note, "noting an inbox file"):
+        if not durable.has_folders(note):
+            durable.replace_quickly(note, durable.to_sealed_json(content))
+            return
         _make_folder(note.parent)
         # Neither fsynced nor renamed: the seal tells an incomplete note, and then the file is
         # just read once more.
@@ -141,13 +173,15 @@ def _current_note(home: Home, file: Path, batches: Batches) -> dict[str, Any] | 
     try:
         note = durable.read_sealed_json(path)
         state = _file_state(file)
-        noted_ns = path.stat().st_mtime_ns
     except (FileNotFoundError, Damaged):
         return None
     if note.get("file") != state or not batches.number(str(note.get("batch"))):
         return None
+    if "settled" in note:
+        return note
     # Notes of the version before do not say when the file was seen.
     last_change_ns = max(state["mtime_ns"], state["ctime_ns"])
+    noted_ns = durable.changed_ns(path)
     return {"settled": noted_ns - last_change_ns >= _TIMESTAMP_RESOLUTION_NS} | note
 
 
@@ -177,14 +211,22 @@ def _make_folder(folder: Path) -> None:
 
 
 def _note_path(home: Home, file: Path) -> Path:
-    name = hashlib.sha256(str(file.absolute()).encode(errors="surrogateescape")).hexdigest()[:32]
+    name = hashlib.sha256(_place(file)).hexdigest()[:32]
     return home.root / ".inbox" / f"{name}.json"
 
 
+def _place(file: Path) -> bytes:
+    """A file's path, or its URL."""
+    return with_urls(str(file.absolute())).encode(errors="surrogateescape")
+
+
 def _file_state(file: Path) -> dict[str, Any]:
+    if not durable.has_folders(file):
+        size, changed_ns, etag = durable.file_state(file)
+        return {"path": _place(file).hex(), "size": size, "mtime_ns": changed_ns, "etag": etag}
     status = file.stat()
     return {
-        "path": str(file.absolute()).encode(errors="surrogateescape").hex(),
+        "path": _place(file).hex(),
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,
         "ctime_ns": status.st_ctime_ns,

@@ -14,6 +14,7 @@ from hourtally.model.hours import format_instant
 from hourtally.store import durable
 from hourtally.store.batches import WITHDRAWN, Batches, record_name
 from hourtally.store.layout import Home
+from hourtally.store.places import path_at
 from hourtally.store.records import (
     DecidingRecord,
     StagedBatch,
@@ -126,9 +127,10 @@ def _batch_of(home: Home, target: str) -> str:
     """The batch that a name or an event file stands for."""
     if _BATCH.fullmatch(target) and deciding_record(home, target):
         return target
-    path = Path(target)
-    if not path.is_file():
-        what = "is a folder: withdraw its files one by one" if path.is_dir() else "is not a file"
+    path = path_at(target)
+    if not durable.file_exists(path) or path.is_dir():
+        is_folder = durable.folder_exists(path)
+        what = "is a folder: withdraw its files one by one" if is_folder else "is not a file"
         if _BATCH.fullmatch(target):
             what = f"is neither a batch of {home.root} nor a file"
         message = f"{target}: {what}; {_hint(home, path)}"

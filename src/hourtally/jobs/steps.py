@@ -19,6 +19,8 @@ from hourtally.model.hours import Hour, HourRange
 from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.progress import Progress
+from hourtally.store import durable
+from hourtally.store.files import ABANDONED_NS
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -61,6 +63,12 @@ def find_held_customers(
 ) -> HeldHours:
     """Who is held in the newest revisions of `[first, end)`."""
     return find_held(job.home, card, HourRange(first, end))
+
+
+def remove_abandoned(job: Job) -> None:
+    """Remove what killed writers have uploaded over a day ago, where uploads may be left."""
+    before_ns = job.now_ms * 1_000_000 - ABANDONED_NS
+    durable.remove_abandoned(job.home.root, durable.abandoned(job.home.root, before_ns))
 
 
 def build_hours(

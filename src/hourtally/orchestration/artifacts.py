@@ -30,7 +30,7 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from hourtally.build.builder import BuildReport
-from hourtally.errors import HourtallyError
+from hourtally.errors import HourtallyError, with_urls
 from hourtally.jobs.report import JobReport
 from hourtally.orchestration.server import server_answers
 from hourtally.orchestration.summary import day_rows, hour_rows, summary_of
@@ -66,9 +66,8 @@ class ProgressArtifact:
 def show_days(home: Home, built: BuildReport) -> None:
     """Update the table of every day that has a newly built hour."""
     for day in sorted({receipt.hour[:10] for receipt in built.built}):
-        show_table(
-            f"hourtally-{day}", day_rows(home, day), f"Published hours of {day} in {home.root}."
-        )
+        title = f"Published hours of {day} in {with_urls(str(home.root))}."
+        show_table(f"hourtally-{day}", day_rows(home, day), title)
 
 
 def show_report(key: str, report: JobReport, ended_by: HourtallyError | None = None) -> None:

@@ -56,7 +56,7 @@ def ingest_inbox(job: Job, report: IngestReport) -> None:
     Raises:
         HourtallyError: a task failed.
     """
-    files = new_files(job.home, report)
+    files = new_files(job.home, report, job.inbox)
     for start in range(0, len(files), _MAX_TASK_FILES):
         group = files[start : start + _MAX_TASK_FILES]
         part: IngestReport = unwrap(ingest(job, group, IngestReport(), return_state=True))

@@ -23,7 +23,12 @@ from prefect.task_runners import TaskRunner
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.jobs.report import JobReport
-from hourtally.jobs.steps import find_held_customers, find_stale_hours, look_for_empty_hours
+from hourtally.jobs.steps import (
+    find_held_customers,
+    find_stale_hours,
+    look_for_empty_hours,
+    remove_abandoned,
+)
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
 from hourtally.orchestration.build_queue import BuildQueue
@@ -62,23 +67,25 @@ def hourly(
     threads: Count | None = None,
     memory_mib: Count = DEFAULT_MEMORY_MIB,
     export: str | None = None,
+    inbox: str | None = None,
 ) -> State[Any]:
     """Ingest the inbox and build every stale closed hour.
 
     Args:
-        home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
+        home: Home folder or URL; by default HOURTALLY_HOME, else ./data, of the machine.
         rates: Rate card; by default rates.toml in the home folder.
         settle_minutes: Minutes after its end at which an hour closes.
         now: Pretend it is this time (RFC 3339), such as 2026-11-22T14:15:00Z.
         workers: How many groups of hours are built at a time.
         threads: Cores for all workers together; by default all cores of the machine.
         memory_mib: Memory for the engine of each worker, in MiB.
-        export: Folder of one JSON file per customer and hour to update after the build.
+        export: Folder or URL of one JSON file per customer and hour to update after the build.
+        inbox: Folder or URL of event files to ingest; by default inbox/ in the home.
     """
 
     def steps(report: JobReport) -> None:
         job = replace(
-            resolve_parameters(home, rates, now, export),
+            resolve_parameters(home, rates, now, export, inbox),
             settle_ms=round(settle_minutes * 60_000),
             workers=workers,
             threads=threads or usable_cores(),
@@ -91,6 +98,7 @@ def hourly(
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
         report.empty = look_for_empty_hours(job)
+        remove_abandoned(job)
         report.held = find_held_customers(job, card)
         export_documents(job, report)
 
@@ -128,14 +136,14 @@ def backfill(
         force: Build all closed hours of the range, current or not.
         reason: With force: why; it is kept in the manifests of the hours.
         workers: How many groups of hours are built at a time.
-        home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
+        home: Home folder or URL; by default HOURTALLY_HOME, else ./data, of the machine.
         rates: Rate card; by default rates.toml in the home folder.
         settle_minutes: Minutes after its end at which an hour closes.
         now: Pretend it is this time (RFC 3339), such as 2026-11-22T14:15:00Z.
         threads: Cores for all workers together (on Dask: for each); by default all cores of the
             machine.
         memory_mib: Memory for the engine of each worker, in MiB.
-        export: Folder of one JSON file per customer and hour to update after the build.
+        export: Folder or URL of one JSON file per customer and hour to update after the build.
         dask_scheduler: Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers
             build the hours; by default this machine builds them.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -13,6 +12,7 @@ from hourtally.jobs.job import Job
 from hourtally.model.hours import parse_instant_ms
 from hourtally.settings import DEFAULT_SETTLE_MS, default_home, usable_cores
 from hourtally.store.layout import Home
+from hourtally.store.places import path_at
 
 Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60)]
 Count = Annotated[int, Field(ge=1)]
@@ -20,7 +20,11 @@ DEFAULT_SETTLE_MINUTES: Final = DEFAULT_SETTLE_MS / 60_000
 
 
 def resolve_parameters(
-    home: str | None, rates: str | None, now: str | None, export: str | None
+    home: str | None,
+    rates: str | None,
+    now: str | None,
+    export: str | None,
+    inbox: str | None = None,
 ) -> Job:
     """A job with its defaults: of this machine and this moment where a parameter is None.
 
@@ -32,12 +36,14 @@ def resolve_parameters(
     except ValueError as error:
         message = f"now {now!r} {error}"
         raise InvalidArgument(message) from error
-    folder = Home((Path(home) if home else default_home()).absolute())
+    place = Home.at(home or default_home())
+    folder = Home(place.root.absolute())
     return Job(
         home=folder,
-        rates=Path(rates).absolute() if rates else folder.rates,
+        rates=path_at(rates).absolute() if rates else folder.rates,
         now_ms=now_ms,
         is_now_given=now is not None,
         threads=usable_cores(),
-        export=Path(export).absolute() if export else None,
+        export=path_at(export).absolute() if export else None,
+        inbox=path_at(inbox).absolute() if inbox else None,
     )

@@ -27,7 +27,7 @@ from hourtally.build.builder import BuildReport
 from hourtally.build.grouping import group_hours
 from hourtally.build.staleness import StaleHour
 from hourtally.build.workers import build_in_worker
-from hourtally.errors import HourtallyError, StorageFault
+from hourtally.errors import HourtallyError, StorageFault, with_urls
 from hourtally.ingest.files import IngestReport
 from hourtally.jobs import steps
 from hourtally.jobs.job import Job
@@ -54,6 +54,10 @@ def _name_ingest_run(parameters: dict[str, Any]) -> str:
 
 def _name_build_run(parameters: dict[str, Any]) -> str:
     return f"build {_first_to_last([one.hour.name for one in parameters['stale']], 'hours')}"
+
+
+def _name_export_run(parameters: dict[str, Any]) -> str:
+    return f"export to {with_urls(str(parameters['directory']))}"
 
 
 def _first_to_last(names: Sequence[str], unit: str) -> str:
@@ -162,7 +166,7 @@ def _build_group(
 
 @task(
     name="export",
-    task_run_name="export to {directory}",
+    task_run_name=cast("NameTaskRun", _name_export_run),
     retries=RETRIES,
     retry_delay_seconds=_RETRY_DELAY_SECONDS,
     retry_condition_fn=_is_storage_fault,

@@ -190,6 +190,8 @@ def _documents(
     """The documents of some rows of a revision's customers, each checked."""
     path = manifest.folder / kind.file
     places = customers.places[kind]
+    if len(rows) > 1:
+        durable.fetch_files([path])
     with _open(path) as read:
         for row in rows:
             offset, length = places.offsets[row].as_py(), places.lengths[row].as_py()

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from cachetools import LRUCache
 
+from hourtally.store.durable import has_folders
+
 # Eleven years.
 _KNOWN_HOURS: Final = 100_000
 # Changes closer together than the ticks of a file system's clock have one time. What was read so
@@ -36,6 +38,8 @@ class HeldIndex:
 
     def holds_anybody(self, folder: str, read: Callable[[], bool]) -> bool:
         """Whether the revision in an hour's folder holds somebody; `read` looks it up."""
+        if not has_folders(folder):
+            return read()
         try:
             changed_ns = os.stat(folder).st_mtime_ns  # noqa: PTH116 - making a path takes longer
         except (FileNotFoundError, NotADirectoryError):

@@ -23,7 +23,7 @@ from hourtally.server.held_index import HeldIndex
 from hourtally.server.parameters import HttpError
 from hourtally.store.durable import list_names, storage_faults
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.manifests import Manifest, newest_in
 
 # 5,000 manifests of 2 KB.
 _CACHED_REVISIONS = 5_000
@@ -103,7 +103,7 @@ class CurrentRevisions:
         if cached is not None and names == cached.names:
             return cached
         # Read after the names: the next request finds a revision published in between.
-        manifest = current_manifest(self._home, hour) if names else None
+        manifest = newest_in(self._home, hour, names)
         if manifest is None:
             return None
         conflicts = {**manifest.record["conflicts"]}

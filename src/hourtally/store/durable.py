@@ -10,13 +10,14 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from hourtally.errors import Damaged, StorageFault, suggested_fix
-from hourtally.store.files import AnyPath, NewFile, ReadRange, files_at
+from hourtally.store.files import AnyPath, FileState, NewFile, ReadRange, files_at
 from hourtally.store.local_files import (
     call_together,
     fsync_file,
@@ -25,6 +26,9 @@ from hourtally.store.local_files import (
 )
 
 __all__ = ["NewFile", "call_together", "fsync_file", "undo_on_failure"]
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 # Few large reads, as each one waits for the interpreter lock.
 _READ_BYTES: Final = 8 << 20
@@ -44,14 +48,44 @@ def list_names(folder: AnyPath) -> list[str]:
     return files_at(folder).names(folder)
 
 
-def has_folders(path: Path) -> bool:
+def has_folders(path: AnyPath) -> bool:
     """Whether there are folders, which can be locked and made durable."""
     return files_at(path).has_folders
 
 
-def one_listing(folder: Path) -> AbstractContextManager[None]:
-    """Within it, names below the folder are those of one moment, where asking takes long."""
-    return files_at(folder).one_listing()
+def at_one_moment(call: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A function of a home that sees the names of one moment, where asking takes long."""
+
+    @wraps(call)
+    def within(*given: Given.args, **named: Given.kwargs) -> Result:
+        home: Any = given[0]
+        with one_listing(home.root):
+            return call(*given, **named)
+
+    return within
+
+
+def one_listing(root: Path, folders: Sequence[Path] | None = None) -> AbstractContextManager[None]:
+    """Within it, names in a home are those of one moment, where asking takes long.
+
+    folders: list only these, all at once.
+    """
+    return files_at(root).one_listing(folders)
+
+
+def reads_at_once(root: Path) -> int:
+    """How many reads of a home are best made at a time."""
+    return files_at(root).reads_at_once
+
+
+def requests_made(root: Path) -> dict[str, int]:
+    """How many requests of each kind this process made; empty where files need none."""
+    return files_at(root).requests()
+
+
+def add_requests(root: Path, made: Mapping[str, int]) -> None:
+    """Count requests that a worker process has made."""
+    files_at(root).add_requests(made)
 
 
 def file_exists(path: AnyPath) -> bool:
@@ -64,18 +98,32 @@ def folder_exists(path: Path) -> bool:
     return files_at(path).is_folder(path)
 
 
+def files_below(folder: Path) -> dict[Path, FileState]:
+    """The files in a folder and its subfolders; links are left out."""
+    return {folder / name: state for name, state in files_at(folder).below(folder).items()}
+
+
+def file_state(path: Path) -> FileState:
+    """A file, or a folder, which has changed when the names in it did.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return files_at(path).state(path)
+
+
 def file_size(path: Path) -> int:
     """The bytes of a file.
 
     Raises:
         FileNotFoundError: there is no such file.
     """
-    return files_at(path).size(path)
+    return files_at(path).state(path).size
 
 
 def changed_ns(path: Path) -> int:
     """When a file, or what lies right in a folder, was last changed, in Unix nanoseconds."""
-    return files_at(path).changed_ns(path)
+    return files_at(path).state(path).changed_ns
 
 
 def read_file(path: Path, most: int = -1) -> bytes:
@@ -102,9 +150,15 @@ def local_file(path: Path) -> Path:
 
 
 def fetch(paths: Sequence[Path]) -> None:
-    """Get files that will be read soon, all at once where that is faster."""
+    """Get records that will be read soon, all at once where that is faster."""
     if paths:
         files_at(paths[0]).fetch(paths)
+
+
+def fetch_files(paths: Sequence[Path]) -> None:
+    """Make local files of many, all at once where that is faster; missing ones are left out."""
+    if paths:
+        files_at(paths[0]).fetch_files(paths)
 
 
 def release(paths: Sequence[Path]) -> None:
@@ -134,6 +188,20 @@ def make_folder(folder: Path) -> None:
     parents were made durable before it.
     """
     files_at(folder).make_folder(folder)
+
+
+def begin_folder(folder: Path) -> None:
+    """Make the folder of a revision, to be written locally and published."""
+    files_at(folder).begin_folder(folder)
+
+
+def check_in_time(folder: Path, name: str) -> None:
+    """Check that a folder or an owner was not begun so long ago that its files may be gone.
+
+    Raises:
+        OSError: it was; nothing of it may be committed.
+    """
+    files_at(folder).check_in_time(name)
 
 
 def publish_folder(folder: Path) -> None:
@@ -186,22 +254,33 @@ def new_owner(folder: Path) -> str:
     return files_at(folder).new_owner()
 
 
-def move_files(staged: Mapping[Path, Path], owner: str) -> None:
+def move_files(staged: Mapping[Path, Path], owner: str) -> list[Path]:
     """Give staged files, which are durable, their final names in folders that exist.
 
     Args:
         staged: the final path of each.
         owner: tells what this caller moves from what another one moves to the same names.
+
+    Returns:
+        The quarantine files whose names were taken, which are found by the owner.
     """
-    for target in staged.values():
-        files_at(target).move(staged, owner)
-        break
+    return files_at(next(iter(staged.values()))).move(staged, owner) if staged else []
 
 
 def undo_move(targets: Sequence[Path], owner: str) -> None:
     """Remove what `move_files` with this owner gave these names."""
     if targets:
         files_at(targets[0]).undo_move(targets, owner)
+
+
+def abandoned(root: Path, before_ns: int) -> dict[str, int]:
+    """What writers uploaded before that time and no record of a home names: bytes by name."""
+    return files_at(root).abandoned(before_ns)
+
+
+def remove_abandoned(root: Path, names: Iterable[str]) -> None:
+    """Remove what `abandoned` found."""
+    files_at(root).remove_abandoned(names)
 
 
 def remove_file(path: Path) -> None:
@@ -227,7 +306,8 @@ def sha256_of(path: Path) -> str:
 
 def describe_file(path: Path) -> dict[str, Any]:
     """The entry of a file in a record: its size and SHA-256."""
-    return {"size": file_size(path), "sha256": sha256_of(path)}
+    sha256 = sha256_of(path)
+    return {"size": local_file(path).stat().st_size, "sha256": sha256}
 
 
 def to_json(record: dict[str, Any]) -> bytes:

@@ -13,12 +13,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from hourtally.errors import URLS
 
+# What no record names is removed once it is a day old, so that nobody loses what he is writing.
+ABANDONED_NS: Final = 86_400_000_000_000
 AnyPath = Path | str
 ReadRange = Callable[[int, int], bytes]
 """The bytes of a file from an offset on, so many of them, or as many as it has."""
+
+
+class FileState(NamedTuple):
+    """A file as it is now. etag: of its content, where the place keeps one; else empty."""
+
+    size: int
+    changed_ns: int
+    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,14 +46,21 @@ class Files(ABC):
 
     Every other refusal is an `OSError`. What a call has written when it returns is durable.
 
-    Attributes: has_folders (whether there are folders, which can be locked and made durable).
+    Attributes:
+        has_folders: whether there are folders, which can be locked and made durable.
+        reads_at_once: how many reads are best made at a time.
     """
 
     has_folders: bool
+    reads_at_once: int
 
     @abstractmethod
     def names(self, folder: AnyPath) -> list[str]:
         """The names of the entries of a folder, sorted; empty if there is no such folder."""
+
+    @abstractmethod
+    def below(self, folder: Path) -> dict[str, FileState]:
+        """The files in a folder and its subfolders, by path from the folder, links left out."""
 
     @abstractmethod
     def exists(self, path: AnyPath) -> bool:
@@ -53,12 +71,8 @@ class Files(ABC):
         """Whether there is such a folder."""
 
     @abstractmethod
-    def size(self, path: Path) -> int:
-        """The bytes of a file."""
-
-    @abstractmethod
-    def changed_ns(self, path: Path) -> int:
-        """When a file, or what lies right in a folder, was last changed, in Unix nanoseconds."""
+    def state(self, path: Path) -> FileState:
+        """A file, or a folder, which has changed when the names in it did."""
 
     @abstractmethod
     def read(self, path: Path, most: int = -1) -> bytes:
@@ -74,7 +88,11 @@ class Files(ABC):
 
     @abstractmethod
     def fetch(self, paths: Iterable[Path]) -> None:
-        """Get files that will be read soon, all at once where that is faster."""
+        """Get records that will be read soon, all at once where that is faster."""
+
+    @abstractmethod
+    def fetch_files(self, paths: Iterable[Path]) -> None:
+        """Make `local` files of many, all at once where that is faster."""
 
     @abstractmethod
     def release(self, paths: Iterable[Path]) -> None:
@@ -96,14 +114,24 @@ class Files(ABC):
         """Create a folder and its parents."""
 
     @abstractmethod
+    def begin_folder(self, folder: Path) -> None:
+        """Make the folder of a revision, to be written locally and published."""
+
+    @abstractmethod
+    def check_in_time(self, name: str) -> None:
+        """Check that a folder or an owner was not begun so long ago that its files may be gone."""
+
+    @abstractmethod
     def publish(self, folder: Path) -> None:
         """Make files durable that were written below a folder, and their names."""
 
     @abstractmethod
-    def move(self, staged: Mapping[Path, Path], owner: str) -> None:
+    def move(self, staged: Mapping[Path, Path], owner: str) -> list[Path]:
         """Give staged files, which are durable, their final names in folders that exist.
 
         owner: tells what this caller moves from what another one moves to the same names.
+
+        Returns the quarantine files whose names were taken, which are found by the owner.
         """
 
     @abstractmethod
@@ -127,8 +155,30 @@ class Files(ABC):
         """Remove a folder and everything in it, if it is there."""
 
     @abstractmethod
-    def one_listing(self) -> AbstractContextManager[None]:
-        """Within it, names are those of one moment, if that takes less than asking each time."""
+    def abandoned(self, before_ns: int) -> dict[str, int]:
+        """What writers uploaded before that time and no record names: bytes by name.
+
+        Only where nobody is locked out, so that it cannot be removed at once.
+        """
+
+    @abstractmethod
+    def remove_abandoned(self, names: Iterable[str]) -> None:
+        """Remove what `abandoned` found."""
+
+    @abstractmethod
+    def one_listing(self, folders: Sequence[Path] | None = None) -> AbstractContextManager[None]:
+        """Within it, names are those of one moment, if that takes less than asking each time.
+
+        Of some folders, listed at once, or of whatever is asked for.
+        """
+
+    @abstractmethod
+    def requests(self) -> dict[str, int]:
+        """How many requests of each kind were made so far; empty where files need none."""
+
+    @abstractmethod
+    def add_requests(self, made: Mapping[str, int]) -> None:
+        """Count requests that a worker process has made."""
 
 
 _mounted: dict[str, Files] = {}
@@ -152,6 +202,11 @@ def files_at(path: AnyPath) -> Files:
 def use_local(files: Files) -> None:
     """Say what local paths are in."""
     _local.append(files)
+
+
+def mounted_at(url: str) -> Path | None:
+    """The folder that stands for a place in an object store, if it is mounted."""
+    return next((Path(root) for root, of in URLS.items() if of == url), None)
 
 
 def mount(root: Path, files: Files, url: str) -> None:

@@ -43,6 +43,7 @@ def check_inputs(
         Damaged: a file differs from its record, or the record does not list the hour.
     """
     durable.fetch(sorted({home.batch_record(one) for of in inputs_by_hour.values() for one in of}))
+    durable.fetch_files([home.slices(h, name) for h, of in inputs_by_hour.items() for name in of])
     hours_of = defaultdict(list)
     for hour, names in inputs_by_hour.items():
         for name in names:
@@ -61,7 +62,6 @@ def check_inputs(
 
 def _check(home: Home, name: str, hours: Iterable[Hour]) -> list[tuple[Hour, HourFiles]]:
     record = durable.read_sealed_json(home.batch_record(name))
-    durable.fetch([home.slices(hour, name) for hour in hours])
     return [(hour, check_record_files(home, name, record, hour)) for hour in hours]
 
 

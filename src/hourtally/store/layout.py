@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from hourtally.errors import with_urls
 from hourtally.model.hours import Hour
 from hourtally.store.durable import file_exists, list_names
+from hourtally.store.places import folder_of
 
 RECORD_SUFFIX: Final = ".json"
 _SLICES: Final = ".parquet"
@@ -25,6 +27,24 @@ class Home:
     """The home folder (contract, section 7): where everything in it is."""
 
     root: Path
+
+    @classmethod
+    def at(cls, place: str | Path) -> Home:
+        """The home at a path or a URL.
+
+        Raises:
+            InvalidArgument: it is not a URL of a store that can be used.
+        """
+        return cls(folder_of(str(place)))
+
+    @property
+    def place(self) -> str:
+        """Its path, absolute, or its URL."""
+        return with_urls(str(self.root.absolute()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process another folder stands for a URL."""
+        return type(self).at, (with_urls(str(self.root)),)
 
     @property
     def rates(self) -> Path:
@@ -67,6 +87,10 @@ class Home:
     def hours(self) -> Path:
         """The published hours."""
         return self.root / "hours"
+
+    def slices_of(self, hour: Hour) -> Path:
+        """The folder of the slices and voids of an hour."""
+        return self.events / f"hour={hour.name}"
 
     def slices(self, hour: Hour, name: str) -> Path:
         """The slices of one record in one hour."""

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from hourtally.store.files import AnyPath, Files, NewFile, ReadRange, nothing, use_local
+from hourtally.store.files import AnyPath, Files, FileState, NewFile, ReadRange, nothing, use_local
 
 Result = TypeVar("Result")
 
@@ -30,6 +30,7 @@ class LocalFiles(Files):
     """A local folder. Its methods are the functions of this module where they take a line."""
 
     has_folders = True
+    reads_at_once = 1
 
     def names(self, folder: AnyPath) -> list[str]:
         # A third of the time of making paths, which looking through a year's hours can tell.
@@ -44,28 +45,32 @@ class LocalFiles(Files):
     def is_folder(self, path: Path) -> bool:
         return path.is_dir()
 
-    def size(self, path: Path) -> int:
-        return path.stat().st_size
+    def state(self, path: Path) -> FileState:
+        status = path.stat()
+        return FileState(status.st_size, status.st_mtime_ns)
 
-    def changed_ns(self, path: Path) -> int:
-        return path.stat().st_mtime_ns
+    def below(self, folder: Path) -> dict[str, FileState]:
+        found = {}
+        for inside, _, names in os.walk(folder):
+            for path in (Path(inside, name) for name in names):
+                if not path.is_symlink():
+                    found[str(path.relative_to(folder))] = self.state(path)
+        return found
 
     def read(self, path: Path, most: int = -1) -> bytes:
         with path_in_error(path), path.open("rb") as file:
             return file.read(most)
 
-    @contextlib.contextmanager
-    def ranges(self, path: Path) -> Iterator[ReadRange]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            yield partial(_read_range, descriptor)
-        finally:
-            os.close(descriptor)
+    def ranges(self, path: Path) -> AbstractContextManager[ReadRange]:
+        return read_ranges(path)
 
     def local(self, path: Path) -> Path:
         return path
 
     def fetch(self, paths: Iterable[Path]) -> None:
+        pass
+
+    def fetch_files(self, paths: Iterable[Path]) -> None:
         pass
 
     def release(self, paths: Iterable[Path]) -> None:
@@ -87,14 +92,21 @@ class LocalFiles(Files):
     def make_folder(self, folder: Path) -> None:
         make_folder(folder)
 
+    def begin_folder(self, folder: Path) -> None:
+        folder.mkdir()
+
+    def check_in_time(self, name: str) -> None:
+        pass
+
     def publish(self, folder: Path) -> None:
         fsync_folder(folder)
         fsync_folder(folder.parent)
 
-    def move(self, staged: Mapping[Path, Path], owner: str) -> None:
+    def move(self, staged: Mapping[Path, Path], owner: str) -> list[Path]:
         assert not owner
         for path, target in staged.items():
             path.rename(target)
+        return []
 
     def undo_move(self, targets: Iterable[Path], owner: str) -> None:
         assert not owner
@@ -114,8 +126,22 @@ class LocalFiles(Files):
         with contextlib.suppress(FileNotFoundError), path_in_error(folder):
             shutil.rmtree(folder)
 
-    def one_listing(self) -> AbstractContextManager[None]:
+    def abandoned(self, before_ns: int) -> dict[str, int]:
+        del before_ns
+        return {}
+
+    def remove_abandoned(self, names: Iterable[str]) -> None:
+        assert not list(names)
+
+    def one_listing(self, folders: Sequence[Path] | None = None) -> AbstractContextManager[None]:
+        del folders
         return nothing()
+
+    def requests(self) -> dict[str, int]:
+        return {}
+
+    def add_requests(self, made: Mapping[str, int]) -> None:
+        assert not made
 
 
 @contextlib.contextmanager
@@ -174,6 +200,16 @@ def _fsync(path: Path, flags: int) -> None:
     try:
         with path_in_error(path):
             os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def read_ranges(path: Path) -> Iterator[ReadRange]:
+    """Read parts of a local file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield partial(_read_range, descriptor)
     finally:
         os.close(descriptor)
 

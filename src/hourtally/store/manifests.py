@@ -8,6 +8,7 @@ over.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -98,6 +99,23 @@ def current_manifest(home: Home, hour: Hour) -> Manifest | None:
     return read_manifest(home, hour, revisions[-1]) if revisions else None
 
 
+def newest_in(home: Home, hour: Hour, names: Iterable[str]) -> Manifest | None:
+    """The newest manifest among the names in an hour's folder; None without any.
+
+    Raises:
+        Damaged: as `read_manifest`.
+    """
+    revisions = [int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name))]
+    return read_manifest(home, hour, max(revisions)) if revisions else None
+
+
+def fetch_current(home: Home, hours: Iterable[Hour]) -> None:
+    """Get the newest manifests of hours, which will be read one by one, at once if that helps."""
+    if not durable.has_folders(home.root):
+        newest = ((hour, revisions_of(home, hour)) for hour in hours)
+        durable.fetch([home.manifest(hour, of[-1]) for hour, of in newest if of])
+
+
 def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
     """The manifest of one revision.
 
@@ -132,7 +150,12 @@ def commit_manifest(home: Home, hour: Hour, revision: int, record: dict[str, Any
 
 
 def remove_unfinished(home: Home, hour: Hour) -> None:
-    """Remove what interrupted builds of an hour left; the caller holds the hour's lock."""
+    """Remove what interrupted builds of an hour left; the caller holds the hour's lock.
+
+    Where there are no locks another build may be at work: `durable.abandoned` tells what is left.
+    """
+    if not durable.has_folders(home.root):
+        return
     published = {read_manifest(home, hour, n).folder for n in revisions_of(home, hour)}
     left = [
         entry

@@ -96,7 +96,7 @@ def remove_leftovers(home: Home, batch: str, staging: Path) -> None:
     """
     mark = staging / "naming"
     if mark.exists():
-        if durable.folder_exists(home.batches):
+        with contextlib.suppress(FileNotFoundError):
             # A record whose fsync failed was removed; make sure that it does not come back
             # without its slices.
             durable.fsync_folder(home.batches)
@@ -156,7 +156,10 @@ def move_into_place(home: Home, batches: Sequence[StagedBatch]) -> None:
     _make_hour_folders(home, sorted(hours))
     durable.make_folder(quarantine)
     every = {path: target for of_batch in targets for path, target in of_batch.items()}
-    durable.move_files(every, owner)
+    aside = durable.move_files(every, owner)
+    for one in batches:
+        if home.quarantine(one.name) in aside:
+            one.record["quarantine_owner"] = owner
     durable.call_together(durable.fsync_folder, ((one,) for one in sorted({quarantine, *hours})))
 
 
@@ -187,6 +190,8 @@ def commit_records(home: Home, batches: Sequence[StagedBatch]) -> list[bool]:
         )
         for one in batches
     ]
+    for one in batches:
+        durable.check_in_time(home.root, one.record.get("owner", ""))
     created = durable.create_files(new)
     for one, is_ours in zip(batches, created, strict=True):
         if not is_ours and "owner" in one.record:

@@ -12,7 +12,7 @@ from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
-from hourtally.store.manifests import revisions_of
+from hourtally.store.manifests import fetch_current, revisions_of
 from hourtally.store.pruning import marks_in
 from hourtally.verify.checksums import StoredInputs, check_files, check_index, check_manifests
 from hourtally.verify.findings import Findings
@@ -35,6 +35,7 @@ class _Checked:
     derivable: PublishedHour | None = None
 
 
+@durable.at_one_moment
 def verify_hours(
     home: Home,
     hours: Sequence[Hour],
@@ -53,10 +54,12 @@ def verify_hours(
     inputs = StoredInputs(home, findings)
     done = 0
     with durable.storage_faults(home.root, "verifying"):
+        fetch_current(home, hours)
         for part in _verified(home, hours, settings, inputs):
             while marks_in(home, part.hour) != part.pruned:
                 # Some of it was pruned while it was read.
                 [part] = _verified(home, [part.hour], settings, inputs)
+            durable.release([home.hour(part.hour), home.slices_of(part.hour)])
             findings.merge(part.findings)
             done += 1
             if progress:

@@ -507,7 +507,7 @@ def test_a_takeover_that_was_killed_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("hourtally.published.export.tree.remove_old_markers", killed)
+        patch.setattr("hourtally.published.export.targets.remove_old_markers", killed)
         with pytest.raises(KeyboardInterrupt):
             export_hours(home, tree, [])
     assert (tree / "@hourtally").exists()

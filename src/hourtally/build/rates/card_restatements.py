@@ -10,6 +10,7 @@ from hourtally.errors import Damaged
 from hourtally.model.hours import ALL_HOURS, Hour, HourRange
 from hourtally.ratecard import RateCard
 from hourtally.store.batches import Batches
+from hourtally.store.durable import at_one_moment
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 
@@ -29,6 +30,7 @@ class Restatements:
     damaged: int = 0
 
 
+@at_one_moment
 def find_restatements(
     home: Home,
     cards: tuple[RateCard, RateCard],

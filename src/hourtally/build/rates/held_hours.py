@@ -10,8 +10,9 @@ from hourtally.model.hours import ALL_HOURS, Hour, HourRange
 from hourtally.published.held import read_gaps
 from hourtally.published.reader import published_hours
 from hourtally.ratecard import Gap, RateCard, SuggestedRate, suggest_rates
+from hourtally.store.durable import at_one_moment
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.manifests import Manifest, current_manifest, fetch_current
 
 
 @dataclass
@@ -29,6 +30,7 @@ class HeldHours:
     suggested: list[SuggestedRate] = field(default_factory=list)
 
 
+@at_one_moment
 def find_held(
     home: Home,
     card: RateCard,
@@ -41,7 +43,9 @@ def find_held(
     """
     held = HeldHours()
     gaps: list[Gap] = []
-    for hour in published_hours(home, within.first, within.end):
+    hours = published_hours(home, within.first, within.end)
+    fetch_current(home, hours)
+    for hour in hours:
         try:
             manifest = read(home, hour)
             found = [] if manifest is None else read_gaps(manifest)

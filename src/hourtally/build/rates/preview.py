@@ -46,6 +46,7 @@ from hourtally.model.schemas import HOUR
 from hourtally.ratecard import RateCard, SuggestedRate, Suggestions
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
+from hourtally.store.durable import at_one_moment
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
 
@@ -96,6 +97,7 @@ class Preview:
     not_closed: int = 0
 
 
+@at_one_moment
 def preview(
     home: Home, request: PreviewRequest, settings: Settings, progress: Progress | None = None
 ) -> Preview:

@@ -27,6 +27,7 @@ from hourtally.ratecard.spelling import Spellings
 from hourtally.runtime.progress import Progress
 from hourtally.settings import Settings
 from hourtally.stages.rate_lookup import Lookup
+from hourtally.store.durable import at_one_moment
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
 
@@ -73,6 +74,7 @@ class UsageCheck:
     failed: list[tuple[Hour, HourtallyError]] = field(default_factory=list)
 
 
+@at_one_moment
 def check_usage(
     home: Home,
     card: RateCard,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import BuildOptions, HomeOption, NowOption, hour_range, minutes_ms
+from hourtally.cli.options import BuildOptions, HomeOption, NowOption, Place, hour_range, minutes_ms
 from hourtally.errors import InvalidArgument
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -31,7 +31,7 @@ def demo(*, home: Path | None = None) -> int:
 
 
 def ingest(
-    *files: Path,
+    *files: Place,
     again: Flag = False,
     json: Flag = False,
     home_option: HomeOption | None = None,
@@ -104,6 +104,7 @@ def withdraw(
 
 def run(
     *,
+    inbox: Place | None = None,
     json: Flag = False,
     metrics: Path | None = None,
     home_option: HomeOption | None = None,
@@ -118,6 +119,8 @@ def run(
 
     Parameters
     ----------
+    inbox
+        Folder or URL of event files to ingest; default: inbox/ in the home.
     json
         Print one JSON document instead of tables.
     metrics
@@ -125,7 +128,7 @@ def run(
     """
     from hourtally.cli import jobs
 
-    job = _job(home_option, now_option, build_options)
+    job = replace(_job(home_option, now_option, build_options), inbox=inbox)
     if metrics is None:
         return jobs.run(job, json=json)
     from hourtally.cli.metrics_file import check_folder, write_metrics

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, hour_range
+from hourtally.cli.options import HomeOption, Place, hour_range
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import HourRange
 
@@ -16,7 +15,7 @@ FromOption = Annotated[str | None, Parameter(name="--from")]
 
 
 def export(
-    directory: Path,
+    directory: Place,
     /,
     *,
     from_: FromOption = None,
@@ -25,7 +24,7 @@ def export(
     usage: Flag = False,
     focus: Literal["1.2", "1.3", "1.4"] | None = None,
     csv: Flag = False,
-    rates: Path | None = None,
+    rates: Place | None = None,
     json: Flag = False,
     home_option: HomeOption | None = None,
 ) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, NowOption, hour_range, minutes_ms
+from hourtally.cli.options import HomeOption, NowOption, Place, hour_range, minutes_ms
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
@@ -25,7 +24,7 @@ def status(
     state: str | None = None,
     json: Flag = False,
     csv: Flag = False,
-    rates: Path | None = None,
+    rates: Place | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -59,6 +58,7 @@ def status(
     from hourtally.build.status_report import status_report
     from hourtally.ingest.inbox import search_inbox
     from hourtally.ratecard import load_rate_card
+    from hourtally.store.durable import one_listing
 
     if json and csv:
         message = "give --json or --csv, not both"
@@ -68,14 +68,15 @@ def status(
     home = (home_option or HomeOption()).existing()
     card = load_rate_card(rates or home.rates)
     now_ms = (now_option or NowOption()).read_ms()
-    spans = hour_spans(home, card, now_ms, minutes_ms(settle), HourRange(first, end))
-    report = status_report(spans, by_hour=hours, states=states)
-    if csv:
-        from hourtally.cli.output.status_data import print_status_csv
+    with one_listing(home.root):
+        spans = hour_spans(home, card, now_ms, minutes_ms(settle), HourRange(first, end))
+        report = status_report(spans, by_hour=hours, states=states)
+        if csv:
+            from hourtally.cli.output.status_data import print_status_csv
 
-        print_status_csv(report)
-        return 0
-    batches, inbox = summarize_batches(home, now_ms), search_inbox(home)
+            print_status_csv(report)
+            return 0
+        batches, inbox = summarize_batches(home, now_ms), search_inbox(home)
     if json:
         from hourtally.cli.output.ingest_report import inbox_json
         from hourtally.cli.output.json_text import print_json

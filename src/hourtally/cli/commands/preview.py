@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, NowOption, hour_range, minutes_ms
+from hourtally.cli.options import HomeOption, NowOption, Place, hour_range, minutes_ms
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
@@ -22,7 +21,7 @@ By = Literal["customer", "team", "project", "type", "resource", "rate"]
 
 
 def preview(
-    card: Path,
+    card: Place,
     /,
     *,
     from_: Annotated[str, Parameter(name="--from")],

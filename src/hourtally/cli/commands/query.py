@@ -71,6 +71,7 @@ def list_totals(
         Print the lines as CSV.
     """
     from hourtally.published.listing import Question, list_range
+    from hourtally.store.durable import one_listing
 
     _check_formats(json=json, csv=csv)
     home = (home_option or HomeOption()).existing()
@@ -84,7 +85,8 @@ def list_totals(
         hours=HourRange(*hour_range(from_, to)),
         components=json or csv,
     )
-    listing = list_range(home, question)
+    with one_listing(home.root):
+        listing = list_range(home, question)
     _print_listing(listing, units, json=json, csv=csv)
     return 0
 
@@ -135,7 +137,8 @@ def sql(
     query
         One or several statements; the rows of the last one are printed.
     out
-        Write a DuckDB database whose views follow later restatements.
+        Write a DuckDB database whose views follow later restatements; of a home in an object
+        store it has tables of what is published now.
     json
         Print one JSON document.
     csv
@@ -148,9 +151,10 @@ def sql(
     _check_formats(json=json, csv=csv)
     if out is not None:
         from hourtally.published.sql import write_database
+        from hourtally.store.durable import has_folders
 
         write_database(home, out)
-        _print_written(out, json=json)
+        _print_written(out, follows=has_folders(home.root), json=json)
         return 0
     from hourtally.cli.output.queries import rows
     from hourtally.published.sql import run_query
@@ -187,7 +191,7 @@ def schema(name: str, /) -> int:
     return 0
 
 
-def _print_written(out: Path, *, json: bool) -> None:
+def _print_written(out: Path, *, follows: bool, json: bool) -> None:
     from hourtally.published.sql import VIEWS
 
     if json:
@@ -195,4 +199,5 @@ def _print_written(out: Path, *, json: bool) -> None:
 
         print_json({"database": str(out), "views": list(VIEWS)})
         return
-    print(f"{out}: views {', '.join(VIEWS)}; they follow later restatements.")
+    what = ("views", "they follow later restatements") if follows else ("tables", "as of now")
+    print(f"{out}: {what[0]} {', '.join(VIEWS)}; {what[1]}.")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from hourtally.cli.commands.preview import say, say_failures
-from hourtally.cli.options import HomeOption, NowOption, hour_range, minutes_ms
-from hourtally.errors import RateCardError
+from hourtally.cli.options import HomeOption, NowOption, Place, hour_range, minutes_ms
+from hourtally.errors import RateCardError, with_urls
 from hourtally.model.hours import HOUR_SECONDS, Hour, HourRange, parse_instant_ms
 from hourtally.model.printable import counted
 
@@ -19,7 +18,7 @@ FromOption = Annotated[str | None, Parameter(name="--from")]
 
 
 def check(
-    file: Path,
+    file: Place,
     /,
     *,
     from_: FromOption = None,
@@ -79,18 +78,19 @@ def check(
     else:
         from hourtally.cli.output.rate_cards import print_no_usage
 
-        print_no_usage((home_option or HomeOption()).open().root)
+        print_no_usage((home_option or HomeOption()).open().place)
     if found:
         say_failures(found.failed)
         if len(found.gaps):
             held = counted(found.gaps["customer_id"].n_unique(), "customer")
-            say(f"{held} would be held: some usage has no rate. Add the rates above to {file}")
+            where = with_urls(str(file))
+            say(f"{held} would be held: some usage has no rate. Add the rates above to {where}")
     return status
 
 
 def diff(
-    old: Path,
-    new: Path,
+    old: Place,
+    new: Place,
     /,
     *,
     from_: FromOption = None,
@@ -139,7 +139,7 @@ def diff(
 
     print_card_diff(cards, changes, (old, new))
     if home:
-        print_restatements(found, home.root)
+        print_restatements(found, home.place)
     return 0
 
 
@@ -147,7 +147,7 @@ def at(
     instant: str,
     /,
     *,
-    rates: Path | None = None,
+    rates: Place | None = None,
     json: Flag = False,
     home_option: HomeOption | None = None,
 ) -> int:

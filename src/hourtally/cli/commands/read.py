@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,6 +10,7 @@ from hourtally.cli.options import (
     CustomerId,
     HomeOption,
     NowOption,
+    Place,
     hour_range,
     minutes_ms,
 )
@@ -148,7 +148,7 @@ def verify(
     *,
     from_: FromOption = None,
     to: str | None = None,
-    rates: Path | None = None,  # noqa: ARG001 - taken by earlier versions
+    rates: Place | None = None,  # noqa: ARG001 - taken by earlier versions
     from_files: Flag = False,
     json: Flag = False,
     home_option: HomeOption | None = None,

@@ -53,10 +53,11 @@ def serve(
         Minutes after its end at which an hour closes.
     """
     from hourtally import server
+    from hourtally.store.durable import has_folders
 
     home = (home_option or HomeOption()).open()
     # A dangling link counts as a tokens file: with it nobody gets in, without it everybody would.
-    if tokens is None and os.path.lexists(home.tokens):
+    if tokens is None and has_folders(home.root) and os.path.lexists(home.tokens):
         if customer is not None:
             message = (
                 f"--customer would show everybody on this machine what {home.tokens} protects; "
@@ -123,6 +124,23 @@ def ui(
     )
 
 
+def _tokens_path(tokens: Path | None, home_option: HomeOption | None) -> Path:
+    """The tokens file that is named, or that of the home.
+
+    Raises:
+        InvalidArgument: the home is in an object store, where two edits at once would lose one.
+    """
+    from hourtally.store.durable import has_folders
+
+    if tokens is not None:
+        return tokens
+    home = (home_option or HomeOption()).open()
+    if not has_folders(home.root):
+        message = f"tokens of {home.place} are kept in a local file: name it with --tokens FILE"
+        raise InvalidArgument(message)
+    return Path(home.tokens)
+
+
 def add_token(
     *,
     customer: CustomerId,
@@ -141,7 +159,7 @@ def add_token(
     """
     from hourtally.server import tokens as tokens_file
 
-    path = tokens or (home_option or HomeOption()).open().tokens
+    path = _tokens_path(tokens, home_option)
     print(tokens_file.add_token(path, customer, (now_option or NowOption()).read_ms()))
     return 0
 
@@ -167,7 +185,7 @@ def list_tokens(
     from hourtally.cli.output.tables import print_tokens
     from hourtally.server.tokens import read_tokens
 
-    found = read_tokens(tokens or (home_option or HomeOption()).open().tokens)
+    found = read_tokens(_tokens_path(tokens, home_option))
     if json:
         print_json(
             {
@@ -198,8 +216,6 @@ def remove_token(
     """
     from hourtally.server import tokens as tokens_file
 
-    removed = tokens_file.remove_token(
-        tokens or (home_option or HomeOption()).open().tokens, sha256
-    )
+    removed = tokens_file.remove_token(_tokens_path(tokens, home_option), sha256)
     print(f"hourtally: revoked a token of customer {removed.customer!r}", file=sys.stderr)
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import CustomerId, HomeOption, NowOption, minutes_ms
+from hourtally.cli.options import CustomerId, HomeOption, NowOption, Place, minutes_ms
 from hourtally.errors import HourtallyError
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
@@ -31,7 +31,7 @@ def show(
     usage: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     revision: int | None = None,
-    rates: Path | None = None,
+    rates: Place | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -64,6 +64,7 @@ def show(
     from hourtally.published.document_index import DOCUMENTS, USAGE_DOCUMENTS
     from hourtally.published.reader import published_manifest, read_current, read_document
     from hourtally.published.views import view
+    from hourtally.store.durable import has_folders
     from hourtally.store.manifests import read_manifest
 
     asked_hour = Hour.parse(hour)
@@ -78,7 +79,8 @@ def show(
         return manifest, read_document(manifest, customer, kind)
 
     manifest, document = read_current(read)
-    if revision is None:
+    # In an object store that takes three requests, and the document itself four.
+    if revision is None and (has_folders(home.root) or not json):
         _say_if_stale(home, rates, manifest)
     shown = view(document, team=team, project=project, resource_type=type)
     if json:

@@ -165,8 +165,9 @@ def print_export(report: ExportReport, directory: Path) -> None:
     """How many files an export wrote and removed."""
     print_text(
         console(),
-        f"{counted(report.written, 'file')} written to {directory}, {report.removed} removed; "
-        f"{counted(report.hours, 'hour')} exported, {report.current} up to date.",
+        f"{counted(report.written, 'file')} written to {directory}, "
+        f"{report.removed} removed; {counted(report.hours, 'hour')} exported, "
+        f"{report.current} up to date.",
     )
 
 

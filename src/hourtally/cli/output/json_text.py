@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from hourtally.errors import with_urls
 from hourtally.model.money import format_cents, format_decimal
 
 _INDENT: Final = " "
@@ -41,7 +42,7 @@ class _Printed:
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document on standard output, in UTF-8 whatever the terminal's encoding."""
     _Printed.is_printed = True
-    text = to_json_text(document) + "\n"
+    text = with_urls(to_json_text(document)) + "\n"
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()

@@ -89,7 +89,7 @@ def _print_meters_without(card: RateCard, instant_ms: int, when: str) -> None:
         print_text(console(), f"No rate {when} for {', '.join(missing)}: usage would be held.")
 
 
-def print_no_usage(home: Path) -> None:
+def print_no_usage(home: str) -> None:
     """Say that the card was not held against usage."""
     print_text(console(), f"Not checked against usage: there is none in {home}.")
 
@@ -175,7 +175,7 @@ def describe_change(change: RateChange) -> str:
     return ", ".join(parts)
 
 
-def print_restatements(found: Restatements, home: Path) -> None:
+def print_restatements(found: Restatements, home: str) -> None:
     """Which published hours the change restates."""
     out = console()
     out.print()

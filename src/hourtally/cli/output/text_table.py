@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from hourtally.errors import with_urls
 from hourtally.model.money import format_cents, format_decimal
 from hourtally.model.printable import counted as counted
 from hourtally.model.printable import printable
@@ -166,7 +167,7 @@ def print_lines(out: Console | Pipe, lines: Sequence[str]) -> None:
 
 def print_text(out: Console | Pipe, text: str, style: str = "") -> None:
     """Print one line of any text and width; control characters are escaped."""
-    out.print(_encodable(printable(text), out), style=style, soft_wrap=True)
+    out.print(_encodable(printable(with_urls(text)), out), style=style, soft_wrap=True)
 
 
 def _encodable(text: str, out: Console | Pipe) -> str:

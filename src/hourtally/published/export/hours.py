@@ -42,6 +42,7 @@ class ExportReport:
     current: int = 0
 
 
+@durable.at_one_moment
 def export_hours(
     home: Home,
     directory: Path,
@@ -131,6 +132,7 @@ def _export_hour(work: _Work, manifest: Manifest) -> None:
         folder = folder_name(customer)
         tree.write(folder, name, document)
         folders.add(folder)
+    durable.release([manifest.folder])
     report.written += len(folders)
     # Only folders that existed before can have stale files. So the first export of a year does
     # not check every customer in every hour.

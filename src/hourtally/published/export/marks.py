@@ -18,6 +18,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
+from hourtally.errors import with_urls
 from hourtally.model.hours import Hour
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -53,7 +54,7 @@ class Marks:
         """Record the state that the tree at this path is about to be in."""
         if durable.has_folders(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-        self._write(_TREE_FILE, {"tree": self.tree, "path": str(path), "state": state})
+        self._write(_TREE_FILE, {"tree": self.tree, "path": with_urls(str(path)), "state": state})
 
     def read(self, hour: Hour) -> Mark | None:
         """The mark of an hour; None without one that counts."""
@@ -89,7 +90,11 @@ def forget_trees(home: Home, path: Path) -> None:
     for name in durable.list_names(home.exports):
         folder = home.exports / name
         known = _read(folder / _TREE_FILE)
-        if _TREE_ID.fullmatch(name) and known is not None and known.get("path") == str(path):
+        if (
+            _TREE_ID.fullmatch(name)
+            and known is not None
+            and known.get("path") == with_urls(str(path))
+        ):
             reject_symlinks(home, folder)
             durable.remove_folder(folder)
 

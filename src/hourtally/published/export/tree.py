@@ -1,15 +1,15 @@
-"""The folder that an export writes to: locked, and safe against symbolic links inside it.
+"""The tree that an export writes to: whose it is, what it has, and its files.
 
-Somebody else who may write into the tree cannot redirect an export out of it: every file is opened
-relative to the tree's own descriptor, and symbolic links are not followed. Files are replaced
-atomically, by temporary files at the top of the tree, so that its folders never have any other.
+Somebody else who may write into a local tree cannot redirect an export out of it: every file is
+opened relative to the tree's own descriptor, and symbolic links are not followed. Files are
+replaced atomically, by temporary files at the top of the tree, so that its folders never have any
+other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,17 +25,9 @@ from hourtally.published.export.identity import (
     check_identity,
 )
 from hourtally.published.export.marks import Mark, Marks, forget_trees, new_token
-from hourtally.published.export.old_markers import OLD_MARKERS, read_old_markers, remove_old_markers
-from hourtally.published.export.safe_files import (
-    open_folder,
-    path_in_error,
-    read_file,
-    replace_file,
-)
-from hourtally.store import durable
+from hourtally.published.export.targets import Target, open_target
 from hourtally.store.home_id import home_id
 from hourtally.store.layout import Home
-from hourtally.store.locking import lock
 
 # The limit of file systems for one name.
 _MAX_NAME_BYTES: Final = 255
@@ -61,75 +53,46 @@ def folder_name(customer: str) -> str:
 
 @dataclass
 class ExportTree:
-    """An export folder, locked.
+    """An export tree.
 
     Attributes:
-        path: only for messages.
-        root: the folder's descriptor.
+        target: its files.
         identity: whose it is.
         marks: what it has, as the home keeps it.
-        existing_folders: the folders that existed when the tree was opened.
-        folders: the folders that exist now.
         held: who is held, as `@held.ndjson` says.
         pending: marks to be written, by the name of the hour.
         pending_files: how many files they cover.
     """
 
-    path: Path
-    root: int
+    target: Target
     identity: Identity
     marks: Marks
-    existing_folders: frozenset[str]
-    folders: set[str]
     held: HeldList
     pending: dict[str, Mark] = field(default_factory=dict)
     pending_files: int = 0
     _is_changing: bool = False
 
-    @contextlib.contextmanager
-    def folder(self, name: str) -> Iterator[int]:
-        """The descriptor of a folder of the tree, which is created if needed."""
-        with path_in_error(self.path / name):
-            if name not in self.folders:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=self.root)
-                self.folders.add(name)
-            descriptor = open_folder(self.path, self.root, name)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
+    @property
+    def existing_folders(self) -> frozenset[str]:
+        """The folders that existed when the tree was opened."""
+        return self.target.existing_folders
 
     def write(self, folder: str, name: str, content: bytes) -> None:
         """Write a file into a folder atomically."""
         self.begin_changes()
-        with self.folder(folder) as descriptor:
-            replace_file(self.path / folder, descriptor, name, content, staging=self.root)
-
-    def write_top(self, name: str, content: bytes) -> None:
-        """Write a file at the top of the tree atomically.
-
-        Durably, as nobody could tell whose a tree is whose `@home.json` was torn by a power loss.
-        """
-        with path_in_error(self.path):
-            replace_file(self.path, self.root, name, content, staging=self.root, durably=True)
+        self.target.write(folder, name, content)
 
     def write_top_if_changed(self, name: str, content: bytes) -> None:
         """Write a file at the top of the tree, unless it is there as it should be."""
-        with path_in_error(self.path):
-            if read_file(self.root, name) != content:
-                self.write_top(name, content)
+        if self.target.read_top(name) != content:
+            self.target.write_top(name, content)
 
     def remove(self, folder: str, name: str) -> int:
         """Remove a file; return how many files (0 or 1)."""
-        if not os.access(f"{folder}/{name}", os.F_OK, dir_fd=self.root, follow_symlinks=False):
+        if not self.target.has(folder, name):
             return 0
         self.begin_changes()
-        with self.folder(folder) as descriptor:
-            os.unlink(name, dir_fd=descriptor)
-        with contextlib.suppress(OSError):
-            os.rmdir(folder, dir_fd=self.root)
-            self.folders.discard(folder)
+        self.target.remove(folder, name)
         return 1
 
     def mark_of(self, hour: Hour) -> Mark | None:
@@ -157,28 +120,27 @@ class ExportTree:
         if not self._is_changing:
             self._is_changing = True
             self.identity = self.identity.renewed()
-            self.marks.begin(self.path, self.identity.state)
-            self.write_top(IDENTITY_FILE, self.identity.content)
+            self.marks.begin(self.target.path, self.identity.state)
+            self.target.write_top(IDENTITY_FILE, self.identity.content)
 
     def begin_new(self, taken_over: dict[str, Mark]) -> None:
         """Give the tree its identity, and the marks that an earlier version left in it."""
         self._is_changing = True
-        forget_trees(self.marks.home, self.path)
-        self.marks.begin(self.path, self.identity.state)
+        forget_trees(self.marks.home, self.target.path)
+        self.marks.begin(self.target.path, self.identity.state)
         for hour_name, mark in taken_over.items():
             self.marks.write(hour_name, mark)
-        self.write_top(IDENTITY_FILE, self.identity.content)
+        self.target.write_top(IDENTITY_FILE, self.identity.content)
 
     def write_held(self) -> None:
         """Write `@held.ndjson`, unless it is there as it should be."""
         if self.held.is_changed:
-            self.write_top(HELD_FILE, self.held.content)
+            self.target.write_top(HELD_FILE, self.held.content)
 
     def write_marks(self) -> None:
         """Write the pending marks."""
         if self.pending:
-            # One sync for all: an fsync per file would take minutes for 20,000 files, not 2 s.
-            os.sync()
+            self.target.sync()
         for hour_name, mark in self.pending.items():
             self.marks.write(hour_name, mark)
         self.pending.clear()
@@ -187,30 +149,22 @@ class ExportTree:
 
 @contextlib.contextmanager
 def open_tree(home: Home, directory: Path, kind: Kind) -> Iterator[ExportTree]:
-    """Open an export folder and hold its lock, so that exports run one at a time.
+    """Open an export tree and hold its lock, where there are locks.
 
     Raises:
         ForeignTree: it holds an export of another home, or of another kind.
     """
-    durable.make_folder(directory)
-    directory = directory.resolve()
-    with path_in_error(directory), contextlib.ExitStack() as stack:
-        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, root)
-        lock(root, f"another export into {directory}")
-        tree = _opened(home, directory, root, kind)
-        if OLD_MARKERS in tree.existing_folders:
-            remove_old_markers(directory, root, tree.existing_folders)
-            tree.existing_folders -= {OLD_MARKERS}
-            tree.folders.discard(OLD_MARKERS)
+    with open_target(directory) as target:
+        tree = _opened(home, target, kind)
+        target.remove_old_marks()
         yield tree
 
 
-def _opened(home: Home, directory: Path, root: int, kind: Kind) -> ExportTree:
-    content = read_file(root, IDENTITY_FILE)
+def _opened(home: Home, target: Target, kind: Kind) -> ExportTree:
+    content = target.read_top(IDENTITY_FILE)
     own = home_id(home)
     identity = (
-        Identity(own, kind) if content is None else check_identity(directory, content, own, kind)
+        Identity(own, kind) if content is None else check_identity(target.path, content, own, kind)
     )
     marks = Marks(home, identity.tree)
     is_known = content is not None and marks.has_state(identity.state)
@@ -218,10 +172,7 @@ def _opened(home: Home, directory: Path, root: int, kind: Kind) -> ExportTree:
         # Put back from a copy, or a copy itself: the marks are not of this tree.
         identity = Identity(own, kind, new_token())
         marks = Marks(home, identity.tree)
-    with os.scandir(root) as entries:
-        folders = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
-    held = HeldList(read_file(root, HELD_FILE))
-    tree = ExportTree(directory, root, identity, marks, frozenset(folders), folders, held)
+    tree = ExportTree(target, identity, marks, HeldList(target.read_top(HELD_FILE)))
     if not is_known:
-        tree.begin_new(read_old_markers(directory, root) if content is None else {})
+        tree.begin_new(target.old_marks() if content is None else {})
     return tree

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import Final
 
 from hourtally.model.hours import Hour
 from hourtally.published.checked_files import has_quantities, read_checked, recorded_sha256
 from hourtally.published.reader import read_current
+from hourtally.runtime.concurrency import ordered_map
+from hourtally.store.durable import reads_at_once
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.manifests import Manifest, current_manifest, fetch_current
 
 # Two chunks are held at a time, and summing one takes about ten times its size: an hour of 100
 # customers has 16 KB, one of 20,000 resources 2.4 MB.
@@ -53,7 +56,7 @@ def revision_chunks(
     Raises:
         Damaged: a manifest or a table differs from its record.
     """
-    chunks = _chunks(hours, partial(_read, home, tables, read))
+    chunks = _chunks(home, hours, partial(_read, home, tables, read))
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, chunks, None)
         while (chunk := following.result()) is not None:
@@ -62,12 +65,16 @@ def revision_chunks(
 
 
 def _chunks(
-    hours: Sequence[Hour], read: Callable[[Hour], Revision | None]
+    home: Home, hours: Sequence[Hour], read: Callable[[Hour], Revision | None]
 ) -> Iterator[list[Revision]]:
     chunk: list[Revision] = []
     size = 0
-    for hour in hours:
-        one = read_current(partial(read, hour))
+    fetch_current(home, hours)
+    at_once = reads_at_once(home.root)
+    work = ((partial(read, hour),) for hour in hours)
+    for one in (
+        ordered_map(at_once, read_current, work) if at_once > 1 else starmap(read_current, work)
+    ):
         if one is None:
             continue
         if chunk and chunk[-1].has_quantities != one.has_quantities:

@@ -30,7 +30,7 @@ from hourtally.model.schemas import (
     Schema,
 )
 from hourtally.published.sql.columns import TABLES, Column
-from hourtally.published.sql.session import define
+from hourtally.published.sql.session import VIEWS, define, session
 from hourtally.published.sql.sources import (
     LINE_COLUMNS,
     MANIFEST_COLUMNS,
@@ -41,6 +41,7 @@ from hourtally.published.sql.sources import (
     quarantined_view,
 )
 from hourtally.runtime.sql_text import literal, pattern_of
+from hourtally.settings import usable_cores
 from hourtally.stages.deduplication import CONFLICTS
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -67,6 +68,8 @@ _SCHEMAS: Final[dict[str, Schema]] = {
 def write_database(home: Home, path: Path) -> None:
     """Write the database; one that is there is replaced.
 
+    Of a bucket it has tables: views could not read there.
+
     Raises:
         InvalidArgument: something that is no DuckDB database is there.
         StorageFault: the system refused a write.
@@ -74,16 +77,29 @@ def write_database(home: Home, path: Path) -> None:
     if path.exists() and not _is_database(path):
         message = f"--out {path}: this file is not a DuckDB database; it is not replaced"
         raise InvalidArgument(message)
+    is_local = durable.has_folders(home.root)
     home = Home(home.root.resolve())
     with durable.storage_faults(path, "writing", "another file"):
-        _write_empty(home)
+        if is_local:
+            _write_empty(home)
         durable.make_folder(path.absolute().parent)
         # Made elsewhere: DuckDB takes what follows a `?` in a path for options.
         with tempfile.TemporaryDirectory(prefix="hourtally-sql-") as folder:
             made = Path(folder) / "made.duckdb"
-            with duckdb.connect(str(made)) as connection:
-                _define_views(connection, home)
+            if is_local:
+                with duckdb.connect(str(made)) as connection:
+                    _define_views(connection, home)
+            else:
+                _copy_views(home, made)
             durable.replace_file(path, made.read_bytes())
+
+
+def _copy_views(home: Home, made: Path) -> None:
+    with session(home, usable_cores()) as connection:
+        connection.execute(f"ATTACH {literal(str(made))} AS made")
+        for view in VIEWS:
+            connection.execute(f"CREATE TABLE made.{view} AS SELECT * FROM {view}")
+        connection.execute("DETACH made")
 
 
 def _is_database(path: Path) -> bool:

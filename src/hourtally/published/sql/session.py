@@ -7,11 +7,13 @@ checked against their digests, which would mean to read them whole; `verify` doe
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -29,10 +31,10 @@ from hourtally.published.sql.sources import (
     quarantined_view,
 )
 from hourtally.runtime.sql_text import literal, pattern_of
+from hourtally.store import durable
 from hourtally.store.batches import Batches
-from hourtally.store.durable import file_exists
 from hourtally.store.layout import Home
-from hourtally.store.manifests import Manifest, current_manifest
+from hourtally.store.manifests import Manifest, current_manifest, fetch_current
 
 VIEWS: Final = (*TABLES, "hours", "batches", "quarantined")
 """The names of the views."""
@@ -54,7 +56,7 @@ def run_query(home: Home, query: str, threads: int) -> Rows:
         StorageFault: it could not carry it out.
         Damaged: a manifest differs from what was written.
     """
-    with session(home, threads) as connection:
+    with session(home, threads, _named_in(home, query)) as connection:
         try:
             found = connection.execute(query)
             columns = [(str(one[0]), str(one[1])) for one in found.description or []]
@@ -73,32 +75,52 @@ def run_query(home: Home, query: str, threads: int) -> Rows:
             raise StorageFault(message) from None
 
 
+def _named_in(home: Home, query: str) -> Collection[str]:
+    """The views that a query may ask for: of a bucket, only files of what it names are read."""
+    if durable.has_folders(home.root):
+        return VIEWS
+    words = set(re.findall(r"\w+", query.lower()))
+    return [view for view in VIEWS if view in words]
+
+
 @contextlib.contextmanager
-def session(home: Home, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the views over the current revisions of a home."""
+def session(
+    home: Home, threads: int, views: Collection[str] = VIEWS
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with views over the current revisions of a home."""
     with (
+        durable.one_listing(home.root),
         tempfile.TemporaryDirectory(prefix="hourtally-sql-") as spill,
         duckdb.connect(config={"threads": threads, "temp_directory": spill}) as connection,
     ):
         manifests = current_manifests(home)
         for name, columns in TABLES.items():
-            _define_table(connection, name, columns, manifests)
-        current = _variable(connection, "manifests", [pattern_of(m.path) for m in manifests])
-        define(connection, "hours", hours_view(json_source(current, MANIFEST_COLUMNS)))
-        names = Batches(home).names()
-        paths = [pattern_of(home.batch_record(name)) for name in names]
-        records = json_source(_variable(connection, "records", paths), RECORD_COLUMNS)
-        define(connection, "batches", batches_view(records))
-        kept = [path for name in names if file_exists(path := home.quarantine(name))]
-        lines = _variable(connection, "lines", [pattern_of(path) for path in kept])
-        source = json_source(lines, LINE_COLUMNS, "newline_delimited")
-        define(connection, "quarantined", quarantined_view(source, records))
+            if name in views:
+                _define_table(connection, name, columns, manifests)
+        if "hours" in views:
+            current = _variable(connection, "manifests", [one.path for one in manifests])
+            define(connection, "hours", hours_view(json_source(current, MANIFEST_COLUMNS)))
+        if not {"batches", "quarantined"}.isdisjoint(views):
+            _define_batches(connection, home)
         yield connection
+
+
+def _define_batches(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """The views over ingest records and quarantined lines."""
+    names = Batches(home).names()
+    paths = _variable(connection, "records", [home.batch_record(name) for name in names])
+    records = json_source(paths, RECORD_COLUMNS)
+    define(connection, "batches", batches_view(records))
+    kept = [path for name in names if durable.file_exists(path := home.quarantine(name))]
+    source = json_source(_variable(connection, "lines", kept), LINE_COLUMNS, "newline_delimited")
+    define(connection, "quarantined", quarantined_view(source, records))
 
 
 def current_manifests(home: Home) -> list[Manifest]:
     """The manifest of each published hour, in order."""
-    found = (read_current(partial(current_manifest, home, hour)) for hour in published_hours(home))
+    hours = published_hours(home)
+    fetch_current(home, hours)
+    found = (read_current(partial(current_manifest, home, hour)) for hour in hours)
     return [manifest for manifest in found if manifest is not None]
 
 
@@ -114,11 +136,11 @@ def _define_table(
     manifests: Sequence[Manifest],
 ) -> None:
     """The view over a table of revisions: those of one build version have the same columns."""
-    groups: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[int, str], list[Path]] = defaultdict(list)
     for manifest in manifests:
         if f"{name}.parquet" in manifest.record["files"]:
             key = (int(manifest.inputs["build"]), str(manifest.record["currency"]))
-            groups[key].append(pattern_of(manifest.folder / f"{name}.parquet"))
+            groups[key].append(manifest.folder / f"{name}.parquet")
     selects = []
     for (build, currency), paths in sorted(groups.items()):
         files = _variable(connection, f"{name}_{build}_{currency}", paths)
@@ -136,13 +158,14 @@ def _define_table(
 
 
 def _variable(
-    connection: duckdb.DuckDBPyConnection, name: str, values: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Path]
 ) -> str | None:
     """A variable with a list of files, as a view can name it; None for an empty list.
 
     Literals of a year's files would be 700 KB of SQL a view, parsed at each use.
     """
-    if not values:
+    if not paths:
         return None
-    connection.execute(f'SET VARIABLE "{name}" = $1', [list(values)])
+    durable.fetch_files(paths)
+    connection.execute(f'SET VARIABLE "{name}" = $1', [list(map(pattern_of, paths))])
     return f"getvariable({literal(name)})"

@@ -1,0 +1,111 @@
+"""What is in a bucket, as listed at one moment: folders and objects by name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from threading import RLock
+from typing import Any
+
+from hourtally.store.files import FileState
+
+Folder = tuple[dict[str, FileState], list[str]]
+"""The objects right in a folder, by key, and the names of its folders."""
+
+
+class ListedFolders:
+    """Some folders, as listed at one moment."""
+
+    def __init__(self, folders: dict[str, Folder]) -> None:
+        self._folders = folders
+
+    def has(self, folder: str) -> bool:
+        """Whether a folder is among them."""
+        return folder in self._folders
+
+    def meta(self, key: str) -> FileState | None:
+        """An object in one of them; None if it is not there."""
+        return self._folders[key.rpartition("/")[0]][0].get(key)
+
+    def names(self, folder: str) -> set[str]:
+        """The names of the objects and folders in one of them."""
+        objects, folders = self._folders[folder]
+        return {key.rpartition("/")[2] for key in objects} | set(folders)
+
+    def forget(self) -> None:
+        """List anew from now on: something was found that contradicts it."""
+        self._folders = {}
+
+
+class Listing:
+    """The objects below the folders at the top of a home, each listed once, when it is asked for.
+
+    A listing takes a request for each 1,000 names, and asking for the names of each hour of a year
+    would take 17,520.
+    """
+
+    def __init__(self, list_all: Callable[[str], dict[str, FileState]]) -> None:
+        self._list_all = list_all
+        self._lock = RLock()
+        self._derived: dict[str, Any] = {}
+        self._metas: dict[str, dict[str, FileState]] = {}
+        self._children: dict[str, dict[str, set[str]]] = {}
+
+    def has(self, folder: str) -> bool:
+        """Whether it tells of a folder: of all but the top itself."""
+        return bool(folder)
+
+    def meta(self, key: str) -> FileState | None:
+        """An object; None if it is not there."""
+        return self._of(key)[0].get(key)
+
+    def names(self, folder: str) -> set[str]:
+        """The names of the objects and folders in a folder below the top."""
+        return self._of(folder)[1].get(folder, set())
+
+    def below(self, folder: str) -> dict[str, FileState]:
+        """The objects below a folder, by key."""
+        metas, children = self._of(folder)
+        found, waiting = {}, [folder]
+        while waiting:
+            inside = waiting.pop()
+            for name in children.get(inside, ()):
+                key = f"{inside}/{name}"
+                if key in metas:
+                    found[key] = metas[key]
+                else:
+                    waiting.append(key)
+        return found
+
+    def forget(self) -> None:
+        """List anew from now on: something was found that contradicts it."""
+        with self._lock:
+            self._metas.clear()
+            self._children.clear()
+            self._derived.clear()
+
+    def derived(self, what: str, find: Callable[[], Any]) -> Any:
+        """What follows from the listing, found once."""
+        with self._lock:
+            if what not in self._derived:
+                self._derived[what] = find()
+            return self._derived[what]
+
+    def _of(self, key: str) -> tuple[dict[str, FileState], dict[str, set[str]]]:
+        top = key.partition("/")[0]
+        with self._lock:
+            if top not in self._metas:
+                self._metas[top] = self._list_all(top)
+                self._children[top] = defaultdict(set)
+                _add_names(self._children[top], self._metas[top])
+            return self._metas[top], self._children[top]
+
+
+def _add_names(children: dict[str, set[str]], keys: Iterable[str]) -> None:
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        while name not in children[folder]:
+            children[folder].add(name)
+            folder, _, name = folder.rpartition("/")
+            if not name or not folder:
+                break

@@ -1,0 +1,194 @@
+"""Every command on a home in an object store, beside the same on a local home."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hourtally.cli.app import call
+from hourtally.jobs.sample import write_sample
+from hourtally.store.layout import Home
+from tests.support.buckets import keys_of, objects_of, published, sample_in
+
+NOW = ("--now", "2026-11-02T12:15:00Z")
+RANGE = ("--from", "2026-11-02T09", "--to", "2026-11-02T12")
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Home:
+    write_sample(tmp_path / "local")
+    return Home(tmp_path / "local")
+
+
+@pytest.fixture
+def remote(bucket: Home, tmp_path: Path) -> Home:
+    sample_in(bucket, tmp_path / "sample")
+    return bucket
+
+
+def run(home: Home, *command: str, status: int = 0) -> None:
+    assert call([*command, "--home", home.place]) == status
+
+
+def printed(home: Home, capsysbinary: pytest.CaptureFixture[bytes], *command: str) -> str:
+    capsysbinary.readouterr()
+    run(home, *command)
+    out = capsysbinary.readouterr().out.decode()
+    return out.replace(home.place, "HOME")
+
+
+def in_folder(home: Home) -> dict[str, bytes]:
+    """As `published`, of a local home that has one revision of each hour."""
+    return {
+        f"{path.parts[-3]} {path.name}": path.read_bytes() for path in home.hours.glob("*/rev-*/*")
+    }
+
+
+def test_a_bucket_has_the_bytes_of_a_local_home(local: Home, remote: Home) -> None:
+    for home in (local, remote):
+        run(home, "run", *NOW, status=3)
+
+    assert published(remote) == in_folder(local)
+    assert len(published(remote)) == 3 * 8
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Home]]:
+    """A local home and one in a bucket, with the sample published in both."""
+    folder = tmp_path_factory.mktemp("both")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        remote = Home.at(f"memory://{secrets.token_hex(8)}/home")
+        sample_in(remote, folder / "sample")
+        write_sample(folder / "local")
+        for home in (Home(folder / "local"), remote):
+            run(home, "run", *NOW, status=3)
+        yield Home(folder / "local"), remote
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", *NOW),
+        ("show", "2026-11-02T09", "--customer", "acme", "--usage", *NOW),
+        ("list", "--customer", "acme", "--by", "team"),
+        ("list", "--granularity", "day"),
+        ("explain", "2026-11-02T09", "--customer", "acme", "--resource", "api", *NOW),
+        ("verify",),
+        ("sql", "SELECT customer_id, sum(total_cents) t FROM customers GROUP BY ALL ORDER BY 1"),
+        ("sql", "SELECT line, rule FROM quarantined"),
+        ("sql", "SELECT count(*) FROM batches, hours"),
+        ("rates", "at", "2026-11-02T09"),
+        ("rates", "preview", "RATES", *RANGE),
+        ("rates", "check", "RATES", *NOW),
+        ("rates", "diff", "RATES", "RATES", *NOW),
+        ("prune", "--keep", "1", *NOW),
+        ("backfill", *RANGE, "--dry-run", *NOW),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_command_prints_what_it_prints_of_a_local_home(
+    both: tuple[Home, Home],
+    capsysbinary: pytest.CaptureFixture[bytes],
+    command: tuple[str, ...],
+) -> None:
+    texts = []
+    for home in both:
+        rates = f"{home.place}/rates.toml"
+        texts.append(
+            printed(home, capsysbinary, *(rates if one == "RATES" else one for one in command))
+        )
+    assert texts[1] == texts[0]
+
+
+def test_a_withdrawal_restates_and_ingesting_again_ends_it(
+    remote: Home, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    late = f"{remote.place}/inbox/late.ndjson"
+    run(remote, "run", *NOW, status=3)
+    total = printed(remote, capsysbinary, "list", "--granularity", "total")
+
+    run(remote, "withdraw", late, "--reason", "wrong", *NOW)
+    assert call(["ingest", late, "--home", remote.place]) == 1
+    run(remote, "run", *NOW)
+    assert printed(remote, capsysbinary, "list", "--granularity", "total") != total
+    assert "withdrawn" in printed(remote, capsysbinary, "diff", "2026-11-02T09")
+
+    assert call(["ingest", "--again", late, "--home", remote.place]) == 0
+    run(remote, "run", *NOW)
+    assert printed(remote, capsysbinary, "list", "--granularity", "total") == total
+    run(remote, "prune", "--keep", "1", *NOW)
+    folders = {key.split("/")[2] for key in keys_of(remote, "hours") if "/rev-" in key}
+    assert sorted(folder[:10] for folder in folders) == ["rev-000001", "rev-000001", "rev-000003"]
+    run(remote, "verify")
+
+
+def test_an_export_into_a_bucket_has_the_files_of_a_local_one_and_follows_restatements(
+    remote: Home, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    tree = Home.at(f"{remote.place}-tree")
+    run(remote, "run", *NOW, "--export", tree.place, status=3)
+    run(remote, "export", str(tmp_path / "tree"))
+    exported = {
+        str(path.relative_to(tmp_path / "tree")): path.read_bytes()
+        for path in (tmp_path / "tree").rglob("*.*json")
+    }
+    client = objects_of(tree).client
+    in_bucket = {key: client.get(key)[0] for key in keys_of(tree)}
+    assert in_bucket.pop("@home.json")
+    assert exported.pop("@home.json")
+    assert in_bucket == exported
+    assert len(in_bucket) == 10
+
+    run(remote, "withdraw", f"{remote.place}/inbox/clusters.parquet", "--reason", "x", *NOW)
+    run(remote, "run", *NOW, "--export", tree.place)
+    assert "initech/1793610000.json" not in keys_of(tree)
+    said = printed(remote, capsysbinary, "export", tree.place)
+    assert said.startswith("0 files written to")
+
+    stranger = Home.at(f"{remote.place}-other")
+    sample_in(stranger, tmp_path / "sample")
+    run(stranger, "run", *NOW, status=3)
+    assert call(["export", tree.place, "--home", stranger.place]) == 1
+
+
+def test_a_focus_dataset_goes_into_a_bucket(remote: Home) -> None:
+    run(remote, "run", *NOW, status=3)
+    tree = Home.at(f"{remote.place}-focus")
+    run(remote, "export", tree.place, "--focus=1.2")
+    assert len(keys_of(tree, "billing_period=2026-11")) == 3
+
+
+def test_a_database_of_a_bucket_has_tables(remote: Home, tmp_path: Path) -> None:
+    import duckdb
+
+    run(remote, "run", *NOW, status=3)
+    run(remote, "sql", "--out", str(tmp_path / "out.duckdb"))
+    with duckdb.connect(str(tmp_path / "out.duckdb")) as connection:
+        [[cents]] = connection.execute("SELECT sum(total_cents) FROM customers").fetchall()
+    assert str(cents) == "2867.599652778"
+
+
+def test_a_known_hour_is_shown_with_four_requests_and_a_run_that_finds_nothing_lists_only(
+    remote: Home, cache: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    run(remote, "run", *NOW, status=3)
+    files = objects_of(remote)
+    files._known.clear()
+    for copy in cache.rglob("records/*/*"):
+        copy.unlink()
+    files.client.requests.clear()
+    run(remote, "show", "2026-11-02T09", "--customer", "acme", "--json", *NOW)
+    assert files.requests() == {"list": 1, "get": 3}
+
+    run(remote, "run", *NOW)
+    files.client.requests.clear()
+    capsysbinary.readouterr()
+    run(remote, "run", "--json", *NOW)
+    # Of the inbox and its notes, records, slices, quarantine and hours; the card is read.
+    assert files.requests() == {"list": 7, "get": 1}
+    assert json.loads(capsysbinary.readouterr().out)["requests"] == {"list": 7, "get": 1}

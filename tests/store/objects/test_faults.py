@@ -1,0 +1,313 @@
+"""Stores that refuse, lose answers or end the process: nothing is half published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
+
+from hourtally.build.builder import Builder
+from hourtally.build.prune import prune
+from hourtally.build.staleness import stale_hours
+from hourtally.cli.app import call
+from hourtally.ingest.files import ingest_paths
+from hourtally.model.hours import DAY_MS, parse_instant_ms
+from hourtally.published.export import export_hours
+from hourtally.published.reader import published_hours
+from hourtally.ratecard import load_rate_card
+from hourtally.settings import Settings
+from hourtally.store import durable
+from hourtally.store.batches import Batches
+from hourtally.store.layout import Home
+from hourtally.store.manifests import current_manifest
+from hourtally.store.objects import client
+from tests.support.buckets import (
+    Killed,
+    calls_of,
+    keys_of,
+    objects_of,
+    other_machine,
+    published,
+    sample_in,
+)
+
+NOW = "2026-11-02T12:15:00Z"
+NOW_MS = parse_instant_ms(NOW)
+RANGE = ("--from", "2026-11-02T09", "--to", "2026-11-02T12")
+# Much later by the clock of the store, which is the machine's.
+LATER_MS = parse_instant_ms("2100-01-01T00:00:00Z") + DAY_MS
+
+Act = Callable[[int, str, Callable[[], Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PAUSE_SECONDS", 0)
+    # One call after another, so that the Nth is the same in each run.
+    monkeypatch.setattr(client, "CALLS_AT_ONCE", 1)
+
+
+def run(home: Home, *command: str) -> int:
+    return call([*command, "--home", home.place])
+
+
+def check_and_finish(home: Home, files: list[str], expected: dict[str, bytes]) -> None:
+    """Whatever is published is whole, and the same commands complete it, to the same bytes."""
+    for hour in published_hours(home):
+        if manifest := current_manifest(home, hour):
+            for name in manifest.record["files"]:
+                assert durable.file_size(manifest.folder / name)
+    assert run(home, "ingest", *files) == 0
+    assert run(home, "backfill", *RANGE, "--now", NOW) == 0
+    # What was left is gone once it is a day old, and nothing else is.
+    prune(home, 100, None, LATER_MS)
+    assert prune(home, 100, None, LATER_MS).leftovers == []
+    assert published(home) == expected
+    assert len(keys_of(home, "events")) == sum(
+        len(durable.read_sealed_json(home.batch_record(name))["hours"])
+        for name in Batches(home).names()
+    )
+
+
+@pytest.fixture
+def files(bucket: Home, tmp_path: Path) -> list[str]:
+    """Five of the sample's event files; the bucket has its rate card."""
+    sample_in(bucket, tmp_path / "sample")
+    return [str(path) for path in sorted((tmp_path / "sample" / "inbox").iterdir())][:5]
+
+
+@pytest.fixture
+def expected(bucket: Home, files: list[str], tmp_path: Path) -> dict[str, bytes]:
+    """What is published where nothing fails."""
+    home = Home.at(f"{bucket.place}-whole")
+    sample_in(home, tmp_path / "sample")
+    assert run(home, "ingest", *files) == 0
+    assert run(home, "backfill", *RANGE, "--now", NOW) == 0
+    assert run(home, "verify") == 0
+    return published(home)
+
+
+def failing(at: int, kind: str) -> Act:
+    """The Nth call fails before or after its effect, or the process is killed there."""
+
+    def act(number: int, _name: str, make: Callable[[], Any]) -> Any:
+        if number != at:
+            return make()
+        if "after" in kind:
+            make()
+        if "killed" in kind:
+            raise Killed
+        if kind == "denied":
+            raise PermissionDeniedError("Forbidden")
+        raise GenericError(SLOW_DOWN)
+
+    return act
+
+
+SLOW_DOWN = "503 Slow Down"
+EXISTS = "the object exists"
+KINDS = ["failed", "failed after", "denied", "killed", "killed after"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "every", [40, pytest.param(1, marks=pytest.mark.slow)], ids=["few calls", "every call"]
+)
+def test_a_fault_at_a_call_of_an_ingest_or_a_build_publishes_nothing_by_half(
+    bucket: Home,
+    files: list[str],
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    kind: str,
+    every: int,
+) -> None:
+    calls = _number_of_calls(bucket, files)
+    states = range(1 + 7 * KINDS.index(kind) % every, calls + 1, every)
+    for at in states:
+        home = Home.at(f"{bucket.place}-{kind}-{at}")
+        sample_in(home, tmp_path / "sample")
+        with calls_of(home, failing(at, kind)) as made:
+            try:
+                run(home, "ingest", *files)
+                run(home, "backfill", *RANGE, "--now", NOW)
+            except Killed:
+                made.dead = True
+        check_and_finish(home, files, expected)
+    assert len(states) > 1
+
+
+def _number_of_calls(home: Home, files: list[str]) -> int:
+    with calls_of(home, lambda _number, _name, make: make()) as calls:
+        run(home, "ingest", *files)
+        run(home, "backfill", *RANGE, "--now", NOW)
+    return calls.number
+
+
+@pytest.mark.parametrize(
+    "every", [9, pytest.param(1, marks=pytest.mark.slow)], ids=["few calls", "every call"]
+)
+def test_a_withdrawal_that_fails_or_is_killed_at_a_call_is_completed_by_the_next_one(
+    bucket: Home, files: list[str], tmp_path: Path, every: int
+) -> None:
+    for kind in KINDS:
+        for at in range(1, 9, every):
+            home = Home.at(f"{bucket.place}-{kind}-{at}")
+            sample_in(home, tmp_path / "sample")
+            assert run(home, "ingest", *files) == 0
+            with calls_of(home, failing(at, kind)) as made:
+                try:
+                    run(home, "withdraw", files[1], "--reason", "x")
+                except Killed:
+                    made.dead = True
+            assert run(home, "withdraw", files[1], "--reason", "x") == 0
+            assert [name for name in Batches(home).names() if "." in name] == [
+                f"{durable.sha256_of(Path(files[1]))[:16]}.2"
+            ]
+
+
+def test_a_lost_answer_of_a_created_record_is_no_other_machine(
+    bucket: Home, files: list[str], expected: dict[str, bytes]
+) -> None:
+    def lose(_number: int, name: str, make: Callable[[], Any]) -> Any:
+        found = make()
+        if name == "create":
+            # As obstore's client reports its second attempt, after the first one's answer was lost.
+            raise AlreadyExistsError(EXISTS)
+        return found
+
+    with calls_of(bucket, lose):
+        assert run(bucket, "ingest", *files) == 0
+        assert run(bucket, "backfill", *RANGE, "--now", NOW) == 0
+    check_and_finish(bucket, files, expected)
+    revisions = [
+        one.revision for hour in published_hours(bucket) if (one := current_manifest(bucket, hour))
+    ]
+    assert revisions == [1, 1, 1]
+
+
+def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(
+    bucket: Home, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error, told in (
+        (PermissionDeniedError("Forbidden"), "access denied"),
+        (GenericError("error sending request"), "error sending request"),
+        (FileNotFoundError("<Code>NoSuchBucket</Code>"), "there is no such bucket"),
+    ):
+
+        def refuse(_number: int, _name: str, _make: Callable[[], Any], e: Any = error) -> Any:
+            raise e
+
+        for command in (
+            ("ingest", *files),
+            ("run", "--now", NOW),
+            ("show", "2026-11-02T09", "--customer", "acme"),
+            ("list",),
+            ("verify",),
+            ("prune", "--keep", "1"),
+            ("withdraw", files[0], "--reason", "x"),
+            ("sql", "SELECT * FROM hours"),
+        ):
+            capsys.readouterr()
+            with calls_of(bucket, refuse):
+                assert run(bucket, *command) == 1
+            message = capsys.readouterr().err
+            assert told in message, command
+            assert bucket.place in message
+            assert "Traceback" not in message
+
+
+@pytest.mark.slow
+def test_an_export_that_is_killed_at_any_call_is_completed_by_the_next_one(
+    bucket: Home, tmp_path: Path
+) -> None:
+    sample_in(bucket, tmp_path / "sample")
+    assert run(bucket, "run", "--now", NOW) == 3
+    whole = Home.at(f"{bucket.place}-tree")
+    export_hours(bucket, whole.root, published_hours(bucket))
+    expected = {
+        key: objects_of(whole).client.get(key)[0] for key in keys_of(whole) if key[0] != "@"
+    }
+    for at in range(1, 16):
+        tree = Home.at(f"{bucket.place}-tree-{at}")
+        with calls_of(tree, failing(at, "killed after")) as calls:
+            try:
+                export_hours(bucket, tree.root, published_hours(bucket))
+            except Killed:
+                calls.dead = True
+        export_hours(bucket, tree.root, published_hours(bucket))
+        found = {key: objects_of(tree).client.get(key)[0] for key in keys_of(tree) if key[0] != "@"}
+        assert found == expected
+
+
+def test_of_two_ingests_at_once_one_counts_and_the_other_leaves_nothing(
+    bucket: Home, files: list[str], expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    def other_first(_number: int, name: str, make: Callable[[], Any]) -> Any:
+        if name in {"put", "create"} and not started:
+            started.append(name)
+            done = ingest_paths(other, [Path(files[1])], NOW_MS, Settings())
+            assert not done.files[0].skipped
+        return make()
+
+    other = other_machine(bucket, tmp_path / "other")
+
+    started: list[str] = []
+    with calls_of(bucket, other_first):
+        assert run(bucket, "ingest", files[1]) == 0
+    check_and_finish(bucket, files, expected)
+
+
+def test_of_two_builds_at_once_one_commits_and_the_other_starts_over(
+    bucket: Home, files: list[str], expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert run(bucket, "ingest", *files) == 0
+
+    def other_first(_number: int, name: str, make: Callable[[], Any]) -> Any:
+        if name in {"put", "create"} and not started:
+            started.append(name)
+            stale = stale_hours(other, card, NOW_MS, 0)
+            done = Builder(other, card, NOW_MS, Settings()).build(stale)
+            assert len(done.built) == 3
+        return make()
+
+    other = other_machine(bucket, tmp_path / "other")
+    card = load_rate_card(bucket.rates)
+
+    started: list[str] = []
+    with calls_of(bucket, other_first):
+        assert run(bucket, "backfill", *RANGE, "--now", NOW) == 0
+    check_and_finish(bucket, files, expected)
+
+
+def test_a_writer_that_began_over_twelve_hours_ago_does_not_commit(
+    bucket: Home,
+    files: list[str],
+    expected: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("hourtally.store.objects.files.LONGEST_HOURS", -1)
+    assert run(bucket, "ingest", *files) == 1
+    assert "it began over -1 hours ago" in capsys.readouterr().err
+    assert Batches(bucket).names() == []
+    monkeypatch.setattr("hourtally.store.objects.files.LONGEST_HOURS", 12)
+    check_and_finish(bucket, files, expected)
+
+
+def test_without_obstore_a_url_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
+    assert call(["status", "--home", "s3://bucket/never-opened"]) == 1
+    assert "pip install hourtally[object-store]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://host/x", "s3://", "ftp://x/y", "s3:///x"])
+def test_what_is_no_url_of_a_store_is_wrong_use(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["status", "--home", url]) == 2
+    assert "begins with s3://, gs://, az://" in capsys.readouterr().err
