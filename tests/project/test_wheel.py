@@ -65,7 +65,7 @@ def test_the_wheel_has_readme_licence_and_classifiers(wheel: Path) -> None:
     assert about["Description-Content-Type"] == "text/markdown"
     assert about.get_payload() == (ROOT / "README.md").read_text()
     assert "Typing :: Typed" in about.get_all("Classifier", [])
-    assert about.get_all("Provides-Extra") == ["dask", "server"]
+    assert about.get_all("Provides-Extra") == ["dask", "object-store", "server"]
 
 
 @pytest.fixture(scope="module")

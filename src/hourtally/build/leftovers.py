@@ -18,6 +18,7 @@ from hourtally.build.staleness import known_hours
 from hourtally.model.hours import DAY_MS, Hour
 from hourtally.store import durable
 from hourtally.store.batches import parse_record_name
+from hourtally.store.files import files_at
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 
@@ -56,9 +57,10 @@ class Leftovers:
 
     def _remove_abandoned(self) -> None:
         """What killed writers left where there are no locks, so that builds cannot remove it."""
-        found = durable.abandoned(self._home.root, self._oldest_ns)
+        files = files_at(self._home.root)
+        found = files.abandoned(self._oldest_ns)
         if not self._dry_run:
-            durable.remove_abandoned(self._home.root, found)
+            files.remove_abandoned(found)
         self.removed += [(self._home.root / name, size) for name, size in found.items()]
 
     def _remove_unnamed_of_batches(self) -> None:

@@ -14,7 +14,7 @@ from hourtally.errors import StorageFault
 from hourtally.runtime.interrupts import Stop, ended_by_abort
 from hourtally.runtime.progress import Progress
 from hourtally.runtime.worker_pool import this_worker_stop, worker_processes
-from hourtally.store import durable
+from hourtally.store.files import files_at
 
 
 def build_with_workers(
@@ -38,7 +38,7 @@ def build_with_workers(
         }
         for task in as_completed(tasks):
             (part, fault), group = task.result(), tasks[task]
-            durable.add_requests(builder.home.root, part.requests)
+            files_at(builder.home.root).add_requests(part.requests)
             if fault is not None:
                 raise fault
             report.add(part)
@@ -55,9 +55,10 @@ def build_in_worker(
     builder: Builder, group: Sequence[StaleHour]
 ) -> tuple[BuildReport, StorageFault | None]:
     """Build hours in a worker process, as its parent's stop allows; see `build_so_far`."""
-    before = Counter(durable.requests_made(builder.home.root))
+    files = files_at(builder.home.root)
+    before = Counter(files.requests())
     report, fault = builder.build_so_far(group, stop=this_worker_stop())
-    report.requests = dict(Counter(durable.requests_made(builder.home.root)) - before)
+    report.requests = dict(Counter(files.requests()) - before)
     return report, fault
 
 

@@ -47,7 +47,8 @@ from hourtally.published.reader import published_hours
 from hourtally.ratecard import RateCard, load_rate_card
 from hourtally.runtime.interrupts import Stop, graceful_shutdown
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, usable_cores
-from hourtally.store.durable import one_listing, requests_made
+from hourtally.store.durable import one_listing
+from hourtally.store.files import files_at
 from hourtally.store.layout import Home
 
 DONE = 0
@@ -77,7 +78,7 @@ def run(job: Job, *, json: bool = False) -> int:
         if json:
             return _finish_as_json(job, done, partial(run_document, job, done))
         status = _finish(job, done)
-        if requests_made(job.home.root):
+        if files_at(job.home.root).requests():
             print(f"Object store: {requests_sentence(job.home)}")
         return status
 

@@ -26,8 +26,8 @@ def tell_requests() -> None:
 
 def requests_sentence(home: Any) -> str:
     """How many requests of each kind, such as `12 requests: 10 listings, 2 reads`."""
-    from hourtally.store.durable import requests_made
+    from hourtally.store.files import files_at
 
-    made = requests_made(home.root)
+    made = files_at(home.root).requests()
     kinds = ", ".join(counted(made[kind], noun) for kind, noun in _NOUNS.items() if made.get(kind))
     return f"{counted(sum(made.values()), 'request')}{f': {kinds}' if kinds else ''}."

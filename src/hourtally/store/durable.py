@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
-from hourtally.errors import Damaged, StorageFault, suggested_fix
+from hourtally.errors import StorageFault, suggested_fix
 from hourtally.store.files import AnyPath, FileState, NewFile, ReadRange, files_at
 from hourtally.store.local_files import (
     call_together,
@@ -24,18 +23,23 @@ from hourtally.store.local_files import (
     path_in_error,
     undo_on_failure,
 )
+from hourtally.store.sealed import read_sealed_json, to_json, to_sealed_json
 
-__all__ = ["NewFile", "call_together", "fsync_file", "undo_on_failure"]
+__all__ = [
+    "NewFile",
+    "call_together",
+    "fsync_file",
+    "read_sealed_json",
+    "to_json",
+    "to_sealed_json",
+    "undo_on_failure",
+]
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 # Few large reads, as each one waits for the interpreter lock.
 _READ_BYTES: Final = 8 << 20
-# The end of a record, without and with a digest.
-_END: Final = b"\n}\n"
-_SEALED_END: Final = b',\n "digest": "%b"\n}\n'
-_DIGEST_DIGITS: Final = 64
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -76,16 +80,6 @@ def one_listing(root: Path, folders: Sequence[Path] | None = None) -> AbstractCo
 def reads_at_once(root: Path) -> int:
     """How many reads of a home are best made at a time."""
     return files_at(root).reads_at_once
-
-
-def requests_made(root: Path) -> dict[str, int]:
-    """How many requests of each kind this process made; empty where files need none."""
-    return files_at(root).requests()
-
-
-def add_requests(root: Path, made: Mapping[str, int]) -> None:
-    """Count requests that a worker process has made."""
-    files_at(root).add_requests(made)
 
 
 def file_exists(path: AnyPath) -> bool:
@@ -273,16 +267,6 @@ def undo_move(targets: Sequence[Path], owner: str) -> None:
         files_at(targets[0]).undo_move(targets, owner)
 
 
-def abandoned(root: Path, before_ns: int) -> dict[str, int]:
-    """What writers uploaded before that time and no record of a home names: bytes by name."""
-    return files_at(root).abandoned(before_ns)
-
-
-def remove_abandoned(root: Path, names: Iterable[str]) -> None:
-    """Remove what `abandoned` found."""
-    files_at(root).remove_abandoned(names)
-
-
 def remove_file(path: Path) -> None:
     """Remove a file, if it is there."""
     files_at(path).remove(path)
@@ -308,36 +292,3 @@ def describe_file(path: Path) -> dict[str, Any]:
     """The entry of a file in a record: its size and SHA-256."""
     sha256 = sha256_of(path)
     return {"size": local_file(path).stat().st_size, "sha256": sha256}
-
-
-def to_json(record: dict[str, Any]) -> bytes:
-    """A record as readable JSON; numbers of any size stay exact."""
-    return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def to_sealed_json(record: dict[str, Any]) -> bytes:
-    """As `to_json`, with a last field `digest`: the SHA-256 of the record without that field."""
-    return _seal(to_json(record))
-
-
-def _seal(content: bytes) -> bytes:
-    digest = hashlib.sha256(content).hexdigest()
-    return content.removesuffix(_END) + _SEALED_END % digest.encode()
-
-
-def read_sealed_json(path: Path) -> dict[str, Any]:
-    """A record written by `to_sealed_json`, without its digest; every byte of it is checked.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        Damaged: it is not a sealed record, or differs from what was written.
-    """
-    sealed = read_file(path)
-    content = sealed[: -len(_SEALED_END % (b"0" * _DIGEST_DIGITS))] + _END
-    if sealed != _seal(content):
-        raise Damaged(path, "its digest does not match its content; restore the file from a copy")
-    try:
-        record: dict[str, Any] = json.loads(content)
-    except ValueError as error:
-        raise Damaged(path, f"it is not JSON: {error}") from error
-    return record

@@ -78,11 +78,9 @@ def status(
             return 0
         batches, inbox = summarize_batches(home, now_ms), search_inbox(home)
     if json:
-        from hourtally.cli.output.ingest_report import inbox_json
-        from hourtally.cli.output.json_text import print_json
-        from hourtally.cli.output.status_data import status_document
+        from hourtally.cli.output.status_data import print_status_json
 
-        print_json(status_document(report, batches, now_ms) | {"inbox": inbox_json(inbox)})
+        print_status_json(report, batches, inbox, now_ms)
         return 0
     from hourtally.cli.output.status import print_status
 

@@ -79,8 +79,7 @@ def show(
         return manifest, read_document(manifest, customer, kind)
 
     manifest, document = read_current(read)
-    # In an object store that takes three requests, and the document itself four.
-    if revision is None and (has_folders(home.root) or not json):
+    if revision is None and (has_folders(home.root) or not json):  # Of a bucket: three requests.
         _say_if_stale(home, rates, manifest)
     shown = view(document, team=team, project=project, resource_type=type)
     if json:

@@ -19,7 +19,7 @@ from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
 from hourtally.model.hours import format_instant
 from hourtally.ratecard import SuggestedRate
-from hourtally.store.durable import requests_made
+from hourtally.store.files import files_at
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -29,7 +29,7 @@ _NANOCENTS = "_nanocents"
 
 def run_document(job: Job, report: JobReport, exit_status: int) -> dict[str, Any]:
     """What a run ingested, built and exported; of a home in an object store also its requests."""
-    requests = requests_made(job.home.root)
+    requests = files_at(job.home.root).requests()
     return {
         "ingest": ingest_json(report.ingested),
         **_job_document(job, report, exit_status),

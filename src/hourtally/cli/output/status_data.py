@@ -10,8 +10,10 @@ from typing import Any, Final
 from hourtally.build.batch_summary import BatchSummary
 from hourtally.build.status import STATES, DayStatus, HourStatus, Span
 from hourtally.build.status_report import StatusReport
-from hourtally.cli.output.json_text import Cents
+from hourtally.cli.output.ingest_report import inbox_json
+from hourtally.cli.output.json_text import Cents, print_json
 from hourtally.cli.output.status import state_counts
+from hourtally.ingest.inbox import Inbox
 from hourtally.model.hours import format_instant
 from hourtally.model.money import format_cents
 
@@ -129,3 +131,10 @@ def _day_cells(day: DayStatus) -> Iterator[tuple[Any, ...]]:
             *(day.first, day.last, day.hours, *states, why, day.held),
             *(cents, currency, day.conflicts),
         )
+
+
+def print_status_json(
+    report: StatusReport, batches: BatchSummary, inbox: Inbox, now_ms: int
+) -> None:
+    """Print the report as one JSON document."""
+    print_json(status_document(report, batches, now_ms) | {"inbox": inbox_json(inbox)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from hourtally.store.files import FileState
@@ -17,7 +17,29 @@ _MANIFEST: Final = re.compile(r"hours/([^/]+)/(\d{6,})\.json", re.ASCII)
 _FOLDER: Final = re.compile(rb'^ "folder": "rev-\d+-([0-9a-f]+)"', re.M)
 
 
-def without_record(
+def find_abandoned(
+    below: Callable[[str], dict[str, FileState]], owners: Owners, before_ns: int
+) -> dict[str, int]:
+    """Uploads before some time that no record names: bytes by key.
+
+    Args:
+        below: the objects below a folder, by key.
+        owners: whose files each record names.
+        before_ns: Unix nanoseconds.
+    """
+    uploads, hours = below("events") | below("quarantine"), below("hours")
+    records = _record_names(below("batches"))
+    old = {key: one for key, one in uploads.items() if one.changed_ns < before_ns}
+    found = _without_record(old, records, owners)
+    old_hours = {
+        key: one for key, one in hours.items() if one.changed_ns < before_ns or "/rev-" not in key
+    }
+    found += _without_manifest(old_hours, owners)
+    every = uploads | hours
+    return {key: every[key].size for key in sorted(found)}
+
+
+def _without_record(
     uploads: dict[str, FileState], records: Collection[str], owners: Owners
 ) -> list[str]:
     """Slices, voids and quarantine files that no ingest record names.
@@ -44,7 +66,7 @@ def without_record(
     return found
 
 
-def without_manifest(hours: dict[str, FileState], read: Owners) -> list[str]:
+def _without_manifest(hours: dict[str, FileState], read: Owners) -> list[str]:
     """Files of revisions that no manifest names; hours: what lies in `hours/`."""
     folders: defaultdict[tuple[str, str], dict[str, list[str]]] = defaultdict(dict)
     manifests = set()
@@ -66,6 +88,6 @@ def without_manifest(hours: dict[str, FileState], read: Owners) -> list[str]:
     return found
 
 
-def record_names(batches: Collection[str]) -> set[str]:
+def _record_names(batches: Collection[str]) -> set[str]:
     """The names of the ingest records among the keys in `batches/`."""
     return {match[1] for key in batches if (match := _RECORD.fullmatch(key))}

@@ -20,7 +20,7 @@ from typing import Final
 from hourtally.store.faults import too_late
 from hourtally.store.files import AnyPath, Files, FileState, NewFile, ReadRange
 from hourtally.store.local_files import read_ranges
-from hourtally.store.objects.abandoned import record_names, without_manifest, without_record
+from hourtally.store.objects.abandoned import find_abandoned
 from hourtally.store.objects.cache import RecordCache
 from hourtally.store.objects.client import CALLS_AT_ONCE, Client
 from hourtally.store.objects.listing import Folder, ListedFolders, Listing
@@ -53,8 +53,6 @@ class ObjectFiles(Files):
         self._drafts: set[str] = set()
         self._begun: dict[str, float] = {}
 
-    # What is there
-
     def names(self, folder: AnyPath) -> list[str]:
         of = self.key(folder)
         if (listing := self._listing) and listing.has(of):
@@ -81,9 +79,7 @@ class ObjectFiles(Files):
             return self.meta(path)
         inside = self.objects_below(self.key(path))
         if not inside:
-            raise FileNotFoundError(
-                2, "there is no such object", self.client.url_of(self.key(path))
-            )
+            raise self._missing(self.key(path))
         return FileState(0, max(meta.changed_ns for meta in inside.values()))
 
     def meta(self, path: AnyPath) -> FileState:
@@ -92,7 +88,7 @@ class ObjectFiles(Files):
         if (listing := self._listing) and listing.has(key.rpartition("/")[0]):
             meta = listing.meta(key)
             if meta is None:
-                raise FileNotFoundError(2, "there is no such object", self.client.url_of(key))
+                raise self._missing(key)
             return meta
         return self.client.head(key)
 
@@ -109,12 +105,14 @@ class ObjectFiles(Files):
         self._known |= found
         return found
 
-    # Reading
-
     def read(self, path: Path, most: int = -1) -> bytes:
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             return file.read(most)
-        key = self._owners.resolve(self.key(path))
+        content = self.read_key(self._owners.resolve(self.key(path)))
+        return content if most < 0 else content[:most]
+
+    def read_key(self, key: str) -> bytes:
+        """An object, from the cache if its copy there is that of the object as it is now."""
         etag = self._etag(key)
         content = None if etag is None else self._cache.get(key, etag)
         if content is None:
@@ -122,7 +120,7 @@ class ObjectFiles(Files):
             self._known[key] = meta
             if etag is not None or _CREATED_ONCE.fullmatch(key):
                 self._cache.put(key, etag if etag is not None else meta.etag, content)
-        return content if most < 0 else content[:most]
+        return content
 
     @contextlib.contextmanager
     def ranges(self, path: Path) -> Iterator[ReadRange]:
@@ -169,8 +167,6 @@ class ObjectFiles(Files):
             else:
                 path.unlink(missing_ok=True)
 
-    # Writing
-
     def create(self, files: Sequence[NewFile]) -> list[bool]:
         def create(new: NewFile) -> bool:
             key = self.key(new.path)
@@ -186,8 +182,7 @@ class ObjectFiles(Files):
         self.client.put(key, content)
         self._known.pop(key, None)
 
-    def make_folder(self, folder: Path) -> None:
-        pass
+    def make_folder(self, folder: Path) -> None: ...
 
     def publish(self, folder: Path) -> None:
         self._drafts.discard(self.key(folder))
@@ -219,8 +214,7 @@ class ObjectFiles(Files):
     def undo_move(self, targets: Iterable[Path], owner: str) -> None:
         self.client.delete([self._owners.owned(self.key(path), owner) for path in targets])
 
-    def sync(self, folder: Path) -> None:
-        pass
+    def sync(self, folder: Path) -> None: ...
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -235,21 +229,8 @@ class ObjectFiles(Files):
         shutil.rmtree(folder, ignore_errors=True)
 
     def abandoned(self, before_ns: int) -> dict[str, int]:
-        """In a revision's folder, and among the files of a record, the newest one tells."""
         with self.one_listing():
-            uploads = self.objects_below("events") | self.objects_below("quarantine")
-            hours = self.objects_below("hours")
-            records = record_names(self.objects_below("batches"))
-            old = {key: one for key, one in uploads.items() if one.changed_ns < before_ns}
-            found = without_record(old, records, self._owners)
-            old_hours = {
-                key: one
-                for key, one in hours.items()
-                if one.changed_ns < before_ns or "/rev-" not in key
-            }
-            found += without_manifest(old_hours, self._owners)
-        every = uploads | hours
-        return {key: every[key].size for key in sorted(found)}
+            return find_abandoned(self.objects_below, self._owners, before_ns)
 
     def remove_abandoned(self, names: Iterable[str]) -> None:
         self.client.delete(list(names))
@@ -274,15 +255,12 @@ class ObjectFiles(Files):
     def add_requests(self, made: Mapping[str, int]) -> None:
         self.client.requests.update(made)
 
-    # Keys and listings
+    def _missing(self, key: str) -> FileNotFoundError:
+        return FileNotFoundError(2, "there is no such object", self.client.url_of(key))
 
     def key(self, path: AnyPath) -> str:
         """The key of a path; empty for the root."""
         return os.fspath(path).removeprefix(self._root[:-1]).strip("/")
-
-    def path(self, key: str) -> Path:
-        """The path of a key."""
-        return Path(self._root + key)
 
     def _list_folders(self, folders: Iterable[str]) -> dict[str, Folder]:
         names = list(folders)

@@ -84,7 +84,7 @@ class Owners:
 
     def nonce(self, key: str, pattern: re.Pattern[bytes]) -> str | None:
         """What a pattern finds in a manifest; None if it is not found."""
-        match = pattern.search(self._files.read(self._files.path(key)))
+        match = pattern.search(self._files.read_key(key))
         return match[1].decode() if match else None
 
     def _several(self, names: Collection[str], listing: Listing | None) -> set[str]:
@@ -103,7 +103,7 @@ class Owners:
             known = self._known.get(record)
         if known is None:
             try:
-                content = self._files.read(self._files.path(f"batches/{record}.json"))
+                content = self._files.read_key(f"batches/{record}.json")
             except FileNotFoundError:
                 return "", ""
             found = (_OWNER.search(content), _QUARANTINE_OWNER.search(content))
