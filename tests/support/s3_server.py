@@ -70,7 +70,7 @@ def s3_server(kind: str, folder: Path) -> Iterator[S3Server]:
     else:
         names = ("master.port", "volume.port", "filer.port")
         command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}"]
-        command += ["-ip=127.0.0.1", "-s3", f"-s3.port={port}", "-master.volumeSizeLimitMB=64"]
+        command += ["-ip=127.0.0.1", "-s3", f"-s3.port={port}", "-volume.max=300"]
         command += [f"-{name}={other}" for name, other in zip(names, others, strict=True)]
     url = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("w") as log:
