@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow torture lint bench audit sbom lock clean
+.PHONY: help demo test test-slow torture lint screenshots bench audit sbom lock clean
 
 help:   ## List these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,9 @@ lint: $(INSTALLED)   ## Check formatting, lint rules, types and imports between 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+screenshots: $(INSTALLED)   ## Write a screenshot of each page to build/screenshots (needs chromium)
+	@$(BIN)/python -m tests.browser.screenshots
 
 # make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
 bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (half an hour)

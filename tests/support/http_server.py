@@ -63,17 +63,22 @@ def received(client: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def serving(
-    home: Path, *arguments: str | Path, log: Path, program: Sequence[str] = ()
+    home: Path,
+    *arguments: str | Path,
+    log: Path,
+    program: Sequence[str] = (),
+    command_name: str = "serve",
 ) -> Iterator[Served]:
     """A server on the home, stopped at the end; it must stop cleanly, and have no traceback.
 
     Args:
         home: to serve.
-        arguments: of `hourtally serve`, beside --home and --port.
+        arguments: of the command, beside --home and --port.
         log: file for its standard error.
         program: lines of Python to run before the command.
+        command_name: `serve` or `ui`.
     """
-    call = command("serve", "--home", home, "--port", "0", *arguments)
+    call = command(command_name, "--home", home, "--port", "0", *arguments)
     if program:
         lines = [*program, "from hourtally.cli.app import main", "main()"]
         call = [sys.executable, "-c", "\n".join(lines), *call[3:]]

@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from hourtally.build.status import CURRENT, EMPTY, HELD, MISSING, OPEN, STALE
+from hourtally.build.status import CURRENT, HELD, STALE
 from hourtally.model.hours import DAY_MS, HOUR_MS, Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted
@@ -141,13 +141,11 @@ def _signs(one: HourCell) -> list[str]:
 
 
 def _shade(one: HourCell, largest: int) -> str:
-    """The class of a cell's fill."""
-    if one.state in {OPEN, MISSING, EMPTY}:
+    """The class of a cell's fill: of its state where that is to be seen, else of its total."""
+    if one.state != CURRENT:
         return one.state
-    if one.nanocents is None:
-        return HELD
     # Rounded up: what costs anything is shaded.
-    return f"shade{-(-one.nanocents * _SHADES // largest) if largest else 0}"
+    return f"shade{-(-(one.nanocents or 0) * _SHADES // largest) if largest else 0}"
 
 
 def _percent(parts: int) -> str:

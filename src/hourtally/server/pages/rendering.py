@@ -48,6 +48,7 @@ def _environment() -> Environment:
         "share": share,
         "stacked": stacked,
         "printable": printable,
+        "in_home": in_home,
     }
     environment.globals |= {
         "asset": asset_address,
@@ -109,6 +110,11 @@ def share(part: int, whole: int) -> str:
     if 2 * rest > whole or (2 * rest == whole and scaled % 2):
         scaled += 1
     return f"{scaled // 10}.{scaled % 10} %"
+
+
+def in_home(text: object, root: str) -> str:
+    """A text with paths as they are inside the home."""
+    return str(text).replace(root, "") if root else str(text)
 
 
 def stacked(parts: Sequence[tuple[str, int]], whole: int) -> Iterator[tuple[str, str]]:
