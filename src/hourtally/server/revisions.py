@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
@@ -27,6 +27,8 @@ from hourtally.store.manifests import Manifest, newest_in
 
 # 5,000 manifests of 2 KB.
 _CACHED_REVISIONS = 5_000
+# Seven years: each list and each page looks through the names of all hours.
+_PARSED_NAMES = 65_536
 
 Value = TypeVar("Value")
 
@@ -159,6 +161,7 @@ def no_quantities_error(lacking: NoQuantities) -> HttpError:
     return HttpError(409, "no_quantities", message)
 
 
+@lru_cache(_PARSED_NAMES)
 def _hour(name: str) -> Hour | None:
     """The hour of a folder; None if its name is not an hour's."""
     try:
