@@ -76,8 +76,8 @@ class Visitor:
         return Answer(response.status, response.body.decode(), found, customer)
 
 
-def sources(root: Path, now: str) -> PageSources:
-    home = Home(root)
+def sources(home: Home | Path, now: str) -> PageSources:
+    home = Home(home) if isinstance(home, Path) else home
     now_ms = Hour.parse(now).start_ms + 1_800_000
     return PageSources(home, lambda: now_ms, usage=PublishedUsage(home))
 
@@ -85,6 +85,11 @@ def sources(root: Path, now: str) -> PageSources:
 def operator(root: Path, now: str) -> Visitor:
     """The operator of a home; now: an hour, half past which it is."""
     return Visitor(Site(sources(root, now), Visitors(is_operator=True)))
+
+
+def operator_of(home: Home, now: str) -> Visitor:
+    """As `operator`, also of a home in a bucket."""
+    return Visitor(Site(sources(home, now), Visitors(is_operator=True)))
 
 
 def customer(root: Path, now: str, id_: str) -> Visitor:

@@ -39,6 +39,8 @@ CustomerOf = Callable[[bytes | None], str | None]
 
 MAX_HEADER_BYTES = 16_384
 
+# Nothing else limits how long a body may take: to uvicorn its request is being answered.
+_FORM_SECONDS = 10.0
 _OPENAPI_PATH = b"/openapi.json"
 _HEALTH_PATH = b"/healthz"
 _METHODS = ("GET", "HEAD")
@@ -128,8 +130,16 @@ async def _read_form(receive: Receive) -> bytes:
     """The body of a form.
 
     Raises:
-        HttpError: it is larger than any form of ours, or its sender went away.
+        HttpError: it is larger than any form of ours, too slow, or its sender went away.
     """
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            return await _read_body(receive)
+    except TimeoutError:
+        raise HttpError(408, "form_too_slow", "The form did not arrive in time.") from None
+
+
+async def _read_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
@@ -215,7 +225,7 @@ def _bearer_token(headers: Iterable[Header]) -> bytes | None:
 
 def _error_headers(error: HttpError) -> list[Header]:
     """The headers that HTTP requires with some statuses."""
-    if error.id == "bad_request":
+    if error.id in {"bad_request", "form_too_slow", "form_too_large"}:
         return [(b"connection", b"close")]
     if error.status == 401:
         return [(b"www-authenticate", b"Bearer")]

@@ -172,6 +172,10 @@ def test_an_unpublished_hour_says_why_there_is_nothing(ui: Visitor, hour: str, s
         ("/hours/2026-11-22T13/changes?before=9&after=10", 404),
         ("/days/2026-13-01", 400),
         ("?until=x", 400),
+        ("?until=0001-01-02", 400),
+        ("/days/1969-12-31", 400),
+        ("/hours/-3600", 400),
+        ("/hours/%FF", 400),
     ],
 )
 def test_a_wrong_address_gets_a_page_that_says_so(ui: Visitor, address: str, status: int) -> None:
@@ -179,6 +183,15 @@ def test_a_wrong_address_gets_a_page_that_says_so(ui: Visitor, address: str, sta
 
     assert page.status == status
     assert f"Error {status}" in page.words
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["?until=1970-01-01", "?until=9999-12-31T23", "/days/1970-01-01", "/days/9999-12-31"],
+)
+def test_the_first_and_the_last_day_of_all_have_a_page(ui: Visitor, address: str) -> None:
+    assert ui.get(ACME + address).status == 200
+    assert ui.get(address if address.startswith("/") else f"/{address}").status == 200
 
 
 def test_a_day_lists_its_24_hours_with_states_and_the_sum(ui: Visitor) -> None:

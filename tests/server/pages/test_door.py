@@ -104,6 +104,14 @@ def test_behind_tls_the_cookie_is_secure_and_of_this_host(server: Server) -> Non
     assert "; Secure" in answer.headers["set-cookie"]
 
 
+def test_a_chain_of_proxies_tells_what_the_client_spoke(server: Server) -> None:
+    secure = server.visitor().get("/", x_forwarded_proto="https, http")
+    plain = server.visitor().get("/", x_forwarded_proto="http, https")
+
+    assert "; Secure" in secure.headers["set-cookie"]
+    assert "; Secure" not in plain.headers["set-cookie"]
+
+
 def test_signing_in_gives_another_key_than_the_form_had(server: Server) -> None:
     visitor = server.visitor()
     visitor.get("/")

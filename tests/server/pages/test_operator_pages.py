@@ -99,6 +99,17 @@ def test_an_unknown_page_of_the_operator_is_a_404(ui: Visitor) -> None:
     assert ui.get("/assets/none.css").status == 404
 
 
+def test_an_empty_home_has_pages_that_say_so(tmp_path: Path) -> None:
+    ui = operator(tmp_path, NOW)
+
+    assert "current 0" in ui.get("/").words
+    assert "Nothing has been ingested." in ui.get("/batches").words
+    assert "No line is in quarantine." in ui.get("/quarantine").words
+    assert "No customer has usage" in ui.get("/customers").words
+    assert "no published hours" in ui.get("/customers/acme").words
+    assert "State empty" in ui.get("/hours/2026-11-22T13").words
+
+
 def test_a_rate_card_that_cannot_be_read_hides_no_published_hour(tmp_path: Path) -> None:
     home = eventful_home(tmp_path)
     home.rates.write_text("currency = 1")

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from hourtally.ingest.files import ingest_paths
 from hourtally.server.pages import Site
+from hourtally.settings import Settings
 from hourtally.store.layout import Home
-from tests.support.homes.eventful_home import FIRST_HOUR, NOW_MS, build, eventful_home
+from tests.support.homes.eventful_home import (
+    FIRST_HOUR,
+    NOW_MS,
+    RATES,
+    build,
+    eventful_home,
+    resource,
+)
 from tests.support.pages import Answer, Visitor, customer, operator
 
 NOW = "2026-11-22T20"
@@ -63,6 +72,30 @@ def test_a_customer_learns_its_own_reasons_without_names_of_files(home: Path) ->
 
     assert "batch added:" in page.words
     assert "voids 0 → 1, slices voided 0 → 1" in page.words
+
+
+def test_who_won_a_conflict_is_told_only_of_ones_own(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.rates.write_text(RATES)
+    times = ("13:00:00", "14:00:00")
+    # Equal but for the customer: the smaller id counts.
+    lines = [
+        resource("same", *times, "acme", "vault", cpuMillicores=1000),
+        resource("same", *times, "zeta", "api", cpuMillicores=1000),
+        resource("other", *times, "zeta", "api", cpuMillicores=1000),
+    ]
+    events = tmp_path / "events.ndjson"
+    events.write_text("".join(f"{line}\n" for line in lines))
+    ingest_paths(home, [events], NOW_MS, Settings(threads=1))
+    build(home)
+    address = f"/hours/{FIRST_HOUR}/explain?resourceId=api"
+
+    page = customer(tmp_path, NOW, "zeta").get(address)
+    assert "conflicts with the same event, which counts" in page.words
+    assert "vault" not in page.text
+    assert "acme" not in page.text
+    told = operator(tmp_path, NOW).get(f"/customers/zeta{address}")
+    assert "conflicts with the same event for vault, which counts" in told.words
 
 
 def test_the_operators_reason_is_for_the_operator(tmp_path: Path) -> None:

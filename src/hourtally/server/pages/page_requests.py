@@ -92,8 +92,13 @@ def read_page_request(
         headers=by_name,
         form=None if body is None else parse_query(body),
         target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
-        is_secure=scheme == "https" or by_name.get(b"x-forwarded-proto", b"").strip() == b"https",
+        is_secure=scheme == "https" or _forwarded_scheme(by_name) == b"https",
     )
+
+
+def _forwarded_scheme(headers: Mapping[bytes, bytes]) -> bytes:
+    """What the client spoke to the first of several proxies."""
+    return headers.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower()
 
 
 def _segments(raw_path: bytes) -> Iterable[str]:
@@ -109,12 +114,16 @@ def _segments(raw_path: bytes) -> Iterable[str]:
 
 
 def parse_hour(text: str) -> Hour:
-    """An hour of a path or query.
+    """An hour of a path or query. No event lies before 1970.
 
     Raises:
-        HttpError: it is not one.
+        HttpError: it is not one, or lies before 1970.
     """
     try:
-        return Hour.parse(text)
+        hour = Hour.parse(text)
     except InvalidArgument as error:
         raise HttpError(400, "bad_timestamp", f"{error}.") from None
+    if hour.timestamp < 0:
+        message = f"{text!r} lies before 1970, when there are no events."
+        raise HttpError(400, "bad_timestamp", message)
+    return hour

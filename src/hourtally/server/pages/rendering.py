@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -114,7 +115,7 @@ def share(part: int, whole: int) -> str:
 
 def in_home(text: object, root: str) -> str:
     """A text with paths as they are inside the home."""
-    return str(text).replace(root, "") if root else str(text)
+    return re.sub(rf"(?<![^\s(]){re.escape(root)}", "", str(text))
 
 
 def stacked(parts: Sequence[tuple[str, int]], whole: int) -> Iterator[tuple[str, str]]:

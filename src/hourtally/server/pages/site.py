@@ -95,7 +95,7 @@ class Site:
         scheme: str,
     ) -> tuple[Response, str | None]:
         """The response to a request, and whose page it is. No error of a page leaves it."""
-        visit = Visit(self._visitors.is_operator, f"{self._sources.home.root}/")
+        visit = Visit(self._visitors.is_operator, f"{self._sources.home.place}/")
         try:
             request = read_page_request(raw_path, query, headers, body, scheme)
             routed = self._route(request, visit)
