@@ -112,6 +112,16 @@ def test_a_chain_of_proxies_tells_what_the_client_spoke(server: Server) -> None:
     assert "; Secure" not in plain.headers["set-cookie"]
 
 
+def test_two_tabs_may_have_the_form_open(server: Server) -> None:
+    visitor = server.visitor()
+    first = visitor.form_token(visitor.get("/"))
+    visitor.get(f"/hours/{FIRST_HOUR}")
+
+    answer = visitor.post("/signin", {"form": first, "token": server.acme, "address": "/"})
+
+    assert answer.status == 303
+
+
 def test_signing_in_gives_another_key_than_the_form_had(server: Server) -> None:
     visitor = server.visitor()
     visitor.get("/")

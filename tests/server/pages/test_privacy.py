@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hourtally.ingest.files import ingest_paths
+from hourtally.ingest.withdrawal import withdraw
 from hourtally.server.pages import Site
 from hourtally.settings import Settings
 from hourtally.store.layout import Home
@@ -72,6 +73,20 @@ def test_a_customer_learns_its_own_reasons_without_names_of_files(home: Path) ->
 
     assert "batch added:" in page.words
     assert "voids 0 → 1, slices voided 0 → 1" in page.words
+
+
+def test_a_withdrawal_is_told_without_its_reason_and_file(tmp_path: Path) -> None:
+    home = eventful_home(tmp_path)
+    [record] = [one for one in home.batches.glob("*.json") if "second" in one.read_text()]
+    withdraw(home, record.stem, "globex said so", NOW_MS)
+    build(home)
+
+    page = customer(home.root, NOW, "acme").get(f"/hours/{FIRST_HOUR}/changes")
+    assert f"batch removed: {record.stem} (withdrawn)" in page.words
+    assert "globex" not in page.text
+    assert "second" not in page.text
+    told = operator(home.root, NOW).get(f"/hours/{FIRST_HOUR}/changes")
+    assert "globex said so" in told.words
 
 
 def test_who_won_a_conflict_is_told_only_of_ones_own(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ import polars as pl
 
 from hourtally.errors import HourHeld, HourtallyError
 from hourtally.model.hours import Hour
-from hourtally.published.diff import LEVELS, NO_LONGER_HELD, NOW_HELD, Changes, changes_between
+from hourtally.published.diff import (
+    LEVELS,
+    NO_LONGER_HELD,
+    NOW_HELD,
+    Causes,
+    Changes,
+    changes_between,
+)
 from hourtally.published.diff_text import cause_sentences, void_sentences
 from hourtally.published.document_shapes import shape_of
 from hourtally.published.own_inputs import own_causes, own_inputs
@@ -19,7 +26,7 @@ from hourtally.server.pages.hour_revisions import ListedRevision, Viewer, chosen
 from hourtally.server.pages.rendering import Page
 from hourtally.server.pages.sources import PageSources
 from hourtally.server.parameters import HttpError
-from hourtally.store.batches import event_file_names
+from hourtally.store.batches import Batches, event_file_names, parse_record_name
 from hourtally.store.manifests import Manifest
 
 MOST_SHOWN: Final = 100
@@ -108,6 +115,18 @@ def _row(row: dict[str, Any], ids: tuple[str, ...]) -> ChangedRow:
     return ChangedRow([row[one] for one in ids], row["name"], before, after, delta, ", ".join(what))
 
 
+def _what_became(sources: PageSources, causes: Causes) -> dict[str, str]:
+    """What became of batches, without the names of their files and the reasons given."""
+    batches = Batches(sources.home)
+    notes = dict.fromkeys(causes.batches_added, "")
+    for name in causes.batches_removed:
+        batch, number = parse_record_name(name)
+        is_again = batches.number(batch) > number
+        withdrawn = "(withdrawn)" if batches.is_withdrawn(batch) else ""
+        notes[name] = withdrawn or ("(ingested again)" if is_again else "")
+    return notes
+
+
 def _totals(
     changes: Changes, before: Manifest, after: Manifest, viewer: Viewer
 ) -> tuple[int | None, int | None]:
@@ -150,8 +169,7 @@ def _why(
         yield f"{_NOT_TOLD} is not there any more"
         return
     causes = own_causes(changes.causes, viewer.customer, had, has)
-    batches = (*causes.batches_added, *causes.batches_removed)
-    yield from cause_sentences(causes, dict.fromkeys(batches, ""))
+    yield from cause_sentences(causes, _what_became(sources, causes))
     voids = {
         "voids": {"before": had.voids, "after": has.voids},
         "slices_voided": {"before": had.slices_voided, "after": has.slices_voided},

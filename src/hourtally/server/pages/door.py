@@ -73,7 +73,7 @@ class Door:
         token = None if key is None else self._sessions.token_of(key)
         customer = None if token is None else self._customer_of(token)
         if key is None or customer is None:
-            return self._sign_in_page(request, visit, address=request.target)
+            return self._sign_in_page(request, visit, key, address=request.target)
         if request.path in {SIGN_IN, SIGN_OUT}:
             return redirect("/")
         visit.customer = customer
@@ -92,16 +92,25 @@ class Door:
         customer = self._customer_of(token) if token else None
         address = form.get("address", "/")
         if customer is None:
-            return self._sign_in_page(request, visit, address=address, problem=_WRONG_TOKEN)
+            return self._sign_in_page(request, visit, key, address=address, problem=_WRONG_TOKEN)
         new = self._sessions.sign_in(token)
         header = cookie(new, is_secure=request.is_secure, seconds=SESSION_SECONDS)
         return redirect(address if _is_ours(address) else "/", header)
 
     def _sign_in_page(
-        self, request: PageRequest, visit: Visit, *, address: str, problem: str = ""
+        self,
+        request: PageRequest,
+        visit: Visit,
+        key: str | None,
+        *,
+        address: str,
+        problem: str = "",
     ) -> Response:
-        """The form, with a cookie that it must come back with."""
-        key = self._sessions.new_key()
+        """The form, and the cookie that it must come back with; one for all tabs of a browser."""
+        headers = []
+        if key is None:
+            key = self._sessions.new_key()
+            headers.append(cookie(key, is_secure=request.is_secure))
         content = {
             "title": "Sign in",
             "form_token": self._sessions.form_token(key),
@@ -111,7 +120,7 @@ class Door:
         # 200 at the top, where everybody starts; elsewhere a page is refused.
         status = 200 if not request.path or request.path == SIGN_IN else 401
         page = Page("sign_in", content, 403 if problem else status)
-        return render(page, visit.common(), cookie(key, is_secure=request.is_secure))
+        return render(page, visit.common(), *headers)
 
 
 def _is_ours(address: str) -> bool:
