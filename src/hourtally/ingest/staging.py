@@ -26,10 +26,11 @@ from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.duckdb_reader import ReaderPool
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.observations import ObservationCounts
-from hourtally.ingest.parquet.reader import read_parquet
-from hourtally.ingest.parsed import ParsedBlock
+from hourtally.ingest.parquet.reader import RowBatch, read_parquet
+from hourtally.ingest.parsed import ParsedBlock, events_frame
 from hourtally.ingest.slices.cutting import FILE, SECONDS_PER_FILE, chunks_to_slice, slices_of
 from hourtally.ingest.slices.hour_file import SmallHours, WrittenHour, write_hour
+from hourtally.ingest.slices.long_events import MOST_EVENTS, LongEvents, are_long
 from hourtally.ingest.void_writer import stage_voids
 from hourtally.ingest.voids import DistinctVoids
 from hourtally.model.hours import Hour
@@ -46,8 +47,8 @@ _READERS: Final = ReaderPool()
 Progress = Callable[[int, int], None]
 """Called with the bytes read so far and the size of all files."""
 
-_Piece = tuple[int, Block | OversizedLine | ParsedBlock]
-"""The number of a file, and a part of it; rows of Parquet are read and parsed in one step."""
+_Piece = tuple[int, Block | OversizedLine | RowBatch]
+"""The number of a file, and a part of it."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,14 @@ def stage_files(
     with ExitStack() as closing:
         for one in staged:
             closing.callback(one.close)
-        _parse_into(runs, staged, threads, progress)
-    _write_hours(runs, staged, threads)
+        few = _parse_into(runs, staged, threads, progress)
+    is_read = len(staged) == 1 and staged[0].refusal is None
+    if few is not None and is_read and are_long(few):
+        _write_long_events(LongEvents(few), staged[0], threads)
+    else:
+        if few is not None:
+            _add(runs, few)
+        _write_hours(runs, staged, threads)
     for file, duplicates in runs.duplicates.items():
         staged[file].duplicates += duplicates
     return [one.described(threads) for one in staged]
@@ -83,17 +90,39 @@ def stage_files(
 
 def _parse_into(
     runs: SortedRuns, staged: Sequence[_StagedFile], threads: int, progress: Progress | None
-) -> None:
-    """Parse the files, and sort their slices into runs."""
+) -> pl.DataFrame | None:
+    """Parse the files, and sort their slices into runs; or return their events, if few enough."""
     begins = list(accumulate((one.path.stat().st_size for one in staged), initial=0))
     parse = partial(_parse, LineParser(_READERS))
+    few: list[pl.DataFrame] | None = []
     for parsed in ordered_map(threads, parse, _batches(staged), _BLOCKS_AHEAD):
         for number, block in parsed:
+            if isinstance(block, FileRejected):
+                staged[number].refusal = block
+                continue
             staged[number].add(block)
             if progress:
                 progress(begins[number] + block.bytes_read, begins[-1])
-        for events in chunks_to_slice(_together(parsed, len(staged))):
-            runs.add(slices_of(events))
+        events = _together(parsed, len(staged))
+        if few is not None:
+            few.append(events)
+            if sum(map(len, few)) <= MOST_EVENTS:
+                continue
+            events, few = pl.concat(few), None
+        _add(runs, events)
+    return pl.concat(few) if few else None
+
+
+def _add(runs: SortedRuns, events: pl.DataFrame) -> None:
+    for chunk in chunks_to_slice(events):
+        runs.add(slices_of(chunk))
+
+
+def _write_long_events(events: LongEvents, staged: _StagedFile, threads: int) -> None:
+    staged.duplicates += events.duplicates
+    work = ((hour, staged.staging, staged.observations) for hour in events.hours())
+    for written in ordered_map(threads, events.write, work):
+        staged.add_hour(written)
 
 
 def _write_hours(runs: SortedRuns, staged: Sequence[_StagedFile], threads: int) -> None:
@@ -216,38 +245,45 @@ def _batches(staged: Sequence[_StagedFile]) -> Iterator[tuple[list[_Piece]]]:
         yield (waiting,)
 
 
-def _blocks(path: Path) -> Iterator[Block | OversizedLine | ParsedBlock]:
+def _blocks(path: Path) -> Iterator[Block | OversizedLine | RowBatch]:
     if is_parquet(path):
         yield from read_parquet(path)
     else:
         yield from read_blocks(path)
 
 
-def _parse(parser: LineParser, pieces: list[_Piece]) -> list[tuple[int, ParsedBlock]]:
+_Parsed = list[tuple[int, ParsedBlock | FileRejected]]
+"""The numbers of files, and what is read of a part of each; or why a part cannot be read."""
+
+
+def _parse(parser: LineParser, pieces: list[_Piece]) -> _Parsed:
     """The pieces, parsed, in the same order."""
     blocks = [piece for _, piece in pieces if isinstance(piece, Block)]
     of_lines = iter(parser.parse_together(blocks) if blocks else [])
     for block in blocks:
         block.release()
-    return [
-        (
-            number,
-            next(of_lines)
-            if isinstance(piece, Block)
-            else piece
-            if isinstance(piece, ParsedBlock)
-            else parser.parse(piece),
-        )
-        for number, piece in pieces
-    ]
+    parsed: _Parsed = []
+    for number, piece in pieces:
+        if isinstance(piece, Block):
+            parsed.append((number, next(of_lines)))
+        elif isinstance(piece, OversizedLine):
+            parsed.append((number, parser.parse(piece)))
+        else:
+            try:
+                parsed.append((number, piece.parse()))
+            except FileRejected as refusal:
+                parsed.append((number, refusal))
+    return parsed
 
 
-def _together(parsed: Sequence[tuple[int, ParsedBlock]], files: int) -> pl.DataFrame:
+def _together(parsed: _Parsed, files: int) -> pl.DataFrame:
     """The events of some blocks; with the number of each one's file where there are several."""
-    events = pl.concat([block.events for _, block in parsed])
+    read = [(number, one.events) for number, one in parsed if isinstance(one, ParsedBlock)]
+    events = pl.concat([events_frame([]), *(events for _, events in read)])
     if files == 1:
         return events
     numbers = [
-        pl.repeat(number, len(block.events), dtype=pl.Int64, eager=True) for number, block in parsed
+        pl.repeat(number, len(events), dtype=pl.Int64, eager=True) for number, events in read
     ]
-    return events.with_columns(pl.concat(numbers).alias(FILE))
+    none = pl.Series(dtype=pl.Int64)
+    return events.with_columns(pl.concat([none, *numbers]).alias(FILE))

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.errors import FileRejected
-from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from tests.ingest.parquet.test_reader import END_MS, START_MS, UTC_MS, cluster, event, read
 from tests.ingest.parquet.test_reader import violation as broken
 from tests.support.events.event_files import write_parquet
 from tests.support.events.random_events import Json, event_sets
 from tests.support.examples import examples
+from tests.support.ingest.parsed_parquet import read_parquet
 
 NAN = float("nan")
 PERIOD = {"start": pa.array([START_MS], UTC_MS), "end": pa.array([END_MS], UTC_MS)}

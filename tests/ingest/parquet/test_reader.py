@@ -11,11 +11,11 @@ import pytest
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.parquet import reader
-from hourtally.ingest.parquet.reader import read_parquet
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import write_parquet
 from tests.support.events.one_resource import make_event
+from tests.support.ingest.parsed_parquet import read_parquet
 
 # 2026-11-22T13:00:00Z.
 START_MS = 1_795_352_400_000

@@ -104,7 +104,7 @@ class DimensionTable:
         """Encoded slices in order, without duplicates; how many events each file has too many."""
         order = self._order
         ranked = slices.with_columns(order.ranks.gather(slices["dimension_id"]))
-        once, left_out = _sort_without_duplicates(ranked, order.resources)
+        once, left_out = sort_without_duplicates(ranked, order.resources)
         duplicates: Counter[int] = Counter()
         if left_out is not None:
             hours = self.rows["hour"].gather(order.rows.gather(left_out["dimension_id"]))
@@ -156,7 +156,7 @@ def merge(unmerged: UnmergedSlices) -> tuple[EncodedSlices, int]:
         slices = slices.with_columns(ranks.gather(slices["dimension_id"]).alias("dimension_id"))
     if unmerged.runs == 1:
         return EncodedSlices(dimensions, slices), 0
-    once, left_out = _sort_without_duplicates(slices, _resource_numbers(dimensions))
+    once, left_out = sort_without_duplicates(slices, resource_numbers(dimensions))
     duplicates = 0 if left_out is None else int(left_out["copies"].sum())
     return EncodedSlices(dimensions, once), duplicates
 
@@ -187,17 +187,17 @@ class _SortOrder:
 def _find_order(dimensions: pl.DataFrame) -> _SortOrder:
     rows = dimensions.select(pl.arg_sort_by(*_RESOURCE, *_OTHER_TEXTS)).to_series()
     ranks = rows.arg_sort().alias("dimension_id")
-    return _SortOrder(rows.alias("dimension_id"), ranks, _resource_numbers(dimensions[rows]))
+    return _SortOrder(rows.alias("dimension_id"), ranks, resource_numbers(dimensions[rows]))
 
 
-def _resource_numbers(dimensions: pl.DataFrame) -> pl.Series:
+def resource_numbers(dimensions: pl.DataFrame) -> pl.Series:
     """The number of each sorted dimension's resource, ascending."""
     columns = pl.col(_RESOURCE)
     is_new = pl.any_horizontal(columns.ne_missing(columns.shift()))
     return dimensions.select(is_new.cum_sum()).to_series()
 
 
-def _sort_without_duplicates(
+def sort_without_duplicates(
     slices: pl.DataFrame, resources: pl.Series
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Sort slices and leave out duplicates; the order they had before makes no difference.

@@ -20,8 +20,9 @@ from hourtally.events.event_types import EVENT_TYPES, EventType
 from hourtally.ingest.ndjson.blocks import MAX_EXPANSION, MIN_EXPANDED_BYTES
 from hourtally.runtime.sql_text import quoted_path
 
-# Text in one batch of rows.
-_BATCH_BYTES: Final = 1 << 28
+# Text in one batch of rows, of which several are in memory; and in one row.
+_BATCH_BYTES: Final = 1 << 26
+_MOST_ROW_BYTES: Final = 1 << 28
 # Columns of the file, each with the event's field.
 TEXTS: Final = {
     "event_id": "id",
@@ -113,10 +114,10 @@ def batch_rows(
             f"{MAX_EXPANSION} times its size: it is not a file of events"
         )
         raise FileRejected(path, reason)
-    if longest > _BATCH_BYTES:
-        reason = f"its longest texts have {longest} bytes in all; the limit is {_BATCH_BYTES}"
+    if longest > _MOST_ROW_BYTES:
+        reason = f"its longest texts have {longest} bytes in all; the limit is {_MOST_ROW_BYTES}"
         raise FileRejected(path, reason)
-    return min(most, _BATCH_BYTES // max(longest, 1))
+    return max(1, min(most, _BATCH_BYTES // max(longest, 1)))
 
 
 def _measure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,44 +24,79 @@ from hourtally.ingest.parsed import ParsedBlock, QuarantinedLine, events_frame, 
 from hourtally.model.components import CLUSTER_EVENT, ON_DEMAND, RESOURCE_EVENT
 from hourtally.model.schemas import EVENTS
 
-_BATCH_ROWS: Final = 100_000
+# Several batches are parsed at a time, while the next ones are read.
+_BATCH_ROWS: Final = 50_000
+_UNREADABLE: Final = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
-def read_parquet(path: Path) -> Iterator[ParsedBlock]:
-    """The events of a Parquet file, at most 100,000 rows at a time. A row's number is its line.
+@dataclass(frozen=True)
+class RowBatch:
+    """Rows of a Parquet file, to be parsed by any thread. connection: closed after that.
+
+    first_row: its number, from 1. unknown: how many rows of the file have each ignored column; with
+    its first batch only.
+    """
+
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    table: pa.Table
+    layout: FileLayout
+    first_row: int
+    unknown: Counter[str]
+
+    def parse(self) -> ParsedBlock:
+        """The events and the quarantined rows.
+
+        Raises:
+            FileRejected: the file is damaged.
+        """
+        try:
+            self.table.validate(full=True)
+            with self.connection:
+                return _parse(
+                    self.connection, self.table, self.layout, self.first_row, self.unknown
+                )
+        except _UNREADABLE as error:
+            raise _rejected(self.path, error) from error
+
+
+def read_parquet(path: Path) -> Iterator[RowBatch]:
+    """The rows of a Parquet file, at most 50,000 at a time. A row's number is its line.
 
     Raises:
         FileRejected: the file is incomplete or damaged, or its columns are not those of events.
     """
     try:
-        with (
-            # One thread, so that rows keep their order.
-            duckdb.connect(config={"threads": 1}) as connection,
-            pq.ParquetFile(
-                path,
-                page_checksum_verification=True,
-                pre_buffer=False,
-                # INT96 reaches further than nanoseconds do.
-                coerce_int96_timestamp_unit="us",
-            ) as file,
-        ):
+        # One thread, so that rows keep their order. Closing it would close the cursors of batches
+        # that are not parsed yet: it ends with the last of them.
+        connection = duckdb.connect(config={"threads": 1})
+        with pq.ParquetFile(
+            path,
+            page_checksum_verification=True,
+            pre_buffer=False,
+            # INT96 reaches further than nanoseconds do.
+            coerce_int96_timestamp_unit="us",
+        ) as file:
             layout = find_layout(ColumnProbe(connection, path, file))
             rows = batch_rows(connection, path, file, layout.columns, _BATCH_ROWS)
             columns = list(dict.fromkeys([*layout.columns, *(one.unknown for one in layout.near)]))
             first_row = 1
             unknown = Counter(layout.unknown)
             for batch in file.iter_batches(rows, columns=columns):
-                batch.validate(full=True)
-                yield _parse(connection, pa.table(batch), layout, first_row, unknown)
+                cursor = connection.cursor()
+                yield RowBatch(path, cursor, pa.table(batch), layout, first_row, unknown)
                 first_row += batch.num_rows
                 unknown = Counter()
             # pyarrow takes a damaged page header for the end of the rows.
             if first_row - 1 != file.metadata.num_rows:
                 reason = f"only {first_row - 1} of its {file.metadata.num_rows} rows can be read"
                 raise FileRejected(path, reason)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = f"it cannot be read to its end as Parquet: {error}"
-        raise FileRejected(path, reason) from error
+    except _UNREADABLE as error:
+        raise _rejected(path, error) from error
+
+
+def _rejected(path: Path, error: Exception) -> FileRejected:
+    return FileRejected(path, f"it cannot be read to its end as Parquet: {error}")
 
 
 def _identities(connection: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:

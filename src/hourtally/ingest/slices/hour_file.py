@@ -80,7 +80,7 @@ class SmallHours:
             writer.write(self._table.slice(first, end - first))
         observations.add_slices(self._counts[place])
         conflicts = conflicts_of(path, writer.rows) if place in self._repeated else Conflicts()
-        return _written(hour, path, writer.rows, 0, conflicts)
+        return written_hour(hour, path, writer.rows, 0, conflicts)
 
 
 def write_hour(
@@ -105,12 +105,13 @@ def write_hour(
                 observations.add_slices(counts)
                 writer.write(table)
     conflicts = conflicts_of(path, writer.rows)
-    return _written(hour, path, writer.rows, duplicates, conflicts)
+    return written_hour(hour, path, writer.rows, duplicates, conflicts)
 
 
-def _written(
+def written_hour(
     hour: Hour, path: Path, rows: int, duplicates: int, conflicts: Conflicts
 ) -> WrittenHour:
+    """What there is to say of a slices file that was written."""
     entry = {"rows": rows, **durable.describe_file(path)}
     return WrittenHour(hour.name, entry, duplicates, conflicts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -85,27 +86,50 @@ class SlicesWriter:
         self.rows += len(slices)
 
 
-def to_table(encoded: EncodedSlices) -> pa.Table:
-    """Slices as they are written, `schemas.STORED_SLICES`.
+@dataclass(frozen=True)
+class TextColumns:
+    """The texts of dimensions as they are written.
 
-    Texts become a dictionary and indices, and keys are computed, once per row of dimensions.
+    texts: by column its distinct texts in order, and for each dimension the index of its own.
+    keys: `USAGE_KEY` of each dimension.
     """
-    dimensions, slices = encoded.dimensions, encoded.slices
-    keys = usage_keys(dimensions)
-    ids = slices["dimension_id"]
-    columns = {}
-    for name in STORED_SLICES:
-        if name in DIMENSIONS:
+
+    texts: dict[str, tuple[pa.Array, pl.Series]]
+    keys: pl.DataFrame
+
+    @staticmethod
+    def of(dimensions: pl.DataFrame) -> TextColumns:
+        """Those of some dimensions."""
+        columns = {}
+        for name in DIMENSIONS:
             texts = dimensions.select(pl.col(name).unique().drop_nulls().sort())
             indices = dimensions.select(name).join(
                 texts.with_row_index("index"), on=name, how="left", maintain_order="left"
             )
-            columns[name] = pa.DictionaryArray.from_arrays(
-                indices["index"].cast(pl.Int32)[ids].to_arrow(),
-                texts[name].to_arrow(compat_level=pl.CompatLevel.oldest()),
-            )
+            in_order = texts[name].to_arrow(compat_level=pl.CompatLevel.oldest())
+            columns[name] = (in_order, indices["index"].cast(pl.Int32))
+        return TextColumns(columns, _keys_of(dimensions))
+
+
+def to_table(encoded: EncodedSlices, texts: TextColumns | None = None) -> pa.Table:
+    """Slices as they are written, `schemas.STORED_SLICES`.
+
+    Texts become a dictionary and indices, and keys are computed, once per row of dimensions.
+
+    Args:
+        encoded: the slices.
+        texts: those of their dimensions, where they are known.
+    """
+    texts = texts or TextColumns.of(encoded.dimensions)
+    slices = encoded.slices
+    ids = slices["dimension_id"]
+    columns = {}
+    for name in STORED_SLICES:
+        if name in DIMENSIONS:
+            in_order, indices = texts.texts[name]
+            columns[name] = pa.DictionaryArray.from_arrays(indices[ids].to_arrow(), in_order)
         else:
-            column = keys[name][ids] if name in USAGE_KEY else slices[name]
+            column = texts.keys[name][ids] if name in USAGE_KEY else slices[name]
             columns[name] = column.to_arrow(compat_level=pl.CompatLevel.oldest())
     return pa.table(columns, _SCHEMA)
 
@@ -114,6 +138,13 @@ def to_plain_table(encoded: EncodedSlices) -> pa.Table:
     """Few slices as they are written: texts are texts, of which Parquet makes dictionaries."""
     dimensions, slices = encoded.dimensions, encoded.slices
     ids = slices["dimension_id"]
-    texts = dimensions.select(DIMENSIONS).hstack(usage_keys(dimensions))[ids]
+    texts = dimensions.select(DIMENSIONS).hstack(_keys_of(dimensions))[ids]
     whole = texts.hstack(slices.drop("dimension_id")).select(STORED_SLICES.keys())
     return pa.table(whole.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(_PLAIN_SCHEMA)
+
+
+def _keys_of(dimensions: pl.DataFrame) -> pl.DataFrame:
+    """The `USAGE_KEY` of each dimension, which may have it already."""
+    if set(USAGE_KEY) <= set(dimensions.columns):
+        return dimensions.select(USAGE_KEY)
+    return usage_keys(dimensions)
