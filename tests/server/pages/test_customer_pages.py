@@ -198,8 +198,9 @@ def test_a_day_lists_its_24_hours_with_states_and_the_sum(ui: Visitor) -> None:
     page = ui.get(f"{ACME}/days/2026-11-22")
 
     assert page.text.count('<th scope="row">') == 25
-    assert "13:00 current, restated 3.166666667 USD" in page.words
-    assert "All 5.833333334 USD" in page.words
+    assert "Cents, USD Why" in page.words
+    assert "13:00 current, restated 3.166666667 14:00" in page.words
+    assert "All 5.833333334" in page.words
 
 
 def test_the_only_customer_of_a_server_has_the_same_pages_at_the_top(home: Path) -> None:

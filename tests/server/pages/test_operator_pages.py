@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hourtally.server.pages.rendering import in_home
 from tests.support.homes.eventful_home import FIRST_HOUR, eventful_home
 from tests.support.pages import Visitor, operator
 
@@ -58,7 +59,7 @@ def test_an_hour_of_all_customers_has_its_inputs_and_what_did_not_count(ui: Visi
     assert "State held" in page.words
     assert "All customers 13.166666667 cents" in page.words
     assert "initech : meter 'paas.gpu'" in page.words
-    assert "1 identities in conflict, 1 slices voided" in page.words
+    assert "Identities in conflict: 1. Slices voided: 1." in page.words
     assert "Conflicts 1 meter/eu a1" in page.words
     changes = ui.get(f"/hours/{FIRST_HOUR}/changes")
     assert "Customers 1 changed" in changes.words
@@ -70,6 +71,19 @@ def test_batches_stand_with_what_became_of_each_file(ui: Visitor) -> None:
     assert "Batches 3" in page.words
     assert "withdrawn: wrong cluster" in page.words
     assert "second.ndjson" in page.words
+
+
+def test_files_of_the_home_are_named_as_they_lie_in_it(ui: Visitor) -> None:
+    page = ui.get("/batches")
+
+    # It was copied after its files were ingested from another folder.
+    assert "/home/second.ndjson" in page.words
+    assert in_home("at /srv/home/inbox/a (x) my/srv/home/b", ["/srv/home"]) == (
+        "at inbox/a (x) my/srv/home/b"
+    )
+    assert in_home("(see home/quarantine/a), or s3://b/home/c", ["s3://b/home", "home"]) == (
+        "(see quarantine/a), or c"
+    )
 
 
 def test_quarantine_stands_by_rule_with_its_lines(ui: Visitor) -> None:

@@ -33,11 +33,11 @@ class Visit:
     Attributes:
         customer: who has signed in, or whose pages there are.
         signed_in: what the form to sign out needs.
-        root: what paths of the home begin with; it is not worth showing.
+        roots: what paths of the home may begin with; it is not worth showing.
     """
 
     is_operator: bool
-    root: str
+    roots: tuple[str, ...]
     customer: str | None = None
     signed_in: dict[str, str] | None = None
 
@@ -49,7 +49,7 @@ class Visit:
             "is_operator": self.is_operator,
             "signed_in": self.signed_in,
             "section": "",
-            "root": self.root,
+            "roots": self.roots,
         }
 
 

@@ -113,9 +113,10 @@ def share(part: int, whole: int) -> str:
     return f"{scaled // 10}.{scaled % 10} %"
 
 
-def in_home(text: object, root: str) -> str:
-    """A text with paths as they are inside the home."""
-    return re.sub(rf"(?<![^\s(]){re.escape(root)}", "", str(text))
+def in_home(text: object, roots: Sequence[str]) -> str:
+    """A text with paths as they are inside the home. roots: how paths of the home may begin."""
+    either = "|".join(map(re.escape, roots))
+    return re.sub(rf"(?<![^\s(])(?:{either})/", "", str(text))
 
 
 def stacked(parts: Sequence[tuple[str, int]], whole: int) -> Iterator[tuple[str, str]]:

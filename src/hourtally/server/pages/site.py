@@ -95,7 +95,8 @@ class Site:
         scheme: str,
     ) -> tuple[Response, str | None]:
         """The response to a request, and whose page it is. No error of a page leaves it."""
-        visit = Visit(self._visitors.is_operator, f"{self._sources.home.place}/")
+        home = self._sources.home
+        visit = Visit(self._visitors.is_operator, (home.place, str(home.root)))
         try:
             request = read_page_request(raw_path, query, headers, body, scheme)
             routed = self._route(request, visit)
