@@ -94,13 +94,15 @@ class FiguresOfHours:
         paas_names, byoc_names = PAAS_COLUMNS, BYOC_COLUMNS
         if not asked.newer:
             paas_names, byoc_names = paas_names[:_PRICES], byoc_names[:_PRICES]
-        apart = {row["period"]: row for row in listing.byoc.iter_rows(named=True)}
-        found = {}
-        for row in listing.rows.iter_rows(named=True):
-            of_byoc = row if question.table is None else apart.get(row["period"], {})
-            paas = tuple(int(row[name]) for name in paas_names)
-            byoc = tuple(int(of_byoc.get(name) or 0) for name in byoc_names)
-            found[row["period"]] = HourFigures(row["currency"], paas, byoc)
+        of_byoc = listing.rows if question.table is None else listing.byoc
+        # Rows as tuples: by names, five weeks take 30 ms more.
+        byoc = {row[0]: row[1:] for row in of_byoc.select("period", *byoc_names).iter_rows()}
+        nothing = (0,) * len(byoc_names)
+        paas_rows = listing.rows.select("period", "currency", *paas_names).iter_rows()
+        found = {
+            period: HourFigures(currency, tuple(paas), byoc.get(period, nothing))
+            for period, currency, *paas in paas_rows
+        }
         for one in revisions:
             # Not if it was restated meanwhile.
             if one.is_current and one.manifest.hour.name in found:
