@@ -114,6 +114,14 @@ class Bench:
 
         return self._made(f"ndjson-{wanted.name}", make) / "events-000.ndjson"
 
+    def rows(self, wanted: Input) -> Path:
+        """A Parquet file of these events."""
+
+        def make(folder: Path) -> None:
+            self._generate(wanted, folder, "parquet")
+
+        return self._made(f"parquet-{wanted.name}", make) / "events-000.parquet"
+
     def home(self, wanted: Input) -> Path:
         """A home folder that has ingested these events, as Parquet, and built nothing."""
 

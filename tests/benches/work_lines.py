@@ -5,8 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
-from tests.benches.bench import Bench, backfill, fresh_home, hourtally, usual
+from tests.benches.bench import (
+    FIRST_TIMESTAMP,
+    Bench,
+    Input,
+    backfill,
+    fresh_home,
+    hourtally,
+    sql,
+    usual,
+)
 from tests.benches.measure import Command
 from tests.benches.report import Row
 
@@ -42,6 +52,64 @@ def verify(bench: Bench) -> list[Row]:
     return [Row("verify", "an hour of 10 M events", measured.seconds, 20, "allowed:", 1)]
 
 
+def small_files(bench: Bench) -> list[Row]:
+    """1,000 files of 200 events, and the hour that they make."""
+    folder = bench.lines(usual(bench.scaled(200_000), files=bench.scaled(1_000))).parent
+    home = bench.scratch / "small"
+    ingesting = hourtally("ingest", str(folder), "--home", str(home))
+    copying = sql(
+        "columns.sql",
+        "copy.sql",
+        events=folder / "*.ndjson",
+        parquet=bench.scratch / "copy.parquet",
+    )
+    ingested, copied = bench.measure(
+        Command("ingest 1,000 files of 200 events", [ingesting], lambda: fresh_home(home)),
+        Command("(c) of these files", [copying]),
+    )
+    (built,) = bench.measure(
+        Command("build their hour", [backfill(home)], bench.forget_builds(home))
+    )
+    what = "ingest 1,000 files of 200 events"
+    return [
+        Row("small-files", what, ingested.seconds, 5, "allowed:", 1),
+        Row("small-files", what, ingested.seconds, copied.seconds, "(c):", 7),
+        Row("small-files", "build an hour of them", built.seconds, 1.2, "allowed:", 1),
+    ]
+
+
+def parquet(bench: Bench) -> list[Row]:
+    """A million events in a Parquet file, beside the same as NDJSON."""
+    wanted = usual(bench.scaled(1_000_000))
+    home = bench.scratch / "home"
+    of_rows, of_lines = bench.measure(
+        *(
+            Command(
+                f"ingest 1 M events as {form}",
+                [hourtally("ingest", str(file), "--home", str(home))],
+                lambda: fresh_home(home),
+            )
+            for form, file in (("Parquet", bench.rows(wanted)), ("NDJSON", bench.lines(wanted)))
+        )
+    )
+    return [Row("parquet", "1 M events", of_rows.seconds, of_lines.seconds, "NDJSON:", 0.6)]
+
+
+def http(bench: Bench) -> list[Row]:
+    """A customer of 100 resources over 50 connections."""
+    home = bench.home(Input(5_000, resources=1_000, customers=10))
+    bench.do(*backfill(home))
+    load = ("-m", "tests.benches.http_load", str(home), "customer-000000", str(FIRST_TIMESTAMP))
+    bench.say("measuring requests over 50 connections")
+    found = [json.loads(bench.said(*load)) for _ in range(min(bench.runs, 3))]
+    per_second = median(one["per_second"] for one in found)
+    slowest_ms = median(one["p99_ms"] for one in found)
+    return [
+        Row("http", "1,000 requests", 1_000 / per_second, 1 / 9, "allowed:", 1),
+        Row("http", "the slowest hundredth", slowest_ms, 40, "allowed:", 1, "ms"),
+    ]
+
+
 def _verify(home: Path) -> list[str]:
     return hourtally("verify", "--home", str(home))
 
@@ -74,4 +142,7 @@ def _write_long_events(path: Path, events: int) -> None:
 WORK_LINES: dict[str, Callable[[Bench], list[Row]]] = {
     "long-events": long_events,
     "verify": verify,
+    "small-files": small_files,
+    "parquet": parquet,
+    "http": http,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -90,7 +91,11 @@ def recompute_hours(
     """
     found: list[Findings] = []
     while len(found) < len(group):
-        with as_keyboard_interrupt(), open_duckdb(home, settings) as connection:
+        with (
+            _without_search_for_cycles(),
+            as_keyboard_interrupt(),
+            open_duckdb(home, settings) as connection,
+        ):
             for hour in group[len(found) :]:
                 if stop.is_set():
                     raise KeyboardInterrupt
@@ -100,6 +105,18 @@ def recompute_hours(
                     # A damaged file may have broken the connection.
                     break
     return found
+
+
+@contextlib.contextmanager
+def _without_search_for_cycles() -> Iterator[None]:
+    """Rows have no cycles; looking for some took 5 of 32 s in an hour of 200,000 charges."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _is_readable(
