@@ -14,6 +14,8 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import ROOT
 from tests.support.tools import require_tool
 
@@ -56,6 +58,7 @@ def wheel(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_the_one_that_was_locked_stops_the_installation(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,7 @@ from hourtally.stages import documents as module
 from hourtally.stages.documents import documents
 from hourtally.stages.rating import Rated
 from hourtally.stages.rollup import roll_up
+from tests.support.examples import examples
 from tests.support.handwritten_charges import Ids, Parts, charges, clusters, usage
 
 
@@ -192,6 +193,7 @@ SOME_IDS = st.sampled_from(["a", "b", "é", 'q"'])
 RESOURCES = st.tuples(SOME_IDS, SOME_IDS, SOME_IDS, st.sampled_from(["job", "addon"]), SOME_IDS)
 
 
+@examples(100, fast=25)
 @given(
     st.dictionaries(RESOURCES, st.tuples(*[st.integers(0, 3)] * 4), max_size=12),
     st.dictionaries(st.tuples(SOME_IDS, SOME_IDS), st.tuples(*[st.integers(0, 3)] * 4), max_size=3),
