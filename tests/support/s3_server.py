@@ -48,16 +48,19 @@ class S3Server:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody listens on; SeaweedFS adds 10,000 to each for gRPC."""
-    with contextlib.ExitStack() as open_sockets:
-        found: list[int] = []
-        while len(found) < number:
-            listening = open_sockets.enter_context(socket.socket())
-            listening.bind(("127.0.0.1", 0))
-            port = listening.getsockname()[1]
-            if port < 55_000:
+    """Ports of loopback that nobody listens on, nor 10,000 above, where SeaweedFS has its gRPC.
+
+    Below those that the system gives to clients, of which one might be taken by then.
+    """
+    found: list[int] = []
+    while len(found) < number:
+        port = 12_000 + secrets.randbelow(10_000)
+        with contextlib.ExitStack() as open_sockets, contextlib.suppress(OSError):
+            for one in (port, port + 10_000):
+                open_sockets.enter_context(socket.socket()).bind(("127.0.0.1", one))
+            if port not in found:
                 found.append(port)
-        return found
+    return found
 
 
 @contextlib.contextmanager
@@ -70,7 +73,14 @@ def s3_server(kind: str, folder: Path) -> Iterator[S3Server]:
     else:
         names = ("master.port", "volume.port", "filer.port")
         command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}"]
-        command += ["-ip=127.0.0.1", "-s3", f"-s3.port={port}", "-volume.max=300"]
+        command += [
+            "-ip=127.0.0.1",
+            "-s3",
+            f"-s3.port={port}",
+            "-volume.max=300",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ]
         command += [f"-{name}={other}" for name, other in zip(names, others, strict=True)]
     url = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("w") as log:
@@ -90,7 +100,8 @@ def s3_server(kind: str, folder: Path) -> Iterator[S3Server]:
         _wait_for(server, process)
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
