@@ -8,6 +8,12 @@ from typing import Final
 
 _QUERY: Final = re.compile(r"\?\S*")
 _LONGEST: Final = 300
+# Where the credentials of a machine's role are asked for, after everything else.
+_OF_INSTANCES: Final = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+_NO_CREDENTIALS: Final = (
+    "set them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give "
+    "this machine a role"
+)
 _ADVICE: Final = "check the network and the store"
 
 
@@ -31,6 +37,8 @@ def store_fault(error: Exception, url: str) -> OSError:
     if "NoSuchBucket" in text or "ContainerNotFound" in text or "bucket does not exist" in text:
         advice = "create it, or correct the URL"
         return StoreFault(errno.EIO, "there is no such bucket", url, advice)
+    if any(address in text for address in _OF_INSTANCES):
+        return StoreFault(errno.EACCES, "no credentials were found", url, _NO_CREDENTIALS)
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(errno.ENOENT, "there is no such object", url)
     if kind in {"PermissionDeniedError", "UnauthenticatedError"} or "InvalidAccessKeyId" in text:

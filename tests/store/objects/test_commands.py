@@ -79,6 +79,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, Home]
         ("list", "--granularity", "day"),
         ("explain", "2026-11-02T09", "--customer", "acme", "--resource", "api", *NOW),
         ("verify",),
+        ("verify", "--from-files"),
         ("sql", "SELECT customer_id, sum(total_cents) t FROM customers GROUP BY ALL ORDER BY 1"),
         ("sql", "SELECT line, rule FROM quarantined"),
         ("sql", "SELECT count(*) FROM batches, hours"),

@@ -18,6 +18,7 @@ from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.batches import Batches, is_withdrawn
 from hourtally.store.layout import Home
+from hourtally.store.places import path_at
 from hourtally.verify.checksums import check_file
 from hourtally.verify.engine import open_duckdb
 from hourtally.verify.findings import Findings, shown_pair
@@ -56,11 +57,12 @@ def recheck_files(
     ):
         records = list(_records(home, hours))
         for number, (name, record) in enumerate(records, 1):
-            path = Path(str(record.get("file")))
+            path = path_at(str(record.get("file")))
             if why := _why_left_out(path, record):
                 findings.leave_out(path, why)
             else:
                 _recheck(home, name, record, FileFacts(connection), findings)
+                durable.release([path, *map(home.slices_of, map(Hour.parse, record["hours"]))])
             if progress:
                 progress(number, len(records), path.name)
 
@@ -80,7 +82,7 @@ def _records(home: Home, hours: HourRange) -> Iterator[tuple[str, Record]]:
 def _why_left_out(path: Path, record: Record) -> str | None:
     """Why an event file is not read again; None if it can be."""
     try:
-        status = path.stat()
+        status = durable.local_file(path).stat()
         if not stat.S_ISREG(status.st_mode):
             return "it is no longer a regular file"
         if status.st_size != record.get("size") or durable.sha256_of(path) != record.get("sha256"):
@@ -93,7 +95,7 @@ def _why_left_out(path: Path, record: Record) -> str | None:
 
 
 def _recheck(home: Home, name: str, record: Record, facts: FileFacts, findings: Findings) -> None:
-    path = Path(record["file"])
+    path = path_at(record["file"])
     record_path = home.batch_record(name)
     entries = {Hour.parse(hour): entry for hour, entry in record["hours"].items()}
     slices = {
