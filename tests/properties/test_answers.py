@@ -1,8 +1,9 @@
-"""Documents, lists, SQL, FOCUS and HTTP say the same of any home, however it came about."""
+"""Documents, lists, SQL, FOCUS, HTTP and pages say the same of any home, however it came about."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,10 +21,12 @@ from hourtally.build.staleness import stale_hours
 from hourtally.errors import BoundExceeded
 from hourtally.jobs.focus import FocusExport, export_focus
 from hourtally.model.hours import Granularity, Hour
+from hourtally.model.money import format_decimal
 from hourtally.published.listing import LEVELS, Level, Question, list_range
 from hourtally.published.reader import published_hours
 from hourtally.published.sql import run_query
 from hourtally.ratecard import FocusNames, parse_rate_card
+from hourtally.server.pages.addresses import Addresses
 from hourtally.server.requests import ListRequest, read_request
 from hourtally.server.usage import PublishedUsage
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings
@@ -45,6 +48,7 @@ from tests.support.homes.small_home import fresh_home, ingest, many_small_builds
 from tests.support.oracle.hour import oracle
 from tests.support.oracle.listing import held_hours, listing
 from tests.support.oracle.published_rows import current_manifests
+from tests.support.pages import operator_of
 from tests.support.ratecard.random_cards import rate_cards
 
 Sums = dict[tuple[str, str], tuple[Decimal, Decimal]]
@@ -153,6 +157,27 @@ def of_http(home: Home) -> Sums:
     return sums
 
 
+def of_pages(home: Home) -> Sums:
+    """From the headlines of each customer's hours; those of its own page are their sums."""
+    hours = published_hours(home)
+    visitor = operator_of(home, max(hours).following.name)
+    sums = {}
+    for customer in CUSTOMERS:
+        addresses = Addresses(customer)
+        for hour in hours:
+            page = visitor.get(addresses.hour(hour))
+            if page.status != 409:
+                figures = re.search(r"PaaS ([0-9.]+) cents .* BYOC ([0-9.]+) cents", page.words)
+                assert figures is not None
+                sums[hour.name, customer] = (Decimal(figures[1]), Decimal(figures[2]))
+        own = [sum(both, Decimal(0)) for (_, of), both in sums.items() if of == customer]
+        if own:
+            number = "hour" if len(own) == 1 else "hours"
+            total = f"{format_decimal(int(sum(own, Decimal(0)).scaleb(9)), 9)} cents, {len(own)} {number}"
+            assert total in visitor.get(addresses.window(max(hours).following)).words
+    return sums
+
+
 def focus_rows(home: Home, folder: Path) -> list[Json]:
     """All rows of a new FOCUS dataset."""
     work = FocusExport(home, "1.2", "parquet", FocusNames(), Settings(threads=1))
@@ -179,6 +204,7 @@ def test_every_answer_has_the_sums_of_the_documents(folder: Path, data: st.DataO
     assert above_zero(of_sql(home)) == expected
     assert above_zero(of_focus(rows)) == expected
     assert above_zero(of_http(home)) == expected
+    assert above_zero(of_pages(home)) == expected
     # And all of them have no figures of who is held.
     held = {(h, c) for c, hours in held_hours(home.root, {}).items() for h in hours}
     assert held & (of_list(home).keys() | of_sql(home).keys() | of_http(home).keys()) == set()
