@@ -173,7 +173,8 @@ def of_pages(home: Home) -> Sums:
         own = [sum(both, Decimal(0)) for (_, of), both in sums.items() if of == customer]
         if own:
             number = "hour" if len(own) == 1 else "hours"
-            total = f"{format_decimal(int(sum(own, Decimal(0)).scaleb(9)), 9)} cents, {len(own)} {number}"
+            cents = format_decimal(int(sum(own, Decimal(0)).scaleb(9)), 9)
+            total = f"{cents} cents, {len(own)} {number}"
             assert total in visitor.get(addresses.window(max(hours).following)).words
     return sums
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hourtally.build.prune import prune
 from hourtally.ingest.files import ingest_paths
 from hourtally.ingest.withdrawal import withdraw
 from hourtally.server.pages import Site
@@ -140,6 +141,30 @@ def test_a_customer_that_does_not_exist_looks_like_one_without_usage(home: Path)
 
     assert page.status == 200
     assert "No PaaS usage." in page.words
+
+
+def test_a_resource_of_another_is_as_one_that_does_not_exist(home: Path) -> None:
+    acme = customer(home, NOW, "acme")
+    address = f"/hours/{FIRST_HOUR}/explain?resourceId="
+
+    for name in ("gpu", "k1", "nothing"):
+        page = acme.get(address + name)
+        assert page.status == 404
+        assert "There is nothing of that name in this hour." in page.words
+
+
+def test_a_pruned_revision_says_so(tmp_path: Path) -> None:
+    home = eventful_home(tmp_path)
+    prune(home, 1, None, NOW_MS, dry_run=False)
+
+    for page in (
+        operator(home.root, NOW).get(f"/customers/acme/hours/{FIRST_HOUR}?revision=1"),
+        operator(home.root, NOW).get(f"/hours/{FIRST_HOUR}/changes"),
+        customer(home.root, NOW, "acme").get(f"/hours/{FIRST_HOUR}?revision=1"),
+    ):
+        assert page.status == 404
+        assert "removed to save space" in page.words
+    assert customer(home.root, NOW, "acme").get(f"/hours/{FIRST_HOUR}").status == 200
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hourtally.errors import (
     HourtallyError,
     InvalidArgument,
     NotFound,
+    Pruned,
     TokensError,
 )
 from hourtally.model.hours import Hour
@@ -111,8 +112,12 @@ class Site:
         if not isinstance(error, HourtallyError):
             log.error("a page failed", exc_info=error)
             return _error_page(500, "This page failed. The server's log says why.")
+        if isinstance(error, Pruned):
+            message = "The files of this revision were removed to save space."
+            return _error_page(404, message)
         if isinstance(error, HourNotPublished | NotFound):
-            return _error_page(404, self._explained(error))
+            message = "There is nothing of that name in this hour."
+            return _error_page(404, str(error) if self._visitors.is_operator else message)
         if isinstance(error, InvalidArgument):
             return _error_page(400, self._explained(error))
         log.error("%s", printable_message(str(error)))
