@@ -90,13 +90,14 @@ class App:
             response = error_response(error, *_error_headers(error))
         except Exception as fault:
             response = error_response(_internal_error(fault))
+        if self._observe is not None:
+            # Before it is sent: who has an answer finds it counted.
+            self._observe(response.status, time.perf_counter() - started)
         await send(
             {"type": "http.response.start", "status": response.status, "headers": response.headers}
         )
         await send({"type": "http.response.body", "body": response.body})
         sent = 0 if scope["method"] == "HEAD" else len(response.body)
-        if self._observe is not None:
-            self._observe(response.status, time.perf_counter() - started)
         log_request(scope["method"], scope["raw_path"], response.status, sent, started, customer)
 
     async def _page(self, scope: Scope, receive: Receive) -> tuple[Response, str | None]:

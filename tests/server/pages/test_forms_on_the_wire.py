@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from hourtally.server.tokens import add_token
 from tests.support.homes.eventful_home import NOW, eventful_home
-from tests.support.http_server import Served, serving
+from tests.support.http_server import WAIT_SECONDS, Served, serving
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,11 @@ def test_pages_are_got_and_only_two_forms_are_posted(
 def test_a_page_is_logged_without_its_query(served: Served) -> None:
     served.get("/hours/2026-11-22T13?teamId=secret")
 
-    log = served.log.read_text()
+    # The line follows the response.
+    ends = time.monotonic() + WAIT_SECONDS
+    while "path=/hours" not in (log := served.log.read_text()):
+        assert time.monotonic() < ends, log
+        time.sleep(0.01)
     assert "method=GET path=/hours/2026-11-22T13 status=401" in log
     assert "secret" not in log
 
