@@ -13,6 +13,7 @@ from tests.support.homes.eventful_home import NOW, eventful_home
 from tests.support.http_server import WAIT_SECONDS, serving
 
 
+@pytest.mark.slow
 def test_ui_listens_on_loopback_and_opens_the_browser_once_it_is_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from hourtally.server.tokens import add_token
 from tests.support.homes.eventful_home import NOW, eventful_home
 from tests.support.http_server import WAIT_SECONDS, Served, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
