@@ -185,6 +185,14 @@ def test_a_wrong_address_gets_a_page_that_says_so(ui: Visitor, address: str, sta
     assert f"Error {status}" in page.words
 
 
+def test_five_weeks_of_long_ago_leave_the_months_as_they_are(ui: Visitor) -> None:
+    page = ui.get(f"{ACME}?until=2020-03-01")
+
+    assert "Month to date (2026-11) 0.05833333334 USD" in page.words
+    assert "no published hours 2020-01-26 to 2020-02-29" in page.words
+    assert f"{ACME}?until=2020-04-05T00" in page.links
+
+
 @pytest.mark.parametrize(
     "address",
     ["?until=1970-01-01", "?until=9999-12-31T23", "/days/1970-01-01", "/days/9999-12-31"],

@@ -116,15 +116,14 @@ def customer_page(
     end = window_end(sources.now_ms(), until)
     start = window_start(end)
     months = _months(now)
-    first = min(start, months[-1][1].first or start)
-    hours = CustomerHours(sources, customer, HourRange(first, max(end, now.following)))
-    shown = HourRange(start, end)
+    shown, recent = HourRange(start, end), HourRange(months[-1][1].first, now.following)
+    hours, of_months = _hours_of(sources, customer, shown, recent)
     cells = hours.cells(shown)
     whole = hours.sums(shown)
     content = {
         "title": customer,
         "map": heat_map(cells, addresses.hour),
-        "periods": [Period(name, hours.sums(within)) for name, within in months],
+        "periods": [Period(name, of_months.sums(within)) for name, within in months],
         "window": Period(f"{start.name[:10]} to {_day_before(end)}", whole),
         "components": [(c, whole.totals[c], whole.parts(c)) for c in sorted(whole.paas)],
         "earlier": addresses.window(start),
@@ -132,6 +131,21 @@ def customer_page(
         "notes": list(_notes(whole, cells)),
     }
     return Page("customer", content)
+
+
+def _hours_of(
+    sources: PageSources, customer: str, shown: HourRange, recent: HourRange
+) -> tuple[CustomerHours, CustomerHours]:
+    """The hours that are shown and those of the months; what lies between them may be years."""
+    assert shown.first is not None
+    assert shown.end is not None
+    assert recent.first is not None
+    assert recent.end is not None
+    if shown.end < recent.first or shown.first > recent.end:
+        return CustomerHours(sources, customer, shown), CustomerHours(sources, customer, recent)
+    whole = HourRange(min(shown.first, recent.first), max(shown.end, recent.end))
+    both = CustomerHours(sources, customer, whole)
+    return both, both
 
 
 def _months(now: Hour) -> Sequence[tuple[str, HourRange]]:
