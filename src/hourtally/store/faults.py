@@ -44,6 +44,9 @@ def store_fault(error: Exception, url: str) -> OSError:
     if kind in {"PermissionDeniedError", "UnauthenticatedError"} or "InvalidAccessKeyId" in text:
         advice = "give these credentials the permissions that docs/operations.md lists"
         return StoreFault(errno.EACCES, f"access denied ({first})", url, advice)
+    if kind == "InvalidPathError":
+        advice = "rename or remove that object, which nothing of Hourtally's is named like"
+        return StoreFault(errno.EINVAL, first, url, advice)
     return StoreFault(errno.EIO, first, url, _ADVICE)
 
 

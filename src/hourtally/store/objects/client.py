@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 # The store's own client repeats a request that failed; this is for a body that was cut.
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = 0.2
-# A request has 30 s in all, so larger objects are read in parts, and uploaded in parts.
+# A request has 60 s in all, so larger objects are read in parts, and uploaded in parts.
 PART_BYTES: Final = 16 << 20
 _PARTS_AT_ONCE: Final = 4
 _NAMES_PER_LISTING: Final = 1_000

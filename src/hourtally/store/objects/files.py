@@ -72,7 +72,7 @@ class ObjectFiles(Files):
         return True
 
     def is_folder(self, path: Path) -> bool:
-        return path.is_dir() or bool(self.names(path))
+        return bool(self.names(path))
 
     def state(self, path: Path) -> FileState:
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
@@ -101,9 +101,7 @@ class ObjectFiles(Files):
         """The objects below a folder, by key."""
         if isinstance(self._listing, Listing) and self._listing.has(folder):
             return self._listing.below(folder)
-        found = self.client.list_all(folder)
-        self._known |= found
-        return found
+        return self._list_top(folder)
 
     def read(self, path: Path, most: int = -1) -> bytes:
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
@@ -116,7 +114,8 @@ class ObjectFiles(Files):
         etag = self._etag(key)
         content = None if etag is None else self._cache.get(key, etag)
         if content is None:
-            content, meta = self._get(key)
+            with self._forgetting():
+                content, meta = self.client.get(key)
             self._known[key] = meta
             if etag is not None or _CREATED_ONCE.fullmatch(key):
                 self._cache.put(key, etag if etag is not None else meta.etag, content)
@@ -140,7 +139,8 @@ class ObjectFiles(Files):
                 if self._etag(key) is not None and _CREATED_ONCE.fullmatch(key):
                     temporary.write_bytes(self.read(path))
                 else:
-                    self.client.download(key, temporary)
+                    with self._forgetting():
+                        self.client.download(key, temporary)
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -283,12 +283,13 @@ class ObjectFiles(Files):
             meta = listing.meta(key)
         return meta.etag or None if meta else None
 
-    def _get(self, key: str) -> tuple[bytes, FileState]:
+    @contextlib.contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """List anew where an object is missing: it was removed since."""
         try:
-            return self.client.get(key)
+            yield
         except FileNotFoundError:
             if listing := self._listing:
-                # It was removed since.
                 listing.forget()
             raise
 

@@ -33,7 +33,7 @@ _RETRIES: Final = {
     },
     "retry_timeout": timedelta(seconds=60),
 }
-_CLIENT: Final = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
+_CLIENT: Final = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=5)}
 
 _lock: Final = Lock()
 _memory: Final[dict[str, Any]] = {}
