@@ -111,10 +111,10 @@ class ObjectFiles(Files):
 
     def read_key(self, key: str) -> bytes:
         """An object, from the cache if its copy there is that of the object as it is now."""
-        etag = self._etag(key)
+        etag = self.known_etag(key)
         content = None if etag is None else self._cache.get(key, etag)
         if content is None:
-            with self._forgetting():
+            with self._forgetting(key):
                 content, meta = self.client.get(key)
             self._known[key] = meta
             if etag is not None or _CREATED_ONCE.fullmatch(key):
@@ -136,10 +136,10 @@ class ObjectFiles(Files):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
             try:
-                if self._etag(key) is not None and _CREATED_ONCE.fullmatch(key):
+                if self.known_etag(key) is not None and _CREATED_ONCE.fullmatch(key):
                     temporary.write_bytes(self.read(path))
                 else:
-                    with self._forgetting():
+                    with self._forgetting(key):
                         self.client.download(key, temporary)
                 temporary.replace(path)
             finally:
@@ -274,7 +274,7 @@ class ObjectFiles(Files):
         self._known |= {key: meta for key, meta in found.items() if _CREATED_ONCE.fullmatch(key)}
         return found
 
-    def _etag(self, key: str) -> str | None:
+    def known_etag(self, key: str) -> str | None:
         """What finds a copy of an object as it is now; None where that is not known."""
         if _BY_DIGEST.fullmatch(key):
             return ""
@@ -284,12 +284,13 @@ class ObjectFiles(Files):
         return meta.etag or None if meta else None
 
     @contextlib.contextmanager
-    def _forgetting(self) -> Iterator[None]:
-        """List anew where an object is missing: it was removed since."""
+    def _forgetting(self, key: str) -> Iterator[None]:
+        """List anew where a listed object is missing: it was removed since."""
         try:
             yield
         except FileNotFoundError:
-            if listing := self._listing:
+            listing = self._listing
+            if listing and listing.has(key.rpartition("/")[0]) and listing.meta(key):
                 listing.forget()
             raise
 

@@ -30,7 +30,7 @@ class Owners:
         self._files = files
         self._lock = Lock()
         # Of each record, the owner of its slices and voids, and that of its quarantine file.
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, tuple[str | None, tuple[str, str]]] = {}
 
     def resolve(self, key: str) -> str:
         """The key of the object that a path's key stands for."""
@@ -99,20 +99,23 @@ class Owners:
         return several
 
     def _of_record(self, record: str) -> tuple[str, str]:
+        key = f"batches/{record}.json"
+        # Of a bucket that was emptied and filled anew, records of the same names are others.
+        etag = self._files.known_etag(key)
         with self._lock:
             known = self._known.get(record)
-        if known is None:
-            try:
-                content = self._files.read_key(f"batches/{record}.json")
-            except FileNotFoundError:
-                return "", ""
-            found = (_OWNER.search(content), _QUARANTINE_OWNER.search(content))
-            known = (_text(found[0]), _text(found[1]))
-            with self._lock:
-                if len(self._known) >= _KNOWN_RECORDS:
-                    self._known.clear()
-                self._known[record] = known
-        return known
+        if known is not None and known[0] == etag:
+            return known[1]
+        try:
+            content = self._files.read_key(key)
+        except FileNotFoundError:
+            return "", ""
+        owners = (_text(_OWNER.search(content)), _text(_QUARANTINE_OWNER.search(content)))
+        with self._lock:
+            if len(self._known) >= _KNOWN_RECORDS:
+                self._known.clear()
+            self._known[record] = self._files.known_etag(key), owners
+        return owners
 
 
 def _text(match: re.Match[bytes] | None) -> str:
