@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-import pyarrow.parquet as pq
 
 from hourtally.build.duckdb_session import connected
 from hourtally.errors import Damaged
-from hourtally.model.schemas import USAGE_KEY
 from hourtally.ratecard import RatesByHour
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
@@ -21,7 +19,12 @@ from hourtally.stages.metering import HourSlices, Metered, meter
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
-from hourtally.store.slice_files import count_rows, scan_slices, slices_relation
+from hourtally.store.slice_files import (
+    count_rows,
+    has_usage_keys,
+    scan_slices,
+    slices_relation,
+)
 from hourtally.store.void_files import read_voids
 
 
@@ -79,7 +82,7 @@ def _check_keys(home: Home, slices: Iterable[Path]) -> None:
         Damaged: a version that stored no usage keys wrote the file.
     """
     for path in slices:
-        if not set(pq.read_schema(path).names).issuperset(USAGE_KEY):
+        if not has_usage_keys(path):
             file = durable.read_sealed_json(home.batch_record(path.stem)).get("file")
             reason = (
                 "it has no usage keys, which this version needs: an earlier version ingested it; "

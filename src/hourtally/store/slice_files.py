@@ -7,15 +7,17 @@ either engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 
-from hourtally.model.schemas import STORED_SLICES
+from hourtally.model.schemas import STORED_SLICES, USAGE_KEY
 from hourtally.runtime.sql_text import quoted_path
 
 
@@ -48,8 +50,30 @@ def count_rows(paths: Sequence[Path]) -> int:
     return sum(map(_rows_of, paths))
 
 
+def has_usage_keys(path: Path) -> bool:
+    """Whether a file has the usage keys that a build groups by."""
+    return _footer_of(path).has_usage_keys
+
+
 def _rows_of(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
+    return _footer_of(path).rows
+
+
+class _Footer(NamedTuple):
+    rows: int
+    has_usage_keys: bool
+
+
+def _footer_of(path: Path) -> _Footer:
+    status = path.stat()
+    return _read_footer(path, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+# A build asks for it three times; for an hour of 1,000 files that took a fifth of its time.
+@lru_cache(1 << 13)
+def _read_footer(path: Path, *_identity: int) -> _Footer:
+    metadata = pq.read_metadata(path)
+    return _Footer(metadata.num_rows, set(USAGE_KEY) <= set(metadata.schema.names))
 
 
 def slices_relation(
