@@ -101,7 +101,7 @@ def recompute_hours(
                     raise KeyboardInterrupt
                 findings = Findings()
                 found.append(findings)
-                if not _is_readable(home, hour, connection, findings):
+                if not _is_readable(hour, connection, findings):
                     # A damaged file may have broken the connection.
                     break
     return found
@@ -120,7 +120,7 @@ def _without_search_for_cycles() -> Iterator[None]:
 
 
 def _is_readable(
-    home: Home, hour: PublishedHour, connection: duckdb.DuckDBPyConnection, findings: Findings
+    hour: PublishedHour, connection: duckdb.DuckDBPyConnection, findings: Findings
 ) -> bool:
     """Derive an hour; False if its slices cannot be read."""
     name = hour.manifest.hour
@@ -132,7 +132,9 @@ def _is_readable(
         message = f"hour {name}: verification failed: {error}; free some space, then verify again"
         raise StorageFault(message) from error
     except duckdb.Error as error:
-        findings.add(home.slices(name, "").parent, f"unreadable slices: {error}")
+        # As this process was told: in a worker another folder stands for a home's URL.
+        folder = next(iter((*hour.stored.slices, *hour.stored.voids, hour.manifest.path))).parent
+        findings.add(folder, f"unreadable slices: {error}")
         return False
     return True
 
