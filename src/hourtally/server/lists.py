@@ -58,7 +58,8 @@ class UsageLists:
             HttpError: the newer generation is asked for, and an hour has no quantities.
             Damaged: a published file is missing or has changed.
         """
-        return read_current(lambda: self._read_page(customer, request))
+        with self._revisions.one_listing():
+            return read_current(lambda: self._read_page(customer, request))
 
     def _read_page(self, customer: str, request: ListRequest) -> Response:
         hours = list(self._hours(request))

@@ -7,7 +7,7 @@ What follows from a revision is cached, because a revision never changes.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from hourtally.model.hours import Hour, format_instant
 from hourtally.published.document_index import read_customers
 from hourtally.server.held_index import HeldIndex
 from hourtally.server.parameters import HttpError
-from hourtally.store.durable import list_names, storage_faults
+from hourtally.store.durable import list_names, one_listing, storage_faults
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest, newest_in
 
@@ -115,6 +115,10 @@ class CurrentRevisions:
         revision = Revision(folder, names, kept, str(manifest.folder))
         self._revisions.put(timestamp, revision)
         return revision
+
+    def one_listing(self) -> AbstractContextManager[None]:
+        """Within it, hours are looked up as of one moment, where asking for each takes long."""
+        return one_listing(self._home.root)
 
     def hours(
         self, start: int | None, end: int | None, *, newest_first: bool = True

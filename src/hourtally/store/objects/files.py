@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from hourtally.store.local_files import read_ranges
 from hourtally.store.objects.abandoned import find_abandoned
 from hourtally.store.objects.cache import RecordCache
 from hourtally.store.objects.client import CALLS_AT_ONCE, Client
-from hourtally.store.objects.listing import Folder, ListedFolders, Listing
+from hourtally.store.objects.listing import Folder, ListedFolders, Listing, SharedListing
 from hourtally.store.objects.owners import Owners
 from hourtally.store.objects.parts import PartCache
 
@@ -45,7 +45,7 @@ class ObjectFiles(Files):
         self.client = client
         self._root = f"{root}/"
         self._cache = cache
-        self._listing: Listing | ListedFolders | None = None
+        self._shared = SharedListing()
         self._known: dict[str, FileState] = {}
         self._owners = Owners(self)
         self._parts = PartCache()
@@ -235,19 +235,11 @@ class ObjectFiles(Files):
     def remove_abandoned(self, names: Iterable[str]) -> None:
         self.client.delete(list(names))
 
-    @contextlib.contextmanager
-    def one_listing(self, folders: Sequence[Path] | None = None) -> Iterator[None]:
-        if self._listing is not None:
-            yield
-            return
+    def one_listing(self, folders: Sequence[Path] | None = None) -> AbstractContextManager[None]:
         if folders is None:
-            self._listing = Listing(self._list_top)
-        else:
-            self._listing = ListedFolders(self._list_folders(map(self.key, folders)))
-        try:
-            yield
-        finally:
-            self._listing = None
+            return self._shared.entered(lambda: Listing(self._list_top))
+        keys = list(map(self.key, folders))
+        return self._shared.entered(lambda: ListedFolders(self._list_folders(keys)))
 
     def requests(self) -> dict[str, int]:
         return {kind: number for kind, number in self.client.requests.items() if number}
@@ -257,6 +249,10 @@ class ObjectFiles(Files):
 
     def _missing(self, key: str) -> FileNotFoundError:
         return FileNotFoundError(2, "there is no such object", self.client.url_of(key))
+
+    @property
+    def _listing(self) -> Listing | ListedFolders | None:
+        return self._shared.listing
 
     def key(self, path: AnyPath) -> str:
         """The key of a path; empty for the root."""

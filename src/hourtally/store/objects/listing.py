@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from threading import RLock
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Lock, RLock, local
+from typing import Any, Final
 
 from hourtally.store.files import FileState
+
+_LONGEST_SHARED_SECONDS: Final = 5.0
 
 Folder = tuple[dict[str, FileState], list[str]]
 """The objects right in a folder, by key, and the names of its folders."""
@@ -109,3 +113,39 @@ def _add_names(children: dict[str, set[str]], keys: Iterable[str]) -> None:
             folder, _, name = folder.rpartition("/")
             if not name or not folder:
                 break
+
+
+class SharedListing:
+    """The listing that the calls of a process see, while somebody is within `entered`.
+
+    All threads see it, also those that a command has started. In a server, where some thread or
+    other may be within it all the time, whoever enters gets a new one once it is some seconds old.
+    """
+
+    def __init__(self) -> None:
+        self.listing: Listing | ListedFolders | None = None
+        self._lock = Lock()
+        self._thread = local()
+        self._users = 0
+        self._made_at = 0.0
+
+    @contextmanager
+    def entered(self, make: Callable[[], Listing | ListedFolders]) -> Iterator[None]:
+        """Let all see a listing; within it, the one that this thread sees already."""
+        if getattr(self._thread, "is_within", False):
+            yield
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self.listing is None or now - self._made_at > _LONGEST_SHARED_SECONDS:
+                self.listing, self._made_at = make(), now
+            self._users += 1
+        self._thread.is_within = True
+        try:
+            yield
+        finally:
+            self._thread.is_within = False
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self.listing = None
