@@ -32,6 +32,7 @@ FORCED: Final = "forced"
 WAS_HELD: Final = "held before"
 # In the order in which they are told.
 _OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
+_AFTER_ALL: Final = "9999-12-31T24"
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
 
 
@@ -96,16 +97,20 @@ def reasons_of(home: Home, card: RateCard, manifest: Manifest) -> tuple[str, ...
     return stale_reasons(manifest, inputs, batches, RateChanges(home, card))
 
 
-def known_hours(home: Home) -> list[Hour]:
-    """All hours that have slices or revisions, in order."""
+def known_hours(home: Home, within: HourRange = ALL_HOURS) -> list[Hour]:
+    """All hours of a range that have slices or revisions, in order."""
     names = {
         match[1]
         for folder in (home.events, home.hours)
         for name in durable.list_names(folder)
         if (match := _HOUR_NAME.fullmatch(name))
     }
-    # Names sort as their hours do, and faster.
-    return [Hour.parse(name) for name in sorted(names)]
+    # Names sort as their hours do, and faster; so of years, only the range's are parsed.
+    first = "" if within.first is None else within.first.name
+    last = _AFTER_ALL if within.end is None else within.end.name
+    if len(last) > len(_AFTER_ALL):  # The year 10000, in which the last hour ends.
+        last = _AFTER_ALL
+    return [Hour.parse(name) for name in sorted(names) if first <= name < last]
 
 
 @durable.at_one_moment

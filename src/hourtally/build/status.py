@@ -166,7 +166,7 @@ def hour_spans(
     least that of the last closed hour. Without a card nothing is stale because of its rates.
     `read` finds the newest manifest of an hour; a server has read most of them before.
     """
-    known = known_hours(home)
+    known = known_hours(home, within if within.first and within.end else ALL_HOURS)
     open_from = Hour.containing(now_ms - settle_ms)
     start = within.first or (known[0] if known else None)
     stop = within.end or (max(known[-1].following, open_from) if known else open_from)
