@@ -156,9 +156,10 @@ def fetch_files(paths: Sequence[Path]) -> None:
 
 
 def release(paths: Sequence[Path]) -> None:
-    """Drop local copies of files that will not be read again soon."""
-    if paths:
-        files_at(paths[0]).release(paths)
+    """Drop local copies of files that will not be read again soon; of a local home nothing."""
+    # Each by itself: event files may lie in a bucket, and the slices of them on this disk.
+    for path in paths:
+        files_at(path).release([path])
 
 
 @contextlib.contextmanager

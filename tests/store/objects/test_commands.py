@@ -193,3 +193,34 @@ def test_a_known_hour_is_shown_with_four_requests_and_a_run_that_finds_nothing_l
     # Of the inbox and its notes, records, slices, quarantine and hours; the card is read.
     assert files.requests() == {"list": 7, "get": 1}
     assert json.loads(capsysbinary.readouterr().out)["requests"] == {"list": 7, "get": 1}
+
+
+@pytest.mark.parametrize("home_at", ["bucket", "folder"])
+def test_home_inbox_and_export_may_each_be_a_folder_or_a_bucket(
+    local: Home, remote: Home, home_at: str, tmp_path: Path
+) -> None:
+    other = Home.at(f"{remote.place}-tree")
+    home, inbox, tree = (
+        (remote, str(local.inbox), str(tmp_path / "tree"))
+        if home_at == "bucket"
+        else (local, f"{remote.place}/inbox", other.place)
+    )
+    run(home, "run", "--inbox", inbox, "--export", tree, *NOW, status=3)
+    run(home, "run", "--inbox", inbox, "--export", tree, *NOW)
+    run(home, "verify", "--from-files")
+    exported = keys_of(other) if home_at == "folder" else list((tmp_path / "tree").rglob("*.json"))
+    assert len([one for one in exported if "/" in str(one)]) >= 9
+    run(home, "run", "--inbox", f"{inbox}/nowhere", *NOW, status=1 if home_at == "bucket" else 0)
+
+
+def test_large_objects_are_read_and_written_in_parts(
+    local: Home, remote: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hourtally.store.objects.client.PART_BYTES", 1_000)
+    files = objects_of(remote)
+    files.client.requests.clear()
+    for home in (local, remote):
+        run(home, "run", *NOW, status=3)
+    assert published(remote) == in_folder(local)
+    # A file of 10 KB alone takes ten.
+    assert files.requests()["get"] > 60

@@ -162,6 +162,7 @@ class ObjectFiles(Files):
 
     def release(self, paths: Iterable[Path]) -> None:
         for path in paths:
+            assert str(path).startswith(self._root), "what is not in the working folder is no copy"
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
