@@ -52,7 +52,7 @@ def test_a_page_is_logged_without_its_query(served: Served) -> None:
 
     # The line follows the response.
     ends = time.monotonic() + WAIT_SECONDS
-    while "path=/hours" not in (log := served.log.read_text()):
+    while "path=/hours/2026" not in (log := served.log.read_text()):
         assert time.monotonic() < ends, log
         time.sleep(0.01)
     assert "method=GET path=/hours/2026-11-22T13 status=401" in log
