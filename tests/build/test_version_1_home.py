@@ -22,6 +22,7 @@ from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.usage import PublishedUsage
 from hourtally.store.layout import Home
 from tests.support.command_line import ROOT, everything
+from tests.support.pages import operator
 
 HOURS = ("2026-11-02T09", "2026-11-02T10", "2026-11-02T11")
 NINE = Hour.parse(HOURS[0])
@@ -133,3 +134,31 @@ def test_the_next_run_restates_it_once_for_the_build_version(home: Home) -> None
     usage = PublishedUsage(home)
     newer = usage.list("acme", LIST._replace(newer=True))
     assert len(json.loads(newer.body)["data"]["usage"]) == 3
+
+
+def test_its_pages_are_whole_before_and_after_it_is_built_again(home: Home) -> None:
+    acme = "/customers/acme"
+    addresses = [
+        *("/", "/customers", "/batches", "/quarantine", "/days/2026-11-02", f"/hours/{NINE}"),
+        *(
+            acme,
+            f"{acme}/days/2026-11-02",
+            f"{acme}/hours/{NINE}",
+            f"{acme}/hours/{NINE}?teamId=web",
+        ),
+        f"{acme}/hours/{NINE}/explain?resourceId=api",
+    ]
+    ui = operator(home.root, "2026-11-04T00")
+    pages = {address: ui.get(address) for address in addresses}
+    assert {address: page.status for address, page in pages.items() if page.status != 200} == {}
+    assert "09:00 stale" in pages["/"].words
+    assert "kept no quantities" in pages[f"{acme}/hours/{NINE}"].words
+    before = [word for word in pages[acme].words.split() if "." in word]
+
+    on(home, "run", "--now", NOW)
+
+    addresses.append(f"{acme}/hours/{NINE}/changes")
+    again = {address: ui.get(address) for address in addresses}
+    assert {address: page.status for address, page in again.items() if page.status != 200} == {}
+    assert [word for word in again[acme].words.split() if "." in word] == before
+    assert "09:00 current" in again["/"].words

@@ -123,6 +123,7 @@ def hour(sources: PageSources, asked: Hour) -> Page:
         "gaps": [
             (gap, Addresses(gap.customer_id).hour(asked)) for gap in read_gaps(manifest)[:PER_PAGE]
         ],
+        "voids": manifest.record.get("voids") or {},
         "conflicts": manifest.record["conflicts"]["listed"][:_MOST_CONFLICTS],
         "files": event_file_names(sources.home, manifest.inputs["batches"]),
     }
