@@ -59,6 +59,12 @@ def _environment() -> Environment:
     return environment
 
 
+def warm_up(*templates: str) -> None:
+    """Compile templates before they are asked for, with all that they include."""
+    for name in (*templates, "heat_map", "parts", "revisions"):
+        _environment().get_template(f"{name}.html")
+
+
 def render(page: Page, common: dict[str, Any], *headers: Header) -> Response:
     """A page as a response; common: variables that every page has."""
     template = _environment().get_template(f"{page.template}.html")

@@ -24,18 +24,16 @@ from hourtally.model.hours import Hour
 from hourtally.model.printable import printable_message
 from hourtally.server.pages import addresses as names
 from hourtally.server.pages.addresses import Addresses
-from hourtally.server.pages.changes_page import changes_page
 from hourtally.server.pages.customer_page import customer_page
 from hourtally.server.pages.day_page import day_page
 from hourtally.server.pages.door import CustomerOf, Door, Visit
-from hourtally.server.pages.explain_page import explain_page
 from hourtally.server.pages.hour_page import Asked, hour_page
 from hourtally.server.pages.hour_revisions import Viewer
-from hourtally.server.pages.operator import customers, files
+from hourtally.server.pages.operator import customers
 from hourtally.server.pages.operator.overview import day, overview
 from hourtally.server.pages.operator.rates import rates
 from hourtally.server.pages.page_requests import PageRequest, parse_hour, read_page_request
-from hourtally.server.pages.rendering import Page, asset, render
+from hourtally.server.pages.rendering import Page, asset, render, warm_up
 from hourtally.server.pages.security import check_host
 from hourtally.server.pages.sources import PageSources
 from hourtally.server.parameters import HttpError
@@ -75,6 +73,8 @@ class Site:
         self._sources = sources
         self._visitors = visitors
         needs_token = not visitors.is_operator and visitors.customer is None
+        # Saves the first request 40 ms.
+        warm_up("customer", "hour")
         self._door = Door(visitors.customer_of, visitors.seconds) if needs_token else None
 
     def has(self, raw_path: bytes, method: str) -> bool:
@@ -168,10 +168,12 @@ class Site:
             case ("customers", customer, *rest):
                 viewer = Viewer(customer, is_operator=True)
                 return self._customer_route(request, tuple(rest), viewer, Addresses(customer))
-            case ("batches",):
-                return files.batches(sources, request)
-            case ("quarantine",):
-                return files.quarantine(sources, request)
+            case ("batches" | "quarantine" as name,):
+                # Imported here, as it loads DuckDB.
+                from hourtally.server.pages.operator import files
+
+                page = files.batches if name == "batches" else files.quarantine
+                return page(sources, request)
             case ("rates",):
                 return rates(sources, request)
             case _:
@@ -196,9 +198,7 @@ class Site:
             case ("hours", name, names.CHANGES):
                 page = self._changes(request, parse_hour(name), viewer)
             case ("hours", name, names.EXPLAIN):
-                request.allow("resourceId")
-                resource = request.query.get("resourceId", "")
-                page = explain_page(self._sources, viewer, parse_hour(name), resource, addresses)
+                page = self._explain(request, parse_hour(name), viewer, addresses)
             case ("hours", name, kind) if kind in {names.DOCUMENT, names.USAGE}:
                 return self._json(request, parse_hour(name), viewer.customer, kind)
             case _:
@@ -212,7 +212,20 @@ class Site:
         asked = Asked(viewer, hour, request.filters(), page, revision)
         return hour_page(self._sources, asked, addresses)
 
+    def _explain(
+        self, request: PageRequest, hour: Hour, viewer: Viewer, addresses: Addresses
+    ) -> Page:
+        # Imported here, as it loads DuckDB.
+        from hourtally.server.pages.explain_page import explain_page
+
+        request.allow("resourceId")
+        resource = request.query.get("resourceId", "")
+        return explain_page(self._sources, viewer, hour, resource, addresses)
+
     def _changes(self, request: PageRequest, hour: Hour, viewer: Viewer) -> Page:
+        # Imported here, as it loads DuckDB.
+        from hourtally.server.pages.changes_page import changes_page
+
         request.allow("before", "after")
         before, after = request.number("before"), request.number("after")
         return changes_page(self._sources, viewer, hour, before, after)
