@@ -10,6 +10,8 @@ import pytest
 from hourtally.cli.app import call
 from hourtally.model.hours import format_instant, parse_instant_ms
 from hourtally.store.layout import Home
+from hourtally.store.manifests import read_manifest
+from tests.support.handwritten_revisions import flip_byte
 from tests.support.homes.damaged_home import GOLDEN, golden_home
 
 RANGE = ("--from", "2026-11-22T13", "--to", "2026-11-22T14")
@@ -54,6 +56,16 @@ def test_amounts_of_two_currencies_are_not_subtracted(
         "1 hour restated, 0 of them changed, 0 cents without 1 hour of another currency."
         in capsys.readouterr().out
     )
+
+
+def test_what_cannot_be_compared_counts_as_changed(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [charges] = home.hour(GOLDEN).glob("rev-000001-*/charges.parquet")
+    flip_byte(charges, 100)
+    assert backfill(home, *NOW, "--force") == 0
+    assert "1 hour restated, 1 of them changed, 0 cents." in capsys.readouterr().out
+    assert "charges.parquet" in read_manifest(home, GOLDEN, 2).record["changes"]["unknown"]
 
 
 def test_a_first_build_is_no_restatement(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
