@@ -19,7 +19,7 @@ from hourtally.model.hours import Hour, HourRange
 from hourtally.ratecard import RateCard
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.progress import Progress
-from hourtally.store.files import ABANDONED_NS, files_at
+from hourtally.store.files import files_at
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -66,9 +66,8 @@ def find_held_customers(
 
 def remove_abandoned(job: Job) -> None:
     """Remove what killed writers have uploaded over a day ago, where uploads may be left."""
-    before_ns = job.now_ms * 1_000_000 - ABANDONED_NS
     files = files_at(job.home.root)
-    files.remove_abandoned(files.abandoned(before_ns))
+    files.remove_abandoned(files.abandoned())
 
 
 def build_hours(

@@ -155,10 +155,11 @@ class Files(ABC):
         """Remove a folder and everything in it, if it is there."""
 
     @abstractmethod
-    def abandoned(self, before_ns: int) -> dict[str, int]:
+    def abandoned(self, before_ns: int | None = None) -> dict[str, int]:
         """What writers uploaded before that time and no record names: bytes by name.
 
-        Only where nobody is locked out, so that it cannot be removed at once.
+        Only where nobody is locked out, so that it cannot be removed at once. By default, what is
+        a day older than the newest object: so no clock of a machine, which may be wrong, counts.
         """
 
     @abstractmethod

@@ -126,7 +126,7 @@ class LocalFiles(Files):
         with contextlib.suppress(FileNotFoundError), path_in_error(folder):
             shutil.rmtree(folder)
 
-    def abandoned(self, before_ns: int) -> dict[str, int]:
+    def abandoned(self, before_ns: int | None = None) -> dict[str, int]:
         del before_ns
         return {}
 

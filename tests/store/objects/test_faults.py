@@ -22,6 +22,7 @@ from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.batches import Batches
+from hourtally.store.files import ABANDONED_NS, FileState
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from hourtally.store.objects import client
@@ -303,6 +304,39 @@ def test_a_writer_that_began_over_twelve_hours_ago_does_not_commit(
     assert Batches(bucket).names() == []
     monkeypatch.setattr("hourtally.store.objects.files.LONGEST_HOURS", 12)
     check_and_finish(bucket, files, expected)
+
+
+def test_a_run_removes_what_is_a_day_older_than_the_newest_object_whatever_its_clock(
+    bucket: Home, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(bucket, "ingest", *files[:1]) == 0
+    client = objects_of(bucket).client
+    left = [
+        "events/hour=2026-11-02T09/0123456789abcdef@00ff.parquet",
+        "quarantine/0123456789abcdef@00ff.ndjson",
+        "hours/2026-11-02T09/rev-000001-00ff/charges.parquet",
+    ]
+    for key in left:
+        client.put(key, b"left by a killed writer")
+    # Years ahead, but nothing is a day older than the rest.
+    assert run(bucket, "run", "--now", "2199-11-02T12:15:00Z") in {0, 3}
+    assert set(left) <= set(keys_of(bucket))
+
+    listed = client.list_all
+
+    def aged(folder: str) -> dict[str, FileState]:
+        """The store as it lists what was left two days after it was."""
+        return {
+            key: state._replace(changed_ns=state.changed_ns - 2 * ABANDONED_NS)
+            if key in left
+            else state
+            for key, state in listed(folder).items()
+        }
+
+    monkeypatch.setattr(client, "list_all", aged)
+    assert run(bucket, "run", "--now", NOW) in {0, 3}
+    assert [key for key in left if key in keys_of(bucket)] == []
+    assert run(bucket, "verify") == 0
 
 
 def test_without_obstore_a_url_is_refused_with_what_to_install(

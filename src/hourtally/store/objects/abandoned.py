@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import Final
 
-from hourtally.store.files import FileState
+from hourtally.store.files import ABANDONED_NS, FileState
 from hourtally.store.objects.names import parse_owned, record_of
 from hourtally.store.objects.owners import Owners
 
@@ -18,23 +18,27 @@ _FOLDER: Final = re.compile(rb'^ "folder": "rev-\d+-([0-9a-f]+)"', re.M)
 
 
 def find_abandoned(
-    below: Callable[[str], dict[str, FileState]], owners: Owners, before_ns: int
+    below: Callable[[str], dict[str, FileState]], owners: Owners, before_ns: int | None
 ) -> dict[str, int]:
     """Uploads before some time that no record names: bytes by key.
 
     Args:
         below: the objects below a folder, by key.
         owners: whose files each record names.
-        before_ns: Unix nanoseconds.
+        before_ns: Unix nanoseconds; None: a day before the newest object.
     """
     uploads, hours = below("events") | below("quarantine"), below("hours")
-    records = _record_names(below("batches"))
-    old = {key: one for key, one in uploads.items() if one.changed_ns < before_ns}
-    found = _without_record(old, records, owners)
-    old_hours = {
-        key: one for key, one in hours.items() if one.changed_ns < before_ns or "/rev-" not in key
-    }
-    found += _without_manifest(old_hours, owners)
+    batches = below("batches")
+    records = _record_names(batches)
+    if before_ns is None:
+        times = (one.changed_ns for of in (uploads, hours, batches) for one in of.values())
+        before_ns = max(times, default=0) - ABANDONED_NS
+    found = [
+        key
+        for key in _without_record(uploads, records, owners)
+        if uploads[key].changed_ns < before_ns
+    ]
+    found += _without_manifest(hours, owners, before_ns)
     every = uploads | hours
     return {key: every[key].size for key in sorted(found)}
 
@@ -49,25 +53,30 @@ def _without_record(
         records: the names of the ingest records.
         owners: whose files each record names.
     """
-    names = {key: key.rpartition("/")[2] for key in uploads}
     found = []
+    # Of each record, apart: its slices and voids, and its quarantined lines.
     of_record = defaultdict(set)
-    for key, name in names.items():
+    for key in uploads:
+        folder, _, name = key.rpartition("/")
         owned = parse_owned(name)
         record = owned.record if owned else record_of(name)
         if record is not None:
-            of_record[record].add((key, owned.owner if owned else ""))
-    for record, files in of_record.items():
+            is_quarantine = folder == "quarantine"
+            of_record[record, is_quarantine].add((key, owned.owner if owned else ""))
+    for (record, _), files in of_record.items():
         if record not in records:
             found += [key for key, _ in files]
-        else:
-            # Of one owner all count, but for those in hours that the record does not list.
+        elif len({owner for _, owner in files}) > 1:
+            # Records are read only where it is in question which owner's files they name.
             found += [key for key, owner in files if owner != owners.of(record, key)]
     return found
 
 
-def _without_manifest(hours: dict[str, FileState], read: Owners) -> list[str]:
-    """Files of revisions that no manifest names; hours: what lies in `hours/`."""
+def _without_manifest(hours: dict[str, FileState], read: Owners, before_ns: int) -> list[str]:
+    """Files of revisions that no manifest names, of which none is new.
+
+    hours: what lies in `hours/`.
+    """
     folders: defaultdict[tuple[str, str], dict[str, list[str]]] = defaultdict(dict)
     manifests = set()
     for key in hours:
@@ -83,7 +92,7 @@ def _without_manifest(hours: dict[str, FileState], read: Owners) -> list[str]:
                 continue
             named = read.nonce("hours/{}/{}.json".format(*revision), _FOLDER)
         for nonce, keys in by_nonce.items():
-            if nonce != named:
+            if nonce != named and max(hours[key].changed_ns for key in keys) < before_ns:
                 found += keys
     return found
 

@@ -229,7 +229,7 @@ class ObjectFiles(Files):
             self.client.delete(list(self.objects_below(self.key(folder))))
         shutil.rmtree(folder, ignore_errors=True)
 
-    def abandoned(self, before_ns: int) -> dict[str, int]:
+    def abandoned(self, before_ns: int | None = None) -> dict[str, int]:
         with self.one_listing():
             return find_abandoned(self.objects_below, self._owners, before_ns)
 
