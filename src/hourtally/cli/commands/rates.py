@@ -78,7 +78,7 @@ def check(
     else:
         from hourtally.cli.output.rate_cards import print_no_usage
 
-        print_no_usage((home_option or HomeOption()).open().place)
+        print_no_usage(with_urls(str((home_option or HomeOption()).open().root)))
     if found:
         say_failures(found.failed)
         if len(found.gaps):
@@ -139,7 +139,7 @@ def diff(
 
     print_card_diff(cards, changes, (old, new))
     if home:
-        print_restatements(found, home.place)
+        print_restatements(found, with_urls(str(home.root)))
     return 0
 
 
