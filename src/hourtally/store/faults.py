@@ -50,6 +50,12 @@ def store_fault(error: Exception, url: str) -> OSError:
     return StoreFault(errno.EIO, first, url, _ADVICE)
 
 
+def contended(url: str) -> OSError:
+    """The fault of a conditional write that met others again and again."""
+    cause = "other writes of this name were under way each time"
+    return StoreFault(errno.EAGAIN, cause, url, "wait for the other writers")
+
+
 def too_late(url: str, hours: int) -> OSError:
     """The fault of a writer that took so long that its uploads may be gone."""
     cause = f"it began over {hours} hours ago, and its uploads may have been removed meanwhile"

@@ -114,6 +114,7 @@ def failing(at: int, kind: str) -> Act:
 
 SLOW_DOWN = "503 Slow Down"
 EXISTS = "the object exists"
+CONFLICT = "409 Conflict: <Code>ConditionalRequestConflict</Code>"
 KINDS = ["failed", "failed after", "denied", "killed", "killed after"]
 
 
@@ -195,6 +196,23 @@ def test_a_lost_answer_of_a_created_record_is_no_other_machine(
         one.revision for hour in published_hours(bucket) if (one := current_manifest(bucket, hour))
     ]
     assert revisions == [1, 1, 1]
+
+
+def test_a_conditional_write_that_met_another_one_is_tried_again(
+    bucket: Home, files: list[str], expected: dict[str, bytes]
+) -> None:
+    met: list[int] = []
+
+    def conflict(number: int, name: str, make: Callable[[], Any]) -> Any:
+        if name == "create" and len(met) < 2:
+            met.append(number)
+            raise GenericError(CONFLICT)
+        return make()
+
+    with calls_of(bucket, conflict):
+        assert run(bucket, "ingest", *files) == 0
+    assert len(met) == 2
+    check_and_finish(bucket, files, expected)
 
 
 def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(

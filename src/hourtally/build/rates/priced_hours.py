@@ -166,6 +166,7 @@ def for_each_group(
     done = 0
     for group in group_hours(home, [StaleHour(hour, ()) for hour in hours]):
         attempt([one.hour for one in group])
+        durable.release([home.slices_of(one.hour) for one in group])
         done += len(group)
         if progress:
             progress(done, len(hours), group[-1].hour.name)

@@ -135,6 +135,7 @@ def _export_newest(export: FocusExport, tree: ExportTree, hour: Hour, report: Ex
         },
         files=1,
     )
+    durable.release([manifest.folder, export.home.slices_of(hour)])
     report.written += 1
     report.hours += 1
 

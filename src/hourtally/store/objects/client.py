@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
-from hourtally.store.faults import StoreFault, store_fault
+from hourtally.store.faults import StoreFault, contended, store_fault
 from hourtally.store.files import FileState
 
 Result = TypeVar("Result")
@@ -151,13 +151,22 @@ class Client:
                     self._store, path, content, mode="create", use_multipart=False
                 )
             except Exception as error:
-                if type(error).__name__ not in {"AlreadyExistsError", "PreconditionError"}:
+                kind = type(error).__name__
+                # S3 says so where two such writes meet; either, or none, may have been done.
+                is_conflict = "ConditionalRequestConflict" in str(error)
+                if kind not in {"AlreadyExistsError", "PreconditionError"} and not is_conflict:
                     raise
                 return None
             return Created(is_ours=True, is_new=True, etag=str(put["e_tag"] or ""))
 
-        created = self._call("put", key, run)
-        return created or Created(is_ours=self.get(key)[0] == content, is_new=False)
+        for attempt in range(1, _ATTEMPTS + 1):
+            if created := self._call("put", key, run):
+                return created
+            try:
+                return Created(is_ours=self.get(key)[0] == content, is_new=False)
+            except FileNotFoundError:
+                time.sleep(_PAUSE_SECONDS * attempt)
+        raise contended(self.url_of(key))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; those that are not there are passed over."""
