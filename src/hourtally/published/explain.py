@@ -31,7 +31,7 @@ from hourtally.published.document_index import read_customers
 from hourtally.published.explained_slices import Slice, SlicesOfCharge, SlicesOfId, slice_key
 from hourtally.ratecard import Attributes, Rate, RatesInForce, read_rates_snapshot
 from hourtally.settings import usable_cores
-from hourtally.store.input_files import check_inputs
+from hourtally.store.input_files import checked_inputs
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
 
@@ -95,10 +95,9 @@ def explain(home: Home, manifest: Manifest, customer: str, resource: str) -> lis
         NotFound: the hour has no slice with this id.
         Damaged: a file differs from its record, or the slices do not give the published charge.
     """
-    hour = manifest.hour
-    batches = manifest.inputs["batches"]
-    files = check_inputs(home, {hour: batches}, usable_cores())[hour]
-    slices = SlicesOfId(files, customer, resource)
+    hour, batches = manifest.hour, manifest.inputs["batches"]
+    with checked_inputs(home, hour, batches, usable_cores()) as files:
+        slices = SlicesOfId(files, customer, resource)
     charges = _published(manifest, customer, resource)
     charged = [slice_key(row, is_cluster=is_cluster) for is_cluster, row in charges]
     rates = read_rates_snapshot(home, manifest.inputs["rates"], hour)

@@ -10,7 +10,7 @@ import polars as pl
 from hourtally.published.diff import Causes
 from hourtally.ratecard import Rate
 from hourtally.settings import usable_cores
-from hourtally.store.input_files import check_inputs
+from hourtally.store.input_files import HourFiles, checked_inputs
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
 from hourtally.store.slice_files import scan_slices
@@ -38,7 +38,11 @@ def own_inputs(home: Home, manifest: Manifest, customer: str) -> OwnInputs:
         Damaged: a file of the inputs is missing or differs from its record.
     """
     hour, inputs = manifest.hour, manifest.inputs["batches"]
-    files = check_inputs(home, {hour: inputs}, usable_cores())[hour]
+    with checked_inputs(home, hour, inputs, usable_cores()) as files:
+        return _own_inputs(files, customer)
+
+
+def _own_inputs(files: HourFiles, customer: str) -> OwnInputs:
     own = (
         scan_slices(files.slices)
         .filter(pl.col("customer_id") == customer)

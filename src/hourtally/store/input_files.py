@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 from hourtally.errors import Damaged
 from hourtally.model.hours import Hour
 from hourtally.runtime.concurrency import ordered_map
 from hourtally.store import durable
 from hourtally.store.layout import Home
+
+_one_caller: Final = Lock()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,24 @@ def check_inputs(
         slices = [path for files in every for path in files.slices]
         of_hours[hour] = HourFiles(slices, [path for files in every for path in files.voids])
     return of_hours
+
+
+@contextmanager
+def checked_inputs(
+    home: Home, hour: Hour, names: Iterable[str], threads: int
+) -> Iterator[HourFiles]:
+    """As `check_inputs`, of one hour. Downloads are dropped at the end: a server's would pile up.
+
+    So where files are downloaded, one caller in a process has them at a time.
+    """
+    if durable.has_folders(home.root):
+        yield check_inputs(home, {hour: names}, threads)[hour]
+        return
+    with _one_caller:
+        try:
+            yield check_inputs(home, {hour: names}, threads)[hour]
+        finally:
+            durable.release([home.slices_of(hour)])
 
 
 def _check(home: Home, name: str, hours: Iterable[Hour]) -> list[tuple[Hour, HourFiles]]:
