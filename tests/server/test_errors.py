@@ -93,6 +93,9 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
         ("/v1/billing/usage/253402300800", 404, "hour_not_found"),
         ("/v1/billing/usage/-62135600400", 404, "hour_not_found"),
         (f"/v1/billing/usage/{'9' * 5000}", 404, "hour_not_found"),
+        # A thousand times the year 9999, and a whole hour.
+        (f"/v1/billing/usage/{3_600 * 10**14}", 404, "hour_not_found"),
+        (f"/v1/billing/usage/-{3_600 * 10**14}", 404, "hour_not_found"),
         ("/v2", 404, "not_found"),
         ("/v1/billing/usage/", 404, "not_found"),
         ("/v1/billing", 404, "not_found"),

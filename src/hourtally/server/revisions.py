@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 from cachetools import LRUCache
 
 from hourtally.errors import HourHeld, InvalidArgument, NoQuantities
-from hourtally.model.hours import Hour, format_instant
+from hourtally.model.hours import Hour, check_year, format_instant
 from hourtally.published.document_index import read_customers
 from hourtally.server.held_index import HeldIndex
 from hourtally.server.parameters import HttpError
@@ -95,8 +95,9 @@ class CurrentRevisions:
         if cached is None:
             try:
                 hour = Hour(timestamp)
+                check_year(hour.start_ms)
                 folder = str(self._home.hour(hour))
-            except (InvalidArgument, OverflowError):
+            except (InvalidArgument, ValueError):
                 return None
         else:
             hour, folder = cached.manifest.hour, cached.folder
