@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -178,3 +179,21 @@ def test_a_long_wait_is_told_once_with_what_it_is_for(
 
 def test_a_wait_of_less_than_two_seconds_is_not_told() -> None:
     assert locking._SILENT_SECONDS == 2
+
+
+@pytest.mark.parametrize("durably", [True, False])
+def test_a_folder_removed_while_it_is_found_to_exist_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durably: bool
+) -> None:
+    mkdir = Path.mkdir
+    taken = iter([True])
+
+    def taken_at_first(path: Path) -> None:
+        # Its previous holder removes it before anybody looks what it is.
+        if next(taken, False):
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        mkdir(path)
+
+    monkeypatch.setattr(Path, "mkdir", taken_at_first)
+    with locking.locked_folder(tmp_path / "folder", durably=durably):
+        assert (tmp_path / "folder").is_dir()

@@ -50,7 +50,9 @@ def locked_folder(
         else:
             if not folder.parent.is_dir():
                 make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
+            # Not `exist_ok`, which fails where the previous holder removes it just then.
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:

@@ -202,7 +202,7 @@ def assert_still_responds(fleet: Fleet) -> None:
         ),
         *(f"{LIST}/{HOURS[0]}/..", f"{LIST}/{HOURS[0]}%2f..", f"{LIST}\\{HOURS[0]}", f"{LIST};x=1"),
         *(f"{LIST}/{HOURS[0]}%00", f"{LIST}/%00", f"{LIST}/{HOURS[0]}%0a", f"{LIST}/%u0031"),
-        *(f"/V1/billing/usage/{HOURS[0]}", f"/v1/billing/usage%2f{HOURS[0]}", "/", "*", "/%"),
+        *(f"/V1/billing/usage/{HOURS[0]}", f"/v1/billing/usage%2f{HOURS[0]}", "*", "/%"),
         *("/v1/teams/../billing/usage", "/v1/teams//billing/usage", "/v1/teams/%/billing/usage/x"),
         *("/tokens.ndjson", "/hours/2026-11-22T10/000001.json", "/openapi.json/../tokens.ndjson"),
         f"http://x{VIEW}",
@@ -214,8 +214,8 @@ def test_a_malformed_path_finds_nothing(fleet: Fleet, target: str) -> None:
     me = fleet.customers[0]
     response = send_raw(fleet.served, head(target, me.token, "Connection: close") + b"\r\n")
     [status] = statuses(response)
-    # It may be taken for a team that has no usage.
-    assert status in {400, 404} or b'"teams":[]' in response or b'"total":0,' in response
+    # It may be taken for a team that has no usage, or for a page, which takes no bearer token.
+    assert status in {400, 401, 404} or b'"teams":[]' in response or b'"total":0,' in response
     assert b"root:" not in response
     assert b"sha256" not in response
     assert me.secret.encode() not in response
@@ -297,7 +297,7 @@ def test_the_body_of_a_get_is_skipped_and_is_not_a_request(fleet: Fleet) -> None
         b"\0" * (1 << 20),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 600,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
+        f"GET {VIEW} HTTP/9.9\r\n\r\n".encode(),
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
     ],
