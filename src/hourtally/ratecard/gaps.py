@@ -215,8 +215,10 @@ def _suggestion(
     spellings = []
     for position, name in enumerate(SELECTORS):
         known = {rate.selectors[position] for rate in rates} - {None}
-        near = name in values and nearest_spelling(values[name], sorted(map(str, known)))
-        if near:
+        # What some rate has, spelt so, is only not in force then.
+        if name not in values or values[name] in known:
+            continue
+        if near := nearest_spelling(values[name], sorted(map(str, known))):
             spellings.append((name, values[name], near))
     return SuggestedRate(
         block=block,

@@ -59,6 +59,17 @@ def test_usage_without_a_rate_is_listed_with_the_rate_to_add(home: Home) -> None
     assert near_misses(found) == [("gpu_model", "h100", "h10O")]
 
 
+def test_a_name_that_the_card_has_is_not_taken_for_misspelt_where_its_rate_has_ended(
+    home: Home,
+) -> None:
+    ended = hourly_rate(
+        "gpu", "200", "paas.gpu", gpu_model="h100", active_until="2026-11-22T14:10:00Z"
+    )
+    other = hourly_rate("other", "200", "paas.gpu", gpu_model="h200")
+    [suggested] = checked(home, CPU, ended, other).suggested
+    assert suggested.spellings == ()
+
+
 def test_a_pause_of_a_second_is_usage_without_a_rate(home: Home) -> None:
     end, start = "2026-11-22T13:10:00Z", "2026-11-22T13:10:01Z"
     gpu = hourly_rate("gpu", "200", "paas.gpu")
