@@ -104,6 +104,16 @@ def test_run_writes_its_metrics_whatever_it_ended_with(home: Home, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_run_that_an_error_ends_writes_its_exit_status_too(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "hourtally.prom"
+    home.mkdir()
+    (home / "rates.toml").write_text("currency = 5")
+    done = hourtally("run", "--home", home, "--metrics", file)
+    assert done.returncode == 1
+    assert "rates.toml" in done.stderr
+    assert "hourtally_run_exit_status 1.0\n" in file.read_text()
+
+
 def test_run_refuses_a_metrics_file_without_a_folder_before_it_does_anything(
     tmp_path: Path,
 ) -> None:

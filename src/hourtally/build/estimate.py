@@ -26,6 +26,7 @@ class Estimate:
     builds: int
 
 
+@durable.at_one_moment
 def estimate(home: Home, stale: Sequence[StaleHour], workers: int) -> Estimate | None:
     """The time that building these hours will take; None if nothing was built before.
 

@@ -112,9 +112,11 @@ class Leftovers:
     def _remove_unnamed_inputs(self) -> None:
         """Copies of rate cards, and cases, that no manifest names by digest."""
         folders = (self._home.rates_snapshots, self._home.root / "cases")
-        old = [path for folder in folders for path in _files(folder) if self._is_old(path)]
-        digests = NamedFiles(self._home).digests if old else None
+        with durable.one_listing(self._home.root):
+            old = [path for folder in folders for path in _files(folder) if self._is_old(path)]
+            digests = NamedFiles(self._home).digests if old else None
         if digests is not None:
+            # Outside the listing: a build that needs one again writes it anew, so it is not old.
             for path in old:
                 if path.name.partition(".")[0] not in digests:
                     self._remove(path)

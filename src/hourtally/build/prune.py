@@ -44,7 +44,6 @@ class PruneReport:
         return sum(one.size for one in self.revisions) + sum(size for _, size in self.leftovers)
 
 
-@durable.at_one_moment
 def prune(
     home: Home, keep: int, before: Hour | None, now_ms: int, *, dry_run: bool = False
 ) -> PruneReport:
@@ -66,14 +65,15 @@ def prune(
         raise InvalidArgument(message)
     report = PruneReport()
     with durable.storage_faults(home.root, "pruning"):
-        hours = known_hours(home)
-        fetch_current(home, hours)
-        for hour in hours:
-            if before is None or hour < before:
-                try:
-                    _prune_hour(home, hour, keep, now_ms, report, dry_run=dry_run)
-                except Damaged as damage:
-                    report.skipped.append(damage)
+        with durable.one_listing(home.root):
+            hours = known_hours(home)
+            fetch_current(home, hours)
+            for hour in hours:
+                if before is None or hour < before:
+                    try:
+                        _prune_hour(home, hour, keep, now_ms, report, dry_run=dry_run)
+                    except Damaged as damage:
+                        report.skipped.append(damage)
         leftovers = Leftovers(home, now_ms, dry_run=dry_run)
         leftovers.remove()
         report.leftovers = leftovers.removed

@@ -98,7 +98,7 @@ def _parse_into(
     for parsed in ordered_map(threads, parse, _batches(staged), _BLOCKS_AHEAD):
         for number, block in parsed:
             if isinstance(block, FileRejected):
-                staged[number].refusal = block
+                staged[number].refusal = staged[number].refusal or block
                 continue
             staged[number].add(block)
             if progress:

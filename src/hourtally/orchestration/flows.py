@@ -52,6 +52,7 @@ from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop
 from hourtally.runtime.progress import Progress
 from hourtally.settings import DEFAULT_MEMORY_MIB, usable_cores
+from hourtally.store.durable import one_listing
 
 _HOURLY = "hourtally-hourly"
 _BACKFILL = "hourtally-backfill"
@@ -97,9 +98,10 @@ def hourly(
         with local_workers(job, stale) as runner:
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
-        report.empty = look_for_empty_hours(job)
-        remove_abandoned(job)
-        report.held = find_held_customers(job, card)
+        with one_listing(job.home.root):
+            report.empty = look_for_empty_hours(job)
+            report.held = find_held_customers(job, card)
+            remove_abandoned(job)
         export_documents(job, report)
 
     return run_steps(_HOURLY, steps)

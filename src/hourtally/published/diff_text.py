@@ -21,7 +21,7 @@ def cause_sentences(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
         if number == MOST_RATES_SHOWN:
             yield f"… and {len(causes.rates) - number} more rates"
             break
-        yield f"{_rate_change(id_, old, new)}"
+        yield _rate_change(id_, old, new)
     if causes.build[0] != causes.build[1]:
         yield f"build version {causes.build[0]} → {causes.build[1]}"
     if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:

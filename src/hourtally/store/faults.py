@@ -42,7 +42,7 @@ def store_fault(error: Exception, url: str) -> OSError:
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(errno.ENOENT, "there is no such object", url)
     if kind in {"PermissionDeniedError", "UnauthenticatedError"} or "InvalidAccessKeyId" in text:
-        advice = "give these credentials the permissions that docs/operations.md lists"
+        advice = "give these credentials the permissions that docs/object-storage.md lists"
         return StoreFault(errno.EACCES, f"access denied ({first})", url, advice)
     if kind == "InvalidPathError":
         advice = "rename or remove that object, which nothing of Hourtally's is named like"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -214,9 +214,3 @@ def mount(root: Path, files: Files, url: str) -> None:
     """Let paths under a folder stand for what `files` has; messages show its URL."""
     _mounted[str(root)] = files
     URLS[str(root)] = url
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    """A context in which nothing is different."""
-    yield

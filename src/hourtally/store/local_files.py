@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from hourtally.store.files import AnyPath, Files, FileState, NewFile, ReadRange, nothing, use_local
+from hourtally.store.files import AnyPath, Files, FileState, NewFile, ReadRange, use_local
 
 Result = TypeVar("Result")
 
@@ -135,7 +135,7 @@ class LocalFiles(Files):
 
     def one_listing(self, folders: Sequence[Path] | None = None) -> AbstractContextManager[None]:
         del folders
-        return nothing()
+        return contextlib.nullcontext()
 
     def requests(self) -> dict[str, int]:
         return {}

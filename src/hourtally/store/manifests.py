@@ -152,7 +152,7 @@ def commit_manifest(home: Home, hour: Hour, revision: int, record: dict[str, Any
 def remove_unfinished(home: Home, hour: Hour) -> None:
     """Remove what interrupted builds of an hour left; the caller holds the hour's lock.
 
-    Where there are no locks another build may be at work: `durable.abandoned` tells what is left.
+    Where there are no locks another build may be at work: `Files.abandoned` tells what is left.
     """
     if not durable.has_folders(home.root):
         return

@@ -112,7 +112,7 @@ def _check_places(manifest: Manifest, path: Path, prefix: str, findings: Finding
     """Check the documents of one file; prefix: of the columns that locate them."""
     schema = stored_schema(manifest, CUSTOMERS)
     what = "usage document" if prefix else "document"
-    with path.open("rb") as file:
+    with durable.local_file(path).open("rb") as file:
         for row in read_table(manifest.folder / _INDEX, schema, 1, findings):
             of_column = dict(zip(schema, row, strict=True))
             if of_column.get("held"):

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from hourtally.runtime.sql_text import quoted_path
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.layout import Home
@@ -43,12 +44,7 @@ def sql(name: str) -> str:
 
 def path_list(paths: Iterable[Path]) -> str:
     """Paths as an SQL list that matches these files only, with their wildcards escaped."""
-    return "[" + ", ".join(map(_path_literal, paths)) + "]"
-
-
-def _path_literal(path: Path) -> str:
-    escaped = str(path).translate({ord(mark): f"[{mark}]" for mark in "*?["})
-    return "'" + escaped.replace("'", "''") + "'"
+    return "[" + ", ".join(map(quoted_path, paths)) + "]"
 
 
 def plain_values(column: pa.Array) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from hourtally.cli.options import BuildOptions, HomeOption, NowOption, Place, hour_range, minutes_ms
-from hourtally.errors import InvalidArgument
+from hourtally.errors import HourtallyError, InvalidArgument
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -135,7 +135,12 @@ def run(
 
     check_folder(metrics)
     started = time.monotonic()
-    status = jobs.run(job, json=json)
+    try:
+        status = jobs.run(job, json=json)
+    except HourtallyError as error:
+        status = 2 if isinstance(error, InvalidArgument) else 1
+        write_metrics(job, metrics, time.monotonic() - started, status)
+        raise
     write_metrics(job, metrics, time.monotonic() - started, status)
     return status
 

@@ -132,8 +132,9 @@ def print_withdrawal(receipt: WithdrawalReceipt) -> None:
         return
     hours = receipt.hours
     span = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
+    count = "counts" if receipt.accepted == 1 else "count"
     print_text(
         out,
         f"{batch} withdrawn: {events} in {counted(len(hours), 'hour')} ({span}) no longer "
-        "count. `hourtally run` builds those hours without them.",
+        f"{count}. `hourtally run` rebuilds what that changes.",
     )

@@ -51,8 +51,8 @@ class RowBatch:
             FileRejected: the file is damaged.
         """
         try:
-            self.table.validate(full=True)
             with self.connection:
+                self.table.validate(full=True)
                 return _parse(
                     self.connection, self.table, self.layout, self.first_row, self.unknown
                 )

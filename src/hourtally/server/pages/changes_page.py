@@ -169,7 +169,11 @@ def _why(
         yield f"{_NOT_TOLD} is not there any more"
         return
     causes = own_causes(changes.causes, viewer.customer, had, has)
-    yield from cause_sentences(causes, _what_became(sources, causes))
+    is_others = causes != changes.causes and not (
+        causes.batches_added or causes.batches_removed or causes.rates
+    )
+    if not is_others or causes.build[0] != causes.build[1]:
+        yield from cause_sentences(causes, _what_became(sources, causes))
     voids = {
         "voids": {"before": had.voids, "after": has.voids},
         "slices_voided": {"before": had.slices_voided, "after": has.slices_voided},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -175,9 +175,4 @@ def _component(component: Component) -> ShownComponent:
 
 def _voids(explained: Sequence[Explanation]) -> list[str]:
     """The voids that would cancel the events, ready to be ingested."""
-
-    def lines() -> Iterator[str]:
-        for event in counted_events(explained)[:_MOST_VOIDS]:
-            yield ready_void(*event)
-
-    return list(lines())
+    return [ready_void(*event) for event in counted_events(explained)[:_MOST_VOIDS]]

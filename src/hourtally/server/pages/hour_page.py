@@ -16,7 +16,7 @@ from hourtally.model.money import CENTS_DIGITS, CURRENCY_DIGITS, HOURS_DIGITS, p
 from hourtally.published.document_index import DOCUMENTS, USAGE_DOCUMENTS
 from hourtally.published.held import read_gaps
 from hourtally.published.reader import read_current, read_document
-from hourtally.published.views import PROJECTS, RESOURCES, TEAMS, Filters, paged_view
+from hourtally.published.views import PROJECTS, RESOURCES, Filters, paged_view
 from hourtally.published.views import Page as LevelPage
 from hourtally.server.pages.addresses import DOCUMENT, USAGE, Addresses
 from hourtally.server.pages.hour_revisions import (
@@ -202,7 +202,6 @@ def _level_of(filters: Filters) -> str:
 def _fewest(filters: Filters) -> dict[str, LevelPage]:
     """Pages of the levels below the one that is listed, so that little of them is written."""
     below = {TEAM: (PROJECTS, RESOURCES), PROJECT: (RESOURCES,), TYPE: (RESOURCES,), RESOURCE: ()}
-    assert TEAMS not in below[TEAM]
     return dict.fromkeys(below[_level_of(filters)], _NOTHING)
 
 

@@ -118,9 +118,9 @@ class Site:
         if isinstance(error, HourNotPublished | NotFound):
             message = "There is nothing of that name in this hour."
             return _error_page(404, str(error) if self._visitors.is_operator else message)
+        log.error("%s", printable_message(str(error)))
         if isinstance(error, InvalidArgument):
             return _error_page(400, self._explained(error))
-        log.error("%s", printable_message(str(error)))
         status = 503 if isinstance(error, TokensError) else 500
         return _error_page(status, self._explained(error))
 

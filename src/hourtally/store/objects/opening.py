@@ -41,11 +41,6 @@ _memory: Final[dict[str, Any]] = {}
 _workspaces: Final[list[tuple[Path, int]]] = []
 
 
-def is_url(place: str) -> bool:
-    """Whether a text is a URL of an object store, not a path."""
-    return _URL.fullmatch(place) is not None
-
-
 def open_url(url: str) -> Path:
     """The local working folder that stands for a place in an object store.
 

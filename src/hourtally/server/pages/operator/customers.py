@@ -54,7 +54,11 @@ def customers(sources: PageSources, request: PageRequest) -> Page:
         "page": page,
         "pages": max(1, -(-len(rows) // PER_PAGE)),
         "query": query,
-        "held": {one: len(hours) for one, hours in listing.held.items() if search in one},
+        "held": {
+            one: len(hours)
+            for one, hours in listing.held.items()
+            if search.casefold() in one.casefold()
+        },
         "most": PER_PAGE,
         "missing": listing.missing,
     }

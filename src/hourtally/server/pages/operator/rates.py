@@ -33,13 +33,14 @@ def rates(sources: PageSources, request: PageRequest) -> Page:
     request.allow("at")
     instant_ms = _instant(request.query.get("at", ""), sources.now_ms())
     card = sources.card()
+    in_force = rates_in_force_rows(card, instant_ms)
     content: dict[str, Any] = {
         "title": "Rates",
         "section": "Rates",
         "at": format_instant(instant_ms),
         "currency": card.currency,
-        "in_force": rates_in_force_rows(card, instant_ms)[:_MOST_LISTED],
-        "count": len(rates_in_force_rows(card, instant_ms)),
+        "in_force": in_force[:_MOST_LISTED],
+        "count": len(in_force),
         "others": [
             (title, [rate_row(one) for one in card.rates if rate_state(one, instant_ms) == state])
             for state, title in ((FUTURE, "Starting later"), (PAST, "Ended"))
