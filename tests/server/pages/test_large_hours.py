@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -48,19 +47,13 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Visitor:
 
 
 @pytest.mark.parametrize("address", LEVELS)
-def test_a_page_of_an_hour_of_10_000_resources_has_at_most_100_kb_and_takes_at_most_300_ms(
+def test_a_page_of_an_hour_of_10_000_resources_has_at_most_100_kb(
     ui: Visitor, address: str
 ) -> None:
-    seconds = []
-    # Of several, the quickest: other tests run beside this one.
-    for _ in range(10):
-        started = time.perf_counter()
-        page = ui.get(address)
-        seconds.append(time.perf_counter() - started)
+    page = ui.get(address)
 
-        assert page.status == 200
-        assert len(page.text.encode()) < 100_000
-    assert min(seconds) < 0.3
+    assert page.status == 200
+    assert len(page.text.encode()) < 100_000
 
 
 def test_the_dearest_resources_stand_first_and_the_cheapest_on_the_last_page(ui: Visitor) -> None:

@@ -13,9 +13,9 @@ from hourtally.published.document_shapes import Figures
 from hourtally.server.hour_figures import HourFigures
 from hourtally.server.pages.addresses import Addresses
 from hourtally.server.pages.heat_map import (
-    DAYS,
     HourCell,
     heat_map,
+    later_window,
     window_end,
     window_start,
 )
@@ -127,7 +127,7 @@ def customer_page(
         "window": Period(f"{start.name[:10]} to {_day_before(end)}", whole),
         "components": [(c, whole.totals[c], whole.parts(c)) for c in sorted(whole.paas)],
         "earlier": addresses.window(start),
-        "later": None if until is None else _later(addresses, end, sources.now_ms()),
+        "later": None if until is None else later_window(addresses, end, sources.now_ms()),
         "notes": list(_notes(whole, cells)),
     }
     return Page("customer", content)
@@ -156,11 +156,6 @@ def _months(now: Hour) -> Sequence[tuple[str, HourRange]]:
         (f"Month to date ({this.name[:7]})", HourRange(this, now.following)),
         (f"Last month ({last.name[:7]})", HourRange(last, this)),
     ]
-
-
-def _later(addresses: Addresses, end: Hour, now_ms: int) -> str:
-    later = Hour(end.timestamp + DAYS * 24 * 3_600)
-    return addresses.top if later.start_ms > now_ms else addresses.window(later)
 
 
 def _day_before(end: Hour) -> str:

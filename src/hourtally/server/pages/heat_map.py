@@ -13,6 +13,7 @@ from hourtally.build.status import CURRENT, HELD, STALE
 from hourtally.model.hours import DAY_MS, HOUR_MS, Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted
+from hourtally.server.pages.addresses import Addresses
 
 WEEKS: Final = 5
 DAYS: Final = 7 * WEEKS
@@ -93,11 +94,17 @@ def window_start(end: Hour) -> Hour:
     return Hour(end.timestamp - DAYS * _DAY_SECONDS)
 
 
+def later_window(addresses: Addresses, end: Hour, now_ms: int) -> str:
+    """The five weeks from an hour on; the first page where they are the newest."""
+    later = Hour(end.timestamp + DAYS * _DAY_SECONDS)
+    return addresses.top if later.start_ms > now_ms else addresses.window(later)
+
+
 def heat_map(cells: Iterable[HourCell], address: Callable[[Hour], str]) -> HeatMap:
     """The map of cells, in order; `address` is that of an hour's page."""
     days = [(day, list(of_day)) for day, of_day in groupby(cells, lambda one: one.hour.name[:10])]
     largest = max((one.nanocents or 0 for _, of_day in days for one in of_day), default=0)
-    sums = {day: _sums(of_day) for day, of_day in days}
+    sums = {day: sums_of(of_day) for day, of_day in days}
     largest_day = max((sum(of_day.values()) for of_day in sums.values()), default=0)
     rows = [
         DayRow(
@@ -112,7 +119,8 @@ def heat_map(cells: Iterable[HourCell], address: Callable[[Hour], str]) -> HeatM
     return HeatMap(rows, _present([one for _, of_day in days for one in of_day]))
 
 
-def _sums(cells: Iterable[HourCell]) -> dict[str, int]:
+def sums_of(cells: Iterable[HourCell]) -> dict[str, int]:
+    """The sum of the totals of cells by currency."""
     sums: dict[str, int] = {}
     for one in cells:
         if one.nanocents is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hourtally.errors import HourHeld, NoQuantities
 from hourtally.model.hours import Hour
@@ -49,6 +49,7 @@ _ARRAYS: Final = {
     RESOURCE: ("teams", "projects", "resourceTypes", "resources"),
 }
 _NOTHING: Final = LevelPage(1, 1)
+_Item = TypeVar("_Item")
 
 
 class LevelRow(NamedTuple):
@@ -74,14 +75,8 @@ class Level:
     name: str
     rows: list[LevelRow]
     count: int
-    page: int
     columns: Mapping[str, str]
     whole: int
-
-    @property
-    def pages(self) -> int:
-        """How many pages there are."""
-        return max(1, -(-self.count // PER_PAGE))
 
 
 class RevisionRow(NamedTuple):
@@ -167,8 +162,8 @@ def _content(document: bytes, asked: Asked, addresses: Addresses) -> dict[str, A
     level = read.level(name, paas)
     clusters = [read.cluster(one) for one in byoc.get("clusters", ())]
     clusters.sort(key=lambda one: (-one.total, one.id))
-    clusters_page = asked.page if filters == Filters() else 1
-    first = (clusters_page - 1) * PER_PAGE
+    # Both tables turn their pages together: a page has one number in its address.
+    pages = -(-max(level.count, len(clusters), 1) // PER_PAGE)
     return {
         "level": level,
         "filters": filters,
@@ -177,13 +172,20 @@ def _content(document: bytes, asked: Asked, addresses: Addresses) -> dict[str, A
         "byoc": read.prices(byoc),
         "byoc_usage": read.usage(byoc),
         "headings": _HEADINGS,
-        "clusters": clusters[first : first + PER_PAGE],
+        "clusters": _on_page(clusters, asked.page),
         "cluster_count": len(clusters),
         "document_address": addresses.json(asked.hour, DOCUMENT, filters),
         "usage_address": addresses.json(asked.hour, USAGE, filters) if "paas" in data else None,
+        "clusters_have_pages": len(clusters) > PER_PAGE,
+        "page": asked.page,
+        "pages": pages,
         "earlier_page": _page_address(asked, addresses, -1) if asked.page > 1 else None,
-        "later_page": _page_address(asked, addresses, 1) if asked.page < level.pages else None,
+        "later_page": _page_address(asked, addresses, 1) if asked.page < pages else None,
     }
+
+
+def _on_page(items: Sequence[_Item], page: int) -> Sequence[_Item]:
+    return items[(page - 1) * PER_PAGE : page * PER_PAGE]
 
 
 def _page_address(asked: Asked, addresses: Addresses, step: int) -> str:
@@ -227,11 +229,10 @@ class _Reader:
         for array in _ARRAYS[name]:
             items = [inner for one in items for inner in one.get(array, ())]
         items.sort(key=lambda one: (-self.prices(one)["total"], one.get("id", "")))
-        page = self._asked.page
-        rows = [self.row(name, one) for one in items[(page - 1) * PER_PAGE : page * PER_PAGE]]
+        rows = [self.row(name, one) for one in _on_page(items, self._asked.page)]
         usage = self.usage(paas)
         columns = {key: _HEADINGS[key] for key in usage if usage[key]}
-        return Level(name, rows, len(items), page, columns, self.prices(paas)["total"])
+        return Level(name, rows, len(items), columns, self.prices(paas)["total"])
 
     def row(self, level: str, item: Mapping[str, Any]) -> LevelRow:
         filters, hour = self._asked.filters, self._asked.hour

@@ -14,7 +14,14 @@ from hourtally.ingest.inbox import search_inbox
 from hourtally.ingest.remarks import remarks
 from hourtally.model.hours import Hour, HourRange
 from hourtally.server.pages.addresses import Addresses
-from hourtally.server.pages.heat_map import DAYS, HourCell, heat_map, window_end, window_start
+from hourtally.server.pages.heat_map import (
+    HourCell,
+    heat_map,
+    later_window,
+    sums_of,
+    window_end,
+    window_start,
+)
 from hourtally.server.pages.rendering import Page
 from hourtally.server.pages.sources import PageSources, hours_before, single_hours
 
@@ -50,7 +57,7 @@ def overview(sources: PageSources, until: Hour | None) -> Page:
         "most": _MOST_LISTED,
         "held": _held(sources, within),
         "earlier": addresses.window(window_start(end)),
-        "later": None if until is None else _later(addresses, end, now_ms),
+        "later": None if until is None else later_window(addresses, end, now_ms),
     }
     return Page("overview", content)
 
@@ -87,11 +94,6 @@ def _voids(records: Any) -> Mapping[str, int]:
     return sums
 
 
-def _later(addresses: Addresses, end: Hour, now_ms: int) -> str:
-    later = hours_before(end, -24 * DAYS)
-    return addresses.top if later.start_ms > now_ms else addresses.window(later)
-
-
 def day(sources: PageSources, hour: Hour) -> Page:
     """The hours of a day, of all customers."""
     addresses = Addresses()
@@ -99,15 +101,11 @@ def day(sources: PageSources, hour: Hour) -> Page:
     end = hours_before(first, -24)
     within = HourRange(first, end)
     cells = [status_cell(one) for one in single_hours(sources.spans(within))]
-    totals: dict[str, int] = {}
-    for one in cells:
-        if one.nanocents is not None:
-            totals[one.currency] = totals.get(one.currency, 0) + one.nanocents
     content = {
         "title": first.name[:10],
         "day": first.name[:10],
         "cells": [(one, addresses.hour(one.hour)) for one in cells],
-        "totals": totals,
+        "totals": sums_of(cells),
         "held": sum(one.held for one in cells),
         "previous": addresses.day(hours_before(first, 24).name[:10]),
         "next": addresses.day(end.name[:10]),
