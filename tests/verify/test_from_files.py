@@ -24,6 +24,7 @@ from hourtally.ingest.ndjson import duckdb_reader
 from hourtally.ingest.parquet import reader as parquet_reader
 from hourtally.ingest.withdrawal import withdraw
 from hourtally.model.hours import ALL_HOURS, Hour, HourRange
+from hourtally.store import durable
 from hourtally.store.durable import describe_file
 from hourtally.store.layout import Home
 from hourtally.verify import Findings, recheck_files
@@ -304,6 +305,27 @@ def test_files_that_moved_or_changed_are_said_and_are_no_difference(
         (paths[1], "it is no longer there"),
         (paths[2], "it is no longer a regular file"),
     ]
+
+
+def test_a_file_in_a_store_that_cannot_be_opened_is_said_and_the_others_are_read(
+    tmp_path: Path, home: Home
+) -> None:
+    paths = [tmp_path / name for name in ("here.ndjson", "there.ndjson")]
+    for number, path in enumerate(paths):
+        path.write_bytes(LINES + b"\n" * number)
+    ingested(home, *paths)
+    for record in home.batches.iterdir():
+        content = durable.read_sealed_json(record)
+        if content["file"] == str(paths[1]):
+            # As a version with another kind of store might have written it.
+            content["file"] = "ftp://host/there.ndjson"
+            record.write_bytes(durable.to_sealed_json(content))
+
+    findings = recheck(home)
+    assert (findings.differences, findings.files, findings.files_left_out) == (0, 1, 1)
+    [(file, why)] = findings.left_out
+    assert file == "ftp://host/there.ndjson"
+    assert why.startswith("it cannot be reached: 'ftp://host/there.ndjson' is not a URL that")
 
 
 def test_only_files_that_touch_the_hours_are_read(tmp_path: Path, home: Home) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,11 @@ _MAX_EXAMPLES: Final = 3
 _FOLDERS_OF_HOME: Final = frozenset(
     ("batches", "cases", "events", "exports", "hours", "quarantine", "rates")
 )
-_MARKS_OF_HOME: Final = ("batches", "hours")
-_RECORD_NAME: Final = re.compile(r"[0-9a-f]{16}\.json", re.ASCII)
-_HOUR_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)
+# Two of them show that a folder is a home, by what is in them: a batch's record, an hour's folder.
+_NAMES_BY_MARK: Final = {
+    "batches": re.compile(r"[0-9a-f]{16}\.json", re.ASCII),
+    "hours": re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII),
+}
 
 
 @dataclass
@@ -151,15 +154,13 @@ def named_objects(path: Path) -> Found:
     """As `named_files`, in an object store."""
     if is_event_file(path) and durable.file_exists(path):
         return Found([path])
+    if own := _own_folder(path):
+        raise FileRejected(path, own)
     found = objects_below(path)
-    if found.files or found.passed_over.count or found.refused:
-        below = f"{path}/"
-        if any(one.path == path for one in found.refused):
-            raise found.refused[0]
-        assert all(str(file).startswith(below) for file in found.files)
-        if not found.files and not found.refused:
-            raise FileRejected(path, _nothing_to_take(found))
+    if found.files or found.refused:
         return found
+    if found.passed_over.count:
+        raise FileRejected(path, _nothing_to_take(found))
     if durable.file_exists(path):
         return Found([path])
     raise FileRejected(path, "there is no such file or folder")
@@ -168,14 +169,15 @@ def named_objects(path: Path) -> Found:
 def objects_below(folder: Path, *, homes_too: bool = False) -> Found:
     """As `event_files`, in an object store."""
     found = Found()
-    below = [path.relative_to(folder).parts for path in durable.files_below(folder)]
-    homes = set() if homes_too else {home for parts in below if (home := _home_of(parts))}
+    every = (path.relative_to(folder).parts for path in durable.files_below(folder))
+    below = sorted(parts for parts in every if not any(map(_is_hidden, parts)))
+    homes = set()
+    if not homes_too:
+        homes = {home for parts in below if (home := _home_around(parts)) is not None}
     for home in sorted(homes):
-        found.refused.append(FileRejected(folder.joinpath(*home[:-1]), _IS_HOME))
-    for parts in sorted(below):
-        if any(part.startswith((".", "_")) for part in parts):
-            continue
-        if any(parts[: len(home) - 1] == home[:-1] for home in homes):
+        found.refused.append(FileRejected(folder.joinpath(*home), _IS_HOME))
+    for parts in below:
+        if any(parts[:depth] in homes for depth in range(len(parts))):
             continue
         path = folder.joinpath(*parts)
         if is_event_file(path):
@@ -185,18 +187,22 @@ def objects_below(folder: Path, *, homes_too: bool = False) -> Found:
     return found
 
 
-def _home_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The folder of the home that a file is of, with a mark behind it; None if it is of none."""
-    for place, part in enumerate(parts[:-1]):
-        pattern = dict(zip(_MARKS_OF_HOME, (_RECORD_NAME, _HOUR_NAME), strict=True)).get(part)
-        if pattern is not None and pattern.fullmatch(parts[place + 1]):
-            return (*parts[:place], ".")
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _home_around(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The folder that an object shows to be a home; None if it shows nothing."""
+    for depth, (mark, name) in enumerate(pairwise(parts)):
+        pattern = _NAMES_BY_MARK.get(mark)
+        if pattern is not None and pattern.fullmatch(name):
+            return parts[:depth]
     return None
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        seen = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+        seen = [entry for entry in entries if not _is_hidden(entry.name)]
     return iter(sorted(seen, key=lambda entry: entry.name))
 
 
@@ -218,11 +224,14 @@ def _own_folder(path: Path) -> str | None:
     if _has_marks(folder):
         return _IS_HOME
     for depth, home in enumerate(folder.parents):
+        if durable.has_folders(home) != durable.has_folders(folder):
+            # Above a bucket's working folder.
+            return None
         inside = folder.relative_to(home).parts[0]
         is_own = inside in _FOLDERS_OF_HOME or inside.startswith(".")
         # A folder of this name beside an `hours` is a home's; deeper down, a name proves little.
         if is_own and (_looks_like_a_home(home) if depth else _has_marks(home)):
-            return f"it is a folder of the home {home}, whose files are not events"
+            return f"it is a folder of the home {with_urls(str(home))}, whose files are not events"
     return None
 
 
@@ -230,18 +239,18 @@ def _has_marks(folder: Path) -> bool:
     if folder.name == "inbox":
         # An inbox is its owner's: it may have subfolders of any name.
         return _looks_like_a_home(folder)
-    return any((folder / mark).is_dir() for mark in _MARKS_OF_HOME)
+    return any(durable.folder_exists(folder / mark) for mark in _NAMES_BY_MARK)
 
 
 def _looks_like_a_home(folder: Path) -> bool:
     """Whether a folder has a batch's record or a folder of an hour where a home has them."""
-    for mark, pattern in zip(_MARKS_OF_HOME, (_RECORD_NAME, _HOUR_NAME), strict=True):
+    for mark, pattern in _NAMES_BY_MARK.items():
         try:
-            with os.scandir(folder / mark) as entries:
-                if any(pattern.fullmatch(entry.name) for entry in entries):
-                    return True
+            names = durable.list_names(folder / mark)
         except OSError:
             continue
+        if any(map(pattern.fullmatch, names)):
+            return True
     return False
 
 

@@ -34,6 +34,7 @@ def write_addressed(path: Path, content: bytes, staging: Path) -> None:
     """
     if read_addressed(path) is not None:
         # `prune` removes old files that no manifest names; if it is quicker, write the file anew.
+        # In an object store, where nothing can be touched, the same bytes are put again.
         with contextlib.suppress(FileNotFoundError):
             os.utime(path)
             # Its writer may have been killed before the name was durable.

@@ -94,11 +94,11 @@ class Home:
 
     def slices(self, hour: Hour, name: str) -> Path:
         """The slices of one record in one hour."""
-        return self.events / f"hour={hour.name}" / f"{name}{_SLICES}"
+        return self.slices_of(hour) / f"{name}{_SLICES}"
 
     def voids(self, hour: Hour, name: str) -> Path:
         """The voids of one record that touch one hour."""
-        return self.events / f"hour={hour.name}" / f"{name}{_VOIDS}"
+        return self.slices_of(hour) / f"{name}{_VOIDS}"
 
     def batch_record(self, name: str) -> Path:
         """The record of this name; a batch without any record does not exist."""

@@ -73,11 +73,10 @@ class PendingRevision:
 
 def revisions_of(home: Home, hour: Hour) -> list[int]:
     """The numbers of an hour's revisions, ascending."""
-    return _revisions_in(home, hour.name)
+    return _revisions_in(home.names_in_hour(hour.name))
 
 
-def _revisions_in(home: Home, hour_name: str) -> list[int]:
-    names = home.names_in_hour(hour_name)
+def _revisions_in(names: Iterable[str]) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 
 
@@ -86,7 +85,7 @@ def is_built(home: Home, hour_name: str) -> bool:
 
     Usually it has its first one, and checking for that takes a third of the time of a listing.
     """
-    return home.has_first_manifest(hour_name) or bool(_revisions_in(home, hour_name))
+    return home.has_first_manifest(hour_name) or bool(_revisions_in(home.names_in_hour(hour_name)))
 
 
 def current_manifest(home: Home, hour: Hour) -> Manifest | None:
@@ -95,8 +94,7 @@ def current_manifest(home: Home, hour: Hour) -> Manifest | None:
     Raises:
         Damaged: the file is not a valid manifest.
     """
-    revisions = revisions_of(home, hour)
-    return read_manifest(home, hour, revisions[-1]) if revisions else None
+    return newest_in(home, hour, home.names_in_hour(hour.name))
 
 
 def newest_in(home: Home, hour: Hour, names: Iterable[str]) -> Manifest | None:
@@ -105,8 +103,8 @@ def newest_in(home: Home, hour: Hour, names: Iterable[str]) -> Manifest | None:
     Raises:
         Damaged: as `read_manifest`.
     """
-    revisions = [int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name))]
-    return read_manifest(home, hour, max(revisions)) if revisions else None
+    revisions = _revisions_in(names)
+    return read_manifest(home, hour, revisions[-1]) if revisions else None
 
 
 def fetch_current(home: Home, hours: Iterable[Hour]) -> None:

@@ -43,7 +43,7 @@ class Findings:
     files: int = 0
     lines: int = 0
     files_left_out: int = 0
-    left_out: list[tuple[Path, str]] = field(default_factory=list)
+    left_out: list[tuple[Path | str, str]] = field(default_factory=list)
 
     def merge(self, part: Findings) -> None:
         """Add what was found in a part of the hours."""
@@ -61,8 +61,8 @@ class Findings:
         if len(self.listed) < MAX_LISTED:
             self.listed.append(Difference(file, problem))
 
-    def leave_out(self, file: Path, why: str) -> None:
-        """Count an event file that is not read again."""
+    def leave_out(self, file: Path | str, why: str) -> None:
+        """Count an event file that is not read again; its name where no path stands for it."""
         self.files_left_out += 1
         if len(self.left_out) < MAX_LISTED:
             self.left_out.append((file, why))

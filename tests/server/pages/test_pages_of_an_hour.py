@@ -35,12 +35,11 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Visitor:
 
 
 def test_every_cluster_and_team_is_reached_by_links(ui: Visitor) -> None:
-    address, words, pages = HOUR, "", 0
-    while address is not None:
-        page = ui.get(address)
+    words, pages, later = "", 0, [HOUR]
+    while later:
+        page = ui.get(later[0])
         words, pages = f"{words} {page.words}", pages + 1
         later = [link for link in page.links if f"page={pages + 1}" in link]
-        address = later[0] if later else None
 
     assert pages == 3
     for number in range(CLUSTERS):

@@ -11,6 +11,7 @@ import pytest
 
 from hourtally.cli.app import call
 from hourtally.jobs.sample import write_sample
+from hourtally.store import durable
 from hourtally.store.layout import Home
 from tests.support.buckets import keys_of, objects_of, published, sample_in
 
@@ -211,6 +212,51 @@ def test_home_inbox_and_export_may_each_be_a_folder_or_a_bucket(
     exported = keys_of(other) if home_at == "folder" else list((tmp_path / "tree").rglob("*.json"))
     assert len([one for one in exported if "/" in str(one)]) >= 9
     run(home, "run", "--inbox", f"{inbox}/nowhere", *NOW, status=1 if home_at == "bucket" else 0)
+
+
+@pytest.mark.parametrize(
+    ("folder", "refusal"),
+    [
+        ("", "it is a home of Hourtally, whose files are not events"),
+        ("/hours", "it is a folder of the home HOME, whose files are not events"),
+        ("/events/hour=2026-11-02T09", "it is a folder of the home HOME"),
+    ],
+)
+@pytest.mark.parametrize("mounted", [True, False])
+def test_folders_of_a_home_in_a_bucket_are_refused(
+    remote: Home,
+    local: Home,
+    capsys: pytest.CaptureFixture[str],
+    folder: str,
+    refusal: str,
+    mounted: bool,
+) -> None:
+    run(remote, "run", *NOW, status=3)
+    batches = keys_of(remote, "batches")
+    capsys.readouterr()
+
+    run(remote if mounted else local, "ingest", f"{remote.place}{folder}", status=1)
+    assert refusal.replace("HOME", remote.place) in " ".join(capsys.readouterr().err.split())
+    assert keys_of(remote, "batches") == batches
+
+
+def test_homes_below_a_folder_of_a_bucket_are_refused_and_hidden_ones_passed_by(
+    remote: Home, local: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Home.at(f"{remote.place}-tree")
+    [event_file, *_] = (path for path in (local.inbox).iterdir() if path.suffix == ".ndjson")
+    for name in (
+        "a.ndjson",
+        "copy/hours/2026-11-02T09/x.ndjson",
+        "_old/hours/2026-11-02T09/y.ndjson",
+    ):
+        durable.replace_file(place.root / name, event_file.read_bytes())
+
+    run(local, "ingest", place.place, status=1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{place.place}/copy: rejected, none of its events count: it is a home" in said
+    assert "_old" not in said
+    assert len(list(local.batches.iterdir())) == 1
 
 
 def test_large_objects_are_read_and_written_in_parts(

@@ -11,12 +11,14 @@ from hourtally.cli.app import call
 from hourtally.model.hours import Hour, parse_instant_ms
 from hourtally.published.reader import find_document
 from hourtally.server.revisions import CurrentRevisions
+from hourtally.store.files import FileState
 from hourtally.store.layout import Home
-from hourtally.store.objects.listing import Listing, SharedListing
+from hourtally.store.objects.listing import ListedFolders, Listing, SharedListing
 from tests.support.buckets import objects_of, other_machine, sample_in
 
 NOW = "2026-11-02T12:15:00Z"
 HOUR = Hour.parse("2026-11-02T09")
+META = FileState(1, 2, "etag")
 
 
 @pytest.fixture
@@ -83,6 +85,28 @@ def test_threads_share_a_listing_until_the_last_one_leaves() -> None:
     may_leave.set()
     other.join()
     assert seen == [first]
+    assert shared.listing is None
+
+
+@pytest.mark.parametrize(
+    "contradicted",
+    [Listing(lambda _: {"hours/a": META}), ListedFolders({"hours": ({"hours/a": META}, [])})],
+    ids=["all", "folders"],
+)
+def test_a_contradicted_listing_is_replaced_and_who_reads_it_reads_it_to_the_end(
+    contradicted: Listing | ListedFolders,
+) -> None:
+    shared = SharedListing()
+    with shared.entered(lambda: contradicted):
+        shared.replace(contradicted)
+        replaced = shared.listing
+        assert replaced is not None
+        assert replaced is not contradicted
+        assert contradicted.names("hours") == {"a"}
+        assert contradicted.meta("hours/a") == META
+        # Somebody who was slower finds that it is replaced already.
+        shared.replace(contradicted)
+        assert shared.listing is replaced
     assert shared.listing is None
 
 

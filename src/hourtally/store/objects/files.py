@@ -1,7 +1,8 @@
 """A home in an object store. A path under its local working folder stands for an object.
 
-Nothing is overwritten but what people or exports overwrite, and there are no locks: a record or a
-manifest is created only if it is absent, after everything that it names is uploaded.
+There are no locks: a record or a manifest is created only if it is absent, after everything that it
+names is uploaded. Nothing else is overwritten by other bytes but what belongs to people or exports,
+and the notes of the inbox.
 """
 
 from __future__ import annotations
@@ -56,11 +57,15 @@ class ObjectFiles(Files):
     def names(self, folder: AnyPath) -> list[str]:
         of = self.key(folder)
         if (listing := self._listing) and listing.has(of):
-            return sorted(self._owners.plain_names(of, listing.names(of), listing))
+            return self._plain_names(of, listing.names(of), listing)
         objects, folders = self.client.list_folder(of)
-        self._known |= objects
-        found = {key.rpartition("/")[2] for key in objects} | set(folders)
-        return sorted(self._owners.plain_names(of, found, None))
+        self._remember(objects)
+        return self._plain_names(of, ListedFolders({of: (objects, folders)}).names(of), None)
+
+    def _plain_names(
+        self, folder: str, names: set[str], listing: Listing | ListedFolders | None
+    ) -> list[str]:
+        return sorted(set(self._owners.plain_names(folder, names, listing)))
 
     def exists(self, path: AnyPath) -> bool:
         if os.path.isfile(path):  # noqa: PTH113 - making a path takes longer
@@ -116,7 +121,7 @@ class ObjectFiles(Files):
         if content is None:
             with self._forgetting(key):
                 content, meta = self.client.get(key)
-            self._known[key] = meta
+            self._remember({key: meta})
             if etag is not None or _CREATED_ONCE.fullmatch(key):
                 self._cache.put(key, etag if etag is not None else meta.etag, content)
         return content
@@ -263,13 +268,17 @@ class ObjectFiles(Files):
         names = list(folders)
         found = dict(zip(names, self.client.together(self.client.list_folder, names), strict=True))
         for objects, _ in found.values():
-            self._known |= objects
+            self._remember(objects)
         return found
 
     def _list_top(self, folder: str) -> dict[str, FileState]:
         found = self.client.list_all(folder)
-        self._known |= {key: meta for key, meta in found.items() if _CREATED_ONCE.fullmatch(key)}
+        self._remember(found)
         return found
+
+    def _remember(self, found: Mapping[str, FileState]) -> None:
+        """What will not change; anything else would fill the memory of a server."""
+        self._known |= {key: meta for key, meta in found.items() if _CREATED_ONCE.fullmatch(key)}
 
     def known_etag(self, key: str) -> str | None:
         """What finds a copy of an object as it is now; None where that is not known."""
@@ -288,7 +297,7 @@ class ObjectFiles(Files):
         except FileNotFoundError:
             listing = self._listing
             if listing and listing.has(key.rpartition("/")[0]) and listing.meta(key):
-                listing.forget()
+                self._shared.replace(listing)
             raise
 
 

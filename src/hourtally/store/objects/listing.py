@@ -36,9 +36,9 @@ class ListedFolders:
         objects, folders = self._folders[folder]
         return {key.rpartition("/")[2] for key in objects} | set(folders)
 
-    def forget(self) -> None:
-        """List anew from now on: something was found that contradicts it."""
-        self._folders = {}
+    def anew(self) -> ListedFolders:
+        """What takes its place once something contradicts it: it tells of no folder."""
+        return ListedFolders({})
 
 
 class Listing:
@@ -81,12 +81,9 @@ class Listing:
                     waiting.append(key)
         return found
 
-    def forget(self) -> None:
-        """List anew from now on: something was found that contradicts it."""
-        with self._lock:
-            self._metas.clear()
-            self._children.clear()
-            self._derived.clear()
+    def anew(self) -> Listing:
+        """What takes its place once something contradicts it: it lists all again."""
+        return Listing(self._list_all)
 
     def derived(self, what: str, find: Callable[[], Any]) -> Any:
         """What follows from the listing, found once."""
@@ -149,3 +146,9 @@ class SharedListing:
                 self._users -= 1
                 if not self._users:
                     self.listing = None
+
+    def replace(self, contradicted: Listing | ListedFolders) -> None:
+        """Let all see another listing; who is reading this one reads it to the end."""
+        with self._lock:
+            if self.listing is contradicted:
+                self.listing = contradicted.anew()

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from hourtally.errors import Damaged, StorageFault
+from hourtally.errors import Damaged, HourtallyError, StorageFault
 from hourtally.model.hours import ALL_HOURS, Hour, HourRange
 from hourtally.runtime.interrupts import as_keyboard_interrupt
 from hourtally.runtime.progress import Progress
@@ -57,11 +57,16 @@ def recheck_files(
     ):
         records = list(_records(home, hours))
         for number, (name, record) in enumerate(records, 1):
-            path = path_at(str(record.get("file")))
+            file = str(record.get("file"))
+            try:
+                path = path_at(file)
+            except HourtallyError as error:
+                findings.leave_out(file, f"it cannot be reached: {error}")
+                continue
             if why := _why_left_out(path, record):
                 findings.leave_out(path, why)
             else:
-                _recheck(home, name, record, FileFacts(connection), findings)
+                _recheck(home, name, record, path, FileFacts(connection), findings)
                 durable.release([path, *map(home.slices_of, map(Hour.parse, record["hours"]))])
             if progress:
                 progress(number, len(records), path.name)
@@ -94,8 +99,9 @@ def _why_left_out(path: Path, record: Record) -> str | None:
     return None
 
 
-def _recheck(home: Home, name: str, record: Record, facts: FileFacts, findings: Findings) -> None:
-    path = path_at(record["file"])
+def _recheck(
+    home: Home, name: str, record: Record, path: Path, facts: FileFacts, findings: Findings
+) -> None:
     record_path = home.batch_record(name)
     entries = {Hour.parse(hour): entry for hour, entry in record["hours"].items()}
     slices = {
