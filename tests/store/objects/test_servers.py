@@ -13,6 +13,7 @@ import pytest
 from hourtally.jobs.sample import write_sample
 from tests.support.bucket_crowd import event
 from tests.support.command_line import ROOT, hourtally
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.s3_server import S3Server, free_ports, s3_server
 
 pytestmark = pytest.mark.slow
@@ -134,3 +135,25 @@ def test_a_missing_bucket_and_a_server_that_is_away_are_sentences(
         assert done.returncode == 1
         assert "s3://not-there/home" in done.stderr
         assert told in done.stderr
+
+
+@pytest.mark.parametrize("server", ["seaweedfs"], indirect=True)
+@pytest.mark.parametrize("kind", ["503", "429", "lost", "cut", "slow"])
+def test_answers_that_fail_on_the_wire_change_nothing(
+    server: S3Server, home: str, tmp_path: Path, kind: str
+) -> None:
+    port = int(server.variables["AWS_ENDPOINT_URL"].rpartition(":")[2])
+    with faulty_proxy(port, kind) as proxy:
+        variables = server.variables | {"AWS_ENDPOINT_URL": proxy.url}
+        done = hourtally("run", *NOW, "--home", home, variables=variables)
+        assert done.returncode == 3, done.stderr
+        assert hourtally("run", *NOW, "--home", home, variables=variables).returncode == 0
+        assert hourtally("verify", "--home", home, variables=variables).returncode == 0
+        assert proxy.faults["GET"] > 10
+        assert kind == "cut" or proxy.faults["PUT"] > 5
+    assert hourtally("run", *NOW, "--home", str(tmp_path / "sample")).returncode == 3
+    local = {
+        f"{path.parts[-3]} {path.name}": path.read_bytes()
+        for path in (tmp_path / "sample" / "hours").glob("*/rev-*/*")
+    }
+    assert content(server, home) == local
