@@ -36,15 +36,14 @@ from hourtally.jobs.steps import (
     export_documents,
     find_held_customers,
     find_stale_hours,
+    finish_run,
     ingest_files,
-    look_for_empty_hours,
-    remove_abandoned,
     summarize_idle_hours,
 )
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
 from hourtally.published.reader import published_hours
-from hourtally.ratecard import RateCard, load_rate_card
+from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop, graceful_shutdown
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, usable_cores
 from hourtally.store.durable import one_listing
@@ -103,19 +102,13 @@ def _run(job: Job, stop: Stop, *, json: bool) -> JobReport:
         stale = find_stale_hours(job, card)
         if not stale:
             # What was just listed tells the rest too.
-            _summarize(job, card, report)
+            finish_run(job, card, report)
             return report
     with progress_bar("building", "hours") as advance:
         report.built = build_hours(job, card, stale, advance, stop)
     with one_listing(job.home.root):
-        _summarize(job, card, report)
+        finish_run(job, card, report)
     return report
-
-
-def _summarize(job: Job, card: RateCard, report: JobReport) -> None:
-    report.empty = look_for_empty_hours(job)
-    report.held = find_held_customers(job, card)
-    remove_abandoned(job)
 
 
 def _run_recorded(job: Job, stop: Stop, *, json: bool) -> JobReport:

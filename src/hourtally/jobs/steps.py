@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hourtally.build.builder import BuildReport
-from hourtally.build.empty_hours import EmptyHours, find_empty_hours
+from hourtally.build.empty_hours import find_empty_hours
 from hourtally.build.rates.held_hours import HeldHours, find_held
 from hourtally.build.staleness import IdleSummary, StaleHour, idle_summary, stale_hours
 from hourtally.ingest.files import Ingester, IngestReport
@@ -22,6 +22,7 @@ from hourtally.runtime.progress import Progress
 from hourtally.store.files import files_at
 
 if TYPE_CHECKING:
+    from hourtally.jobs.report import JobReport
     from hourtally.published.export import ExportReport
 
 
@@ -52,11 +53,6 @@ def summarize_idle_hours(job: Job, first: Hour, end: Hour) -> IdleSummary:
     return idle_summary(job.home, job.now_ms, job.settle_ms, first, end)
 
 
-def look_for_empty_hours(job: Job) -> EmptyHours:
-    """The closed hours of the last 31 days without events."""
-    return find_empty_hours(job.home, job.now_ms, job.settle_ms)
-
-
 def find_held_customers(
     job: Job, card: RateCard, first: Hour | None = None, end: Hour | None = None
 ) -> HeldHours:
@@ -64,8 +60,13 @@ def find_held_customers(
     return find_held(job.home, card, HourRange(first, end))
 
 
-def remove_abandoned(job: Job) -> None:
-    """Remove what killed writers have uploaded over a day ago, where uploads may be left."""
+def finish_run(job: Job, card: RateCard, report: JobReport) -> None:
+    """Report the closed hours of the last 31 days without events, and who is held.
+
+    Also remove what killed writers uploaded over a day ago, where uploads may be left.
+    """
+    report.empty = find_empty_hours(job.home, job.now_ms, job.settle_ms)
+    report.held = find_held_customers(job, card)
     files = files_at(job.home.root)
     files.remove_abandoned(files.abandoned())
 

@@ -26,8 +26,7 @@ from hourtally.jobs.report import JobReport
 from hourtally.jobs.steps import (
     find_held_customers,
     find_stale_hours,
-    look_for_empty_hours,
-    remove_abandoned,
+    finish_run,
 )
 from hourtally.model.hours import Hour
 from hourtally.orchestration.artifacts import ProgressArtifact
@@ -99,9 +98,7 @@ def hourly(
             progress = ProgressArtifact(f"{_HOURLY}-progress")
             BuildQueue(job, stale, runner, progress).build_all(report.built)
         with one_listing(job.home.root):
-            report.empty = look_for_empty_hours(job)
-            report.held = find_held_customers(job, card)
-            remove_abandoned(job)
+            finish_run(job, card, report)
         export_documents(job, report)
 
     return run_steps(_HOURLY, steps)
