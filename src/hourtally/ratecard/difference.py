@@ -25,6 +25,13 @@ class RateChange:
     windows: tuple[Window, ...]
 
     @property
+    def rate(self) -> Rate:
+        """The new rate; of a removed one, the old one."""
+        rate = self.new or self.old
+        assert rate is not None
+        return rate
+
+    @property
     def kind(self) -> str:
         """`added`, `removed` or `changed`."""
         if self.old is None:

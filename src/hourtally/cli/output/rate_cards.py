@@ -148,7 +148,7 @@ def print_card_diff(
     rows = [(change, window) for change in changes for window in change.windows]
     columns = [
         texts("change", [change.kind for change, _ in rows]),
-        texts("meter", [(change.new or change.old).meter for change, _ in rows]),  # type: ignore[union-attr]
+        texts("meter", [change.rate.meter for change, _ in rows]),
         texts("what", [describe_change(change) for change, _ in rows]),
         texts("matters from", [format_instant(from_ms) for _, (from_ms, _) in rows]),
         texts("until", [format_end(until_ms) for _, (_, until_ms) in rows]),
@@ -160,7 +160,7 @@ def describe_change(change: RateChange) -> str:
     """The price of an added or removed rate, or what differs of a changed one."""
     old, new = change.old, change.new
     if old is None or new is None:
-        row = rate_row(new or old)  # type: ignore[arg-type]
+        row = rate_row(change.rate)
         return f"{row.price}, {row.selectors}"
     parts = []
     was, now = rate_row(old), rate_row(new)

@@ -1,8 +1,7 @@
 """A home in an object store. A path under its local working folder stands for an object.
 
 There are no locks: a record or a manifest is created only if it is absent, after everything that it
-names is uploaded. Nothing else is overwritten by other bytes but what belongs to people or exports,
-and the notes of the inbox.
+names is uploaded. Only what belongs to people, exports or the inbox is overwritten by other bytes.
 """
 
 from __future__ import annotations
@@ -57,15 +56,10 @@ class ObjectFiles(Files):
     def names(self, folder: AnyPath) -> list[str]:
         of = self.key(folder)
         if (listing := self._listing) and listing.has(of):
-            return self._plain_names(of, listing.names(of), listing)
-        objects, folders = self.client.list_folder(of)
-        self._remember(objects)
-        return self._plain_names(of, ListedFolders({of: (objects, folders)}).names(of), None)
-
-    def _plain_names(
-        self, folder: str, names: set[str], listing: Listing | ListedFolders | None
-    ) -> list[str]:
-        return sorted(set(self._owners.plain_names(folder, names, listing)))
+            found = listing.names(of)
+        else:
+            listing, found = None, ListedFolders(self._list_folders([of])).names(of)
+        return sorted(set(self._owners.plain_names(of, found, listing)))
 
     def exists(self, path: AnyPath) -> bool:
         if os.path.isfile(path):  # noqa: PTH113 - making a path takes longer
