@@ -124,7 +124,7 @@ def build_large(bench: Bench) -> list[Row]:
         Command("build 50 M events", [backfill(home)], bench.forget_builds(home))
     )
     what = "memory for an hour of 50 M events"
-    return [Row("build-large", what, measured.peak_gb, 4, "allowed:", 1, "GB")]
+    return [Row("build-large", what, measured.peak_gb, 1.5, "allowed:", 1, "GB")]
 
 
 def backfills(bench: Bench) -> list[Row]:

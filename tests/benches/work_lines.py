@@ -53,29 +53,48 @@ def verify(bench: Bench) -> list[Row]:
 
 
 def small_files(bench: Bench) -> list[Row]:
-    """1,000 files of 200 events, and the hour that they make."""
-    folder = bench.lines(usual(bench.scaled(200_000), files=bench.scaled(1_000))).parent
+    """Files of 200 events: 1,000 and 10,000 of them, and hours that come from such files."""
+    few, many = _small_files(bench, 1_000), _small_files(bench, 10_000)
     home = bench.scratch / "small"
-    ingesting = hourtally("ingest", str(folder), "--home", str(home))
     copying = sql(
         "columns.sql",
         "copy.sql",
-        events=folder / "*.ndjson",
+        events=few / "*.ndjson",
         parquet=bench.scratch / "copy.parquet",
     )
     ingested, copied = bench.measure(
-        Command("ingest 1,000 files of 200 events", [ingesting], lambda: fresh_home(home)),
-        Command("(c) of these files", [copying]),
+        _ingest_small(few, home, "1,000"), Command("(c) of these files", [copying])
     )
     (built,) = bench.measure(
         Command("build their hour", [backfill(home)], bench.forget_builds(home))
     )
+    (ingested_many,) = bench.measure(_ingest_small(many, home, "10,000"))
+    larger = bench.home(usual(bench.scaled(1_200_000), files=bench.scaled(6_000)))
+    (built_larger,) = bench.measure(
+        Command("build an hour of 6,000 files", [backfill(larger)], bench.forget_builds(larger))
+    )
     what = "ingest 1,000 files of 200 events"
+    a_file = "a file of 200 events, of 10,000"
+    each = [
+        1_000 * one.seconds / bench.scaled(files)
+        for one, files in ((ingested, 1_000), (ingested_many, 10_000))
+    ]
     return [
         Row("small-files", what, ingested.seconds, 5, "allowed:", 1),
         Row("small-files", what, ingested.seconds, copied.seconds, "(c):", 7),
-        Row("small-files", "build an hour of them", built.seconds, 1.2, "allowed:", 1),
+        Row("small-files", a_file, each[1], each[0], "of 1,000:", 1.5, "ms"),
+        Row("small-files", "build an hour of 1,000", built.seconds, 1.2, "allowed:", 1),
+        Row("small-files", "build an hour of 6,000", built_larger.seconds, 6, "allowed:", 1),
     ]
+
+
+def _small_files(bench: Bench, files: int) -> Path:
+    return bench.lines(usual(bench.scaled(200 * files), files=bench.scaled(files))).parent
+
+
+def _ingest_small(folder: Path, home: Path, files: str) -> Command:
+    ingesting = hourtally("ingest", str(folder), "--home", str(home))
+    return Command(f"ingest {files} files of 200 events", [ingesting], lambda: fresh_home(home))
 
 
 def parquet(bench: Bench) -> list[Row]:
