@@ -31,7 +31,7 @@ FORCED: Final = "forced"
 # Said after the others: the revision before held somebody.
 WAS_HELD: Final = "held before"
 # In the order in which they are told.
-_OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
+OF_BATCHES: Final = (NEW_BATCH, INGESTED_AGAIN, BATCH_WITHDRAWN, BATCH_REMOVED)
 _AFTER_ALL: Final = "9999-12-31T24"
 _HOUR_NAME = re.compile(r"(?:hour=)?(\d{4}-\d{2}-\d{2}T\d{2})", re.ASCII)
 
@@ -78,7 +78,7 @@ def stale_reasons(
     built = manifest.inputs
     changed = batches.reasons(built["batches"], inputs["batches"])
     reasons = {
-        **{reason: reason in changed for reason in _OF_BATCHES},
+        **{reason: reason in changed for reason in OF_BATCHES},
         RATES_CHANGED: rates is not None
         and rates.has_changed(manifest, may_read_slices=not changed),
         NEW_BUILD_VERSION: inputs["build"] != built["build"],

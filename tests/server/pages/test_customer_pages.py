@@ -97,7 +97,7 @@ def test_the_revisions_of_an_hour_stand_with_when_and_why(ui: Visitor) -> None:
     assert "2 shown 2026-11-22 20:30:00 new batch, held before Difference" in page.words
     assert "1 2026-11-22 20:30:00 first build" in page.words
     first = ui.get(f"{ACME}/hours/{FIRST_HOUR}?revision=1")
-    assert "This is revision 1." in first.words
+    assert "This is revision 1; the newest one has explanations and JSON." in first.words
     assert "2.666666667 cents" in first.words
     assert ui.get(f"{ACME}/hours/{FIRST_HOUR}?revision=3").status == 404
 
@@ -198,8 +198,57 @@ def test_five_weeks_of_long_ago_leave_the_months_as_they_are(ui: Visitor) -> Non
     ["?until=1970-01-01", "?until=9999-12-31T23", "/days/1970-01-01", "/days/9999-12-31"],
 )
 def test_the_first_and_the_last_day_of_all_have_a_page(ui: Visitor, address: str) -> None:
-    assert ui.get(ACME + address).status == 200
-    assert ui.get(address if address.startswith("/") else f"/{address}").status == 200
+    for page in (
+        ui.get(ACME + address),
+        ui.get(address if address.startswith("/") else f"/{address}"),
+    ):
+        assert page.status == 200
+        if "/days/" in address:
+            beside = [one for one in page.links if "/days/" in one and not one.endswith(address)]
+            assert [ui.get(one).status for one in beside] == [200]
+
+
+@pytest.mark.parametrize(
+    ("hour", "beside"), [("1970-01-01T00", "01T01"), ("9999-12-31T23", "31T22")]
+)
+def test_the_first_and_the_last_hour_of_all_link_to_one_hour_beside(
+    ui: Visitor, hour: str, beside: str
+) -> None:
+    for base in (ACME, ""):
+        links = [one for one in ui.get(f"{base}/hours/{hour}").links if "/hours/" in one]
+        assert [one for one in links if not one.endswith(hour)] == [
+            f"{base}/hours/{hour[:8]}{beside}"
+        ]
+
+
+def test_the_json_of_a_page_is_not_sent_again_to_who_has_it(ui: Visitor) -> None:
+    address = f"{ACME}/hours/{FIRST_HOUR}/document.json"
+    first = ui.get(address)
+    again = ui.get(address, if_none_match=first.headers["etag"])
+
+    assert (again.status, again.text) == (304, "")
+    assert ui.get(address, if_none_match='"other"').text == first.text
+    for answer in (first, again):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_resources_of_an_earlier_revision_have_no_link_to_the_newest_ones(ui: Visitor) -> None:
+    query = "teamId=web&projectId=shop&resourceType=service"
+    newest, first = (
+        ui.get(f"{ACME}/hours/{FIRST_HOUR}?{query}{more}") for more in ("", "&revision=1")
+    )
+
+    assert [one for one in newest.links if "/explain" in one]
+    assert not [one for one in first.links if "/explain" in one]
+    assert "api" in first.words
+
+
+def test_an_hour_that_is_open_again_keeps_its_figures(home: Path) -> None:
+    page = operator(home, FIRST_HOUR.name).get(f"{ACME}/days/2026-11-22")
+
+    assert "13:00 open, restated 3.166666667 14:00" in page.words
+    assert "All 5.833333334" in page.words
 
 
 def test_a_day_lists_its_24_hours_with_states_and_the_sum(ui: Visitor) -> None:

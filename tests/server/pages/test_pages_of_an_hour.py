@@ -52,7 +52,7 @@ def test_a_page_beyond_the_teams_has_clusters_and_says_that_it_has_no_teams(ui: 
     page = ui.get(f"{HOUR}?page=3")
 
     assert "Teams 60 None on this page." in page.words
-    assert "BYOC clusters 120 Cluster" in page.words
+    assert "BYOC clusters 120, 101 to 120 shown Cluster" in page.words
     assert page.words.count("Page 3 of 3") == 1
 
 

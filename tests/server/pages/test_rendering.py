@@ -73,3 +73,13 @@ def test_sessions_end_and_are_kept_by_digests_of_their_keys() -> None:
     now = float(SESSION_SECONDS)
     assert sessions.token_of(key) is None
     assert sessions.form_token(key) != Sessions(lambda: 0).form_token(key)
+
+
+def test_signing_in_over_and_over_ends_own_sessions_only() -> None:
+    sessions = Sessions(lambda: 0)
+    other, *own = [sessions.sign_in(b"other"), *(sessions.sign_in(b"own") for _ in range(102))]
+
+    assert sessions.token_of(other) == b"other"
+    assert [sessions.token_of(key) for key in own] == [None] * 2 + [b"own"] * 100
+    sessions.sign_out(own[2])
+    assert sessions.token_of(sessions.sign_in(b"own")) == sessions.token_of(own[3]) == b"own"

@@ -7,7 +7,7 @@ its cases are asked again, once for all hours that share them and the rates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hourtally.errors import Damaged
@@ -102,6 +102,35 @@ class RateChanges:
         except Damaged:
             # Building the hour again repairs it.
             return True
+
+    def may_concern(self, manifest: Manifest, customer: str, meters: Collection[str]) -> bool:
+        """Whether the change may give other prices to a customer's usage of these meters.
+
+        A customer whom no rate names has its usage in one set of cases with all others like it, so
+        a change that the usage of any of them asks for may concern it.
+        """
+        inputs, hour = manifest.inputs, manifest.hour
+        before = self._rates_before(manifest)
+        if manifest.record["currency"] != self._card.currency or before is None:
+            return True
+        digest = self._card.digest(hour)
+        now = self._rates_now(digest, hour)
+        try:
+            cases = self._read_cases(str(inputs["cases"]))
+            if customer in now.rates.customers - before.rates.customers:
+                kinds = self._priced_apart(str(inputs["cases"]), digest, customer, now)
+                if any(kind.meter in meters for kind in kinds):
+                    return True
+        except (Damaged, KeyError):
+            # Build version 1 kept no cases.
+            return True
+        comparison = self._compared(str(inputs["rates"]), digest, before, now)
+        asked_as = customer if customer in before.rates.customers else None
+        return any(
+            comparison.share(case)
+            for case in cases
+            if case.meter in meters and case.customer == asked_as
+        )
 
     def _selects_otherwise(self, manifest: Manifest, digest: str) -> bool:
         inputs, hour = manifest.inputs, manifest.hour

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from hourtally.model.hours import Hour
+from hourtally.model.hours import HOUR_SECONDS, Hour
 from hourtally.published.views import Filters
 
 DOCUMENT: Final = "document.json"
 USAGE: Final = "usage.json"
 CHANGES: Final = "changes"
 EXPLAIN: Final = "explain"
+# No event lies before 1970, and years have four digits.
+FIRST_HOUR: Final = Hour(0)
+LAST_HOUR: Final = Hour.parse("9999-12-31T23")
+DAY_HOURS: Final = 24
 
 
 class Addresses:
@@ -45,6 +49,21 @@ class Addresses:
             query["page"] = str(page)
         return _with(f"{self.base}/hours/{hour.name}", query)
 
+    def hours_beside(self, hour: Hour) -> dict[str, str | None]:
+        """Those of the hour before (`previous`) and after it (`next`); None where there is none."""
+        return {
+            "previous": self.hour(hours_before(hour, 1)) if hour > FIRST_HOUR else None,
+            "next": self.hour(hour.following) if hour < LAST_HOUR else None,
+        }
+
+    def days_beside(self, first: Hour) -> dict[str, str | None]:
+        """Those of the day before and after the one that begins with an hour."""
+        end = hours_before(first, -DAY_HOURS)
+        return {
+            "previous": self.day(hours_before(first, 1).name[:10]) if first > FIRST_HOUR else None,
+            "next": self.day(end.name[:10]) if end < LAST_HOUR else None,
+        }
+
     def json(self, hour: Hour, name: str, filters: Filters) -> str:
         """The same view as JSON: `DOCUMENT` or `USAGE`."""
         return _with(f"{self.base}/hours/{hour.name}/{name}", _filters(filters))
@@ -57,6 +76,11 @@ class Addresses:
     def explain(self, hour: Hour, resource: str) -> str:
         """The explanation of a resource or cluster."""
         return _with(f"{self.base}/hours/{hour.name}/{EXPLAIN}", {"resourceId": resource})
+
+
+def hours_before(end: Hour, hours: int) -> Hour:
+    """The hour so many hours before another."""
+    return Hour(end.timestamp - hours * HOUR_SECONDS)
 
 
 def _segment(text: str) -> str:

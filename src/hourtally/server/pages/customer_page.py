@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from hourtally.build.status import CURRENT, HELD, OPEN, STALE, HourStatus
+from hourtally.model.components import BYOC_COMPONENTS, PAAS_COMPONENTS
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import counted
 from hourtally.published.document_shapes import Figures
@@ -19,8 +21,12 @@ from hourtally.server.pages.heat_map import (
     window_end,
     window_start,
 )
+from hourtally.server.pages.hour_revisions import Viewer
 from hourtally.server.pages.rendering import Page
 from hourtally.server.pages.sources import PageSources, single_hours
+
+if TYPE_CHECKING:
+    from hourtally.build.own_staleness import OwnStaleness
 
 # Behind the total of PaaS.
 _COMPONENTS: Final = ("CPU", "memory", "storage", "GPU")
@@ -64,8 +70,10 @@ class Period:
 class CustomerHours:
     """A customer's current revisions of a range, its figures in them, and where it is held."""
 
-    def __init__(self, sources: PageSources, customer: str, within: HourRange) -> None:
-        self._sources, self._customer = sources, customer
+    def __init__(self, sources: PageSources, viewer: Viewer, within: HourRange) -> None:
+        assert viewer.customer is not None
+        customer = viewer.customer
+        self._sources, self._customer, self._viewer = sources, customer, viewer
         self.revisions = sources.revisions(within)
         unheld = [one for one in self.revisions.values() if not one.holds(customer)]
         found = sources.figures(customer, unheld)
@@ -90,17 +98,28 @@ class CustomerHours:
         spans = self._sources.spans(within, self.revisions)
         return [self._cell(status) for status in single_hours(spans)]
 
+    @cached_property
+    def _own_staleness(self) -> OwnStaleness:
+        return self._sources.own_staleness()
+
     def _cell(self, status: HourStatus) -> HourCell:
         """An hour of the map."""
         hour = status.hour
         revision = self.revisions.get(hour)
-        if revision is None or status.state == OPEN:
+        if revision is None:
             return HourCell(hour, status.state, ", ".join(status.why))
         figures = self.figures.get(hour)
+        state, why = status.state, status.why
+        if state == STALE and not self._viewer.is_operator:
+            why = self._own_staleness.reasons(
+                revision.manifest, why, self._customer, _meters_of(figures)
+            )
+        if state not in {OPEN, STALE} or (state == STALE and not why):
+            state = HELD if figures is None else CURRENT
         return HourCell(
             hour,
-            status.state if status.state == STALE else HELD if figures is None else CURRENT,
-            ", ".join(status.why),
+            state,
+            ", ".join(why),
             None if figures is None else figures.paas[0] + figures.byoc[0],
             "" if figures is None else figures.currency,
             restated=self._sources.was_restated(revision, self._customer),
@@ -108,8 +127,17 @@ class CustomerHours:
         )
 
 
+def _meters_of(figures: HourFigures | None) -> set[str]:
+    """The meters that charge something; where it is held and nothing is charged, all of them."""
+    names = [meter for of in (PAAS_COMPONENTS, BYOC_COMPONENTS) for meter, _ in of.values()]
+    if figures is None:
+        return set(names)
+    charges = (*figures.paas[1:], *figures.byoc[1:])
+    return {name for name, charge in zip(names, charges, strict=True) if charge}
+
+
 def customer_page(
-    sources: PageSources, customer: str, addresses: Addresses, until: Hour | None
+    sources: PageSources, viewer: Viewer, addresses: Addresses, until: Hour | None
 ) -> Page:
     """The page of a customer; until: the end of the five weeks that are shown."""
     now = Hour.containing(sources.now_ms())
@@ -117,11 +145,11 @@ def customer_page(
     start = window_start(end)
     months = _months(now)
     shown, recent = HourRange(start, end), HourRange(months[-1][1].first, now.following)
-    hours, of_months = _hours_of(sources, customer, shown, recent)
+    hours, of_months = _hours_of(sources, viewer, shown, recent)
     cells = hours.cells(shown)
     whole = hours.sums(shown)
     content = {
-        "title": customer,
+        "title": viewer.customer,
         "map": heat_map(cells, addresses.hour),
         "periods": [Period(name, of_months.sums(within)) for name, within in months],
         "window": Period(f"{start.name[:10]} to {_day_before(end)}", whole),
@@ -134,7 +162,7 @@ def customer_page(
 
 
 def _hours_of(
-    sources: PageSources, customer: str, shown: HourRange, recent: HourRange
+    sources: PageSources, viewer: Viewer, shown: HourRange, recent: HourRange
 ) -> tuple[CustomerHours, CustomerHours]:
     """The hours that are shown and those of the months; what lies between them may be years."""
     assert shown.first is not None
@@ -142,9 +170,9 @@ def _hours_of(
     assert recent.first is not None
     assert recent.end is not None
     if shown.end < recent.first or shown.first > recent.end:
-        return CustomerHours(sources, customer, shown), CustomerHours(sources, customer, recent)
+        return CustomerHours(sources, viewer, shown), CustomerHours(sources, viewer, recent)
     whole = HourRange(min(shown.first, recent.first), max(shown.end, recent.end))
-    both = CustomerHours(sources, customer, whole)
+    both = CustomerHours(sources, viewer, whole)
     return both, both
 
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from hourtally.model.hours import Hour, HourRange
-from hourtally.server.pages.addresses import Addresses
+from hourtally.server.pages.addresses import DAY_HOURS, Addresses, hours_before
 from hourtally.server.pages.customer_page import CustomerHours
 from hourtally.server.pages.hour_revisions import Viewer
 from hourtally.server.pages.rendering import Page
-from hourtally.server.pages.sources import PageSources, hours_before
-
-_DAY_HOURS = 24
+from hourtally.server.pages.sources import PageSources
 
 
 def day_page(sources: PageSources, viewer: Viewer, addresses: Addresses, hour: Hour) -> Page:
     """The page of the day that an hour lies in."""
     first = Hour.parse(hour.name[:10])
-    end = hours_before(first, -_DAY_HOURS)
-    within = HourRange(first, end)
-    assert viewer.customer is not None
-    hours = CustomerHours(sources, viewer.customer, within)
+    within = HourRange(first, hours_before(first, -DAY_HOURS))
+    hours = CustomerHours(sources, viewer, within)
     sums = hours.sums(within)
     return Page(
         "day",
@@ -28,7 +24,6 @@ def day_page(sources: PageSources, viewer: Viewer, addresses: Addresses, hour: H
             "cells": [(one, addresses.hour(one.hour)) for one in hours.cells(within)],
             "totals": sums.totals,
             "held": sums.held,
-            "previous": addresses.day(hours_before(first, _DAY_HOURS).name[:10]),
-            "next": addresses.day(end.name[:10]),
+            **addresses.days_beside(first),
         },
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from hourtally.build.status import CURRENT, HELD, STALE
+from hourtally.build.status import CURRENT, HELD
 from hourtally.model.hours import DAY_MS, HOUR_MS, Hour
 from hourtally.model.money import format_cents
 from hourtally.model.printable import counted
@@ -51,7 +51,7 @@ class HourCell:
     def words(self) -> str:
         """Its state in words."""
         parts = [self.state]
-        if self.held and self.state == STALE:
+        if self.held and self.state != HELD:
             parts.append(HELD)
         if self.restated:
             parts.append(_RESTATED)

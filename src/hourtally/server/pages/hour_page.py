@@ -27,7 +27,7 @@ from hourtally.server.pages.hour_revisions import (
     why_built,
 )
 from hourtally.server.pages.rendering import Page
-from hourtally.server.pages.sources import PageSources, hours_before
+from hourtally.server.pages.sources import PageSources
 from hourtally.store.manifests import Manifest
 
 PER_PAGE: Final = 50
@@ -53,13 +53,16 @@ _Item = TypeVar("_Item")
 
 
 class LevelRow(NamedTuple):
-    """An item of a level. total: nanocents. usage: nano-hours by key; empty if not known."""
+    """An item of a level. total: nanocents. usage: nano-hours by key; empty if not known.
+
+    address: of what there is to see of it; None if that is all.
+    """
 
     id: str
     name: str
     total: int
     usage: Mapping[str, int]
-    address: str
+    address: str | None
 
 
 @dataclass(frozen=True)
@@ -120,17 +123,16 @@ def _hour_page(sources: PageSources, asked: Asked, addresses: Addresses) -> Page
     around = {
         "title": f"{asked.hour.name} · {asked.customer}",
         "hour": asked.hour,
-        "previous": addresses.hour(hours_before(asked.hour, 1)),
-        "next": addresses.hour(asked.hour.following),
+        **addresses.hours_beside(asked.hour),
     }
     if sources.usage.revisions.read(sources.home, asked.hour) is None:
         return Page("hour_absent", around | {"status": sources.status(asked.hour)}, 404)
     listed = listed_revisions(sources, asked.hour, asked.viewer)
     shown = chosen(listed, asked.revision)
-    manifest = shown.manifest
+    manifest, is_newest = shown.manifest, shown is listed[-1]
     common = around | {
         "revision": shown,
-        "is_newest": shown is listed[-1],
+        "is_newest": is_newest,
         "currency": str(manifest.record["currency"]),
         "crumbs": list(_crumbs(asked, addresses)),
         "revisions": _revisions(listed, shown.number, asked, addresses),
@@ -140,7 +142,7 @@ def _hour_page(sources: PageSources, asked: Asked, addresses: Addresses) -> Page
     except HourHeld:
         gaps = [gap for gap in read_gaps(manifest) if gap.customer_id == asked.customer]
         return Page("hour_held", common | {"gaps": gaps}, 409)
-    return Page("hour", common | _content(document, asked, addresses))
+    return Page("hour", common | _content(document, asked, addresses, explains=is_newest))
 
 
 def _document(manifest: Manifest, customer: str) -> bytes:
@@ -151,14 +153,16 @@ def _document(manifest: Manifest, customer: str) -> bytes:
         return read_document(manifest, customer, DOCUMENTS)
 
 
-def _content(document: bytes, asked: Asked, addresses: Addresses) -> dict[str, Any]:
+def _content(
+    document: bytes, asked: Asked, addresses: Addresses, *, explains: bool
+) -> dict[str, Any]:
     filters = asked.filters
     shown = paged_view(document, filters, _fewest(filters)).body
     data = json.loads(shown, parse_float=str, parse_int=str)["data"]
     digits = CURRENCY_DIGITS if "paas" in data else CENTS_DIGITS
     paas, byoc = (data.get("paas") or data["paasUsage"]), (data.get("byoc") or data["byocUsage"])
     name = _level_of(filters)
-    read = _Reader(digits, asked, addresses)
+    read = _Reader(digits, asked, addresses, explains=explains)
     level = read.level(name, paas)
     clusters = [read.cluster(one) for one in byoc.get("clusters", ())]
     clusters.sort(key=lambda one: (-one.total, one.id))
@@ -178,6 +182,7 @@ def _content(document: bytes, asked: Asked, addresses: Addresses) -> dict[str, A
         "usage_address": addresses.json(asked.hour, USAGE, filters) if "paas" in data else None,
         "clusters_have_pages": len(clusters) > PER_PAGE,
         "page": asked.page,
+        "per_page": PER_PAGE,
         "pages": pages,
         "earlier_page": _page_address(asked, addresses, -1) if asked.page > 1 else None,
         "later_page": _page_address(asked, addresses, 1) if asked.page < pages else None,
@@ -208,10 +213,15 @@ def _fewest(filters: Filters) -> dict[str, LevelPage]:
 
 
 class _Reader:
-    """Reads the numbers of a view as whole ones. digits: behind the point of its prices."""
+    """Reads the numbers of a view as whole ones.
 
-    def __init__(self, digits: int, asked: Asked, addresses: Addresses) -> None:
+    digits: behind the point of its prices. explains: whether the charges are those that `explain`
+    tells of, of the newest revision.
+    """
+
+    def __init__(self, digits: int, asked: Asked, addresses: Addresses, *, explains: bool) -> None:
         self._digits = digits
+        self._explains = explains
         self._asked = asked
         self._addresses = addresses
 
@@ -237,8 +247,9 @@ class _Reader:
     def row(self, level: str, item: Mapping[str, Any]) -> LevelRow:
         filters, hour = self._asked.filters, self._asked.hour
         id_ = item.get("id", item.get("resourceType", ""))
+        address: str | None
         if level == RESOURCE:
-            address = self._addresses.explain(hour, id_)
+            address = self._explanation(id_)
         else:
             field = {TEAM: "team", PROJECT: "project", TYPE: "resource_type"}[level]
             narrower = filters._replace(**{field: id_})
@@ -248,9 +259,11 @@ class _Reader:
         )
 
     def cluster(self, item: Mapping[str, Any]) -> LevelRow:
-        address = self._addresses.explain(self._asked.hour, item["id"])
-        total = self.prices(item)["total"]
+        total, address = self.prices(item)["total"], self._explanation(item["id"])
         return LevelRow(item["id"], item["name"], total, self.usage(item), address)
+
+    def _explanation(self, id_: str) -> str | None:
+        return self._addresses.explain(self._asked.hour, id_) if self._explains else None
 
 
 def _crumbs(asked: Asked, addresses: Addresses) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,8 @@ def check_host(headers: Mapping[bytes, bytes]) -> None:
 
 def is_loopback_host(host: str) -> bool:
     """Whether a Host header names the machine itself."""
+    if "@" in host:
+        return False
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

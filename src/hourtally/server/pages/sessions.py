@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from threading import Lock
 from typing import Final, NamedTuple
 
 SESSION_SECONDS: Final = 12 * 3_600
-# 100 bytes each; the oldest one makes room.
-_MOST_SESSIONS: Final = 100_000
+# Of one token; its oldest one makes room, so that nobody ends the sessions of others.
+_MOST_SESSIONS: Final = 100
 _KEY_BYTES: Final = 32
 # Keys are 43 characters; longer cookies are not ours.
 _MOST_KEY_CHARACTERS: Final = 64
@@ -37,7 +37,9 @@ class Sessions:
         """clock: seconds since any instant; it never goes back."""
         self._clock = clock
         self._secret = secrets.token_bytes(_KEY_BYTES)
-        self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
+        self._sessions: dict[bytes, _Session] = {}
+        # Of each token the digests of its sessions' keys, the oldest first.
+        self._of_token: defaultdict[bytes, deque[bytes]] = defaultdict(deque)
         self._lock = Lock()
 
     def new_key(self) -> str:
@@ -48,15 +50,17 @@ class Sessions:
         """Begin a session of whoever has this token; the key for its cookie."""
         key = self.new_key()
         with self._lock:
+            of_token = self._of_token[token]
+            if len(of_token) == _MOST_SESSIONS:
+                self._end(of_token[0])
             self._sessions[_digest(key)] = _Session(token, self._clock() + SESSION_SECONDS)
-            while len(self._sessions) > _MOST_SESSIONS:
-                self._sessions.popitem(last=False)
+            of_token.append(_digest(key))
         return key
 
     def sign_out(self, key: str) -> None:
         """End a session."""
         with self._lock:
-            self._sessions.pop(_digest(key), None)
+            self._end(_digest(key))
 
     def token_of(self, key: str) -> bytes | None:
         """The token that a session began with; None if there is no such session, or it ended."""
@@ -64,8 +68,16 @@ class Sessions:
             session = self._sessions.get(_digest(key))
             if session is None or session.ends > self._clock():
                 return None if session is None else session.token
-            del self._sessions[_digest(key)]
+            self._end(_digest(key))
             return None
+
+    def _end(self, digest: bytes) -> None:
+        session = self._sessions.pop(digest, None)
+        if session is not None:
+            of_token = self._of_token[session.token]
+            of_token.remove(digest)
+            if not of_token:
+                del self._of_token[session.token]
 
     def form_token(self, key: str) -> str:
         """What a form sent to the holder of a cookie bears, and nobody else can know."""

@@ -34,11 +34,11 @@ from hourtally.server.pages.operator.overview import day, overview
 from hourtally.server.pages.operator.rates import rates
 from hourtally.server.pages.page_requests import PageRequest, parse_hour, read_page_request
 from hourtally.server.pages.rendering import Page, asset, render, warm_up
-from hourtally.server.pages.security import check_host
+from hourtally.server.pages.security import HEADERS, check_host
 from hourtally.server.pages.sources import PageSources
 from hourtally.server.parameters import HttpError
 from hourtally.server.requests import ViewRequest
-from hourtally.server.responses import Header, Response
+from hourtally.server.responses import Header, Response, conditional
 
 log = logging.getLogger("hourtally.server")
 
@@ -187,9 +187,7 @@ class Site:
         match path:
             case ():
                 request.allow("until")
-                page = customer_page(
-                    self._sources, viewer.customer, addresses, request.hour("until")
-                )
+                page = customer_page(self._sources, viewer, addresses, request.hour("until"))
             case ("days", day):
                 request.allow()
                 page = day_page(self._sources, viewer, addresses, parse_hour(day))
@@ -231,10 +229,13 @@ class Site:
         return changes_page(self._sources, viewer, hour, before, after)
 
     def _json(self, request: PageRequest, hour: Hour, customer: str, kind: str) -> Response:
-        """The same bytes as the API's."""
+        """The same bytes as the API's, as safe from other sites as a page."""
         request.allow(*_FILTERS)
         view = ViewRequest(hour.timestamp, request.filters(), newer=kind == names.USAGE)
-        return self._sources.usage.view(customer, view)
+        response = self._sources.usage.view(customer, view)
+        if (if_none_match := request.headers.get(b"if-none-match")) is not None:
+            response = conditional(response, if_none_match)
+        return response._replace(headers=[*response.headers, *HEADERS])
 
 
 def _not_found() -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 
@@ -13,7 +13,7 @@ from hourtally.build.batch_summary import read_record
 from hourtally.build.status import HourStatus, Span, hour_spans
 from hourtally.errors import HourtallyError
 from hourtally.metrics import HomeFacts, gather
-from hourtally.model.hours import HOUR_SECONDS, Hour, HourRange
+from hourtally.model.hours import Hour, HourRange
 from hourtally.published.restatements import was_restated
 from hourtally.published.views import Filters
 from hourtally.ratecard import RateCard, load_rate_card
@@ -23,6 +23,9 @@ from hourtally.server.usage import PublishedUsage
 from hourtally.settings import DEFAULT_SETTLE_MS
 from hourtally.store.layout import Home
 from hourtally.store.manifests import Manifest
+
+if TYPE_CHECKING:
+    from hourtally.build.own_staleness import OwnStaleness
 
 # 2 KB each.
 _KNOWN_RECORDS: Final = 20_000
@@ -75,6 +78,13 @@ class PageSources:
             return self.card()
         except HourtallyError:
             return None
+
+    def own_staleness(self) -> OwnStaleness:
+        """What tells a customer of staleness that may concern it, as things are now."""
+        # Imported here, as it loads Polars.
+        from hourtally.build.own_staleness import OwnStaleness
+
+        return OwnStaleness(self.home, self._card_if_any())
 
     def facts(self) -> HomeFacts:
         """The facts for metrics."""
@@ -130,8 +140,3 @@ def _reader(revisions: Revisions) -> Callable[[Home, Hour], Manifest | None]:
         return revisions[hour].manifest if hour in revisions else None
 
     return read
-
-
-def hours_before(end: Hour, hours: int) -> Hour:
-    """The hour so many hours before another."""
-    return Hour(end.timestamp - hours * HOUR_SECONDS)

@@ -12,7 +12,7 @@ from hourtally.server.pages.addresses import Addresses
 from hourtally.server.pages.hour_revisions import Viewer, listed_revisions, why_built
 from hourtally.server.pages.page_requests import PageRequest
 from hourtally.server.pages.rendering import Page
-from hourtally.server.pages.sources import PageSources, hours_before
+from hourtally.server.pages.sources import PageSources
 from hourtally.server.parameters import bad_parameter
 from hourtally.store.batches import event_file_names
 from hourtally.store.manifests import current_manifest
@@ -92,8 +92,7 @@ def hour(sources: PageSources, asked: Hour) -> Page:
         "hour": asked,
         "status": status,
         "revisions": [],
-        "previous": addresses.hour(hours_before(asked, 1)),
-        "next": addresses.hour(asked.following),
+        **addresses.hours_beside(asked),
     }
     try:
         manifest = current_manifest(sources.home, asked)
@@ -101,7 +100,7 @@ def hour(sources: PageSources, asked: Hour) -> Page:
         return Page("operator_hour", content | {"manifest": None, "damage": str(damage)})
     if manifest is None:
         return Page("operator_hour", content | {"manifest": None, "damage": None})
-    listed = listed_revisions(sources, asked, viewer)
+    listed, gaps = listed_revisions(sources, asked, viewer), read_gaps(manifest)
     rows = _list(sources, HourRange(asked, asked.following)).rows
     content |= {
         "damage": None,
@@ -124,9 +123,8 @@ def hour(sources: PageSources, asked: Hour) -> Page:
             for row in rows.head(PER_PAGE).iter_rows(named=True)
         ],
         "count": len(rows),
-        "gaps": [
-            (gap, Addresses(gap.customer_id).hour(asked)) for gap in read_gaps(manifest)[:PER_PAGE]
-        ],
+        "gaps": [(gap, Addresses(gap.customer_id).hour(asked)) for gap in gaps[:PER_PAGE]],
+        "gap_count": len(gaps),
         "voids": manifest.record.get("voids") or {},
         "conflicts": manifest.record["conflicts"]["listed"][:_MOST_CONFLICTS],
         "files": event_file_names(sources.home, manifest.inputs["batches"]),

@@ -13,7 +13,7 @@ from hourtally.errors import HourtallyError
 from hourtally.ingest.inbox import search_inbox
 from hourtally.ingest.remarks import remarks
 from hourtally.model.hours import Hour, HourRange
-from hourtally.server.pages.addresses import Addresses
+from hourtally.server.pages.addresses import DAY_HOURS, Addresses, hours_before
 from hourtally.server.pages.heat_map import (
     HourCell,
     heat_map,
@@ -23,7 +23,7 @@ from hourtally.server.pages.heat_map import (
     window_start,
 )
 from hourtally.server.pages.rendering import Page
-from hourtally.server.pages.sources import PageSources, hours_before, single_hours
+from hourtally.server.pages.sources import PageSources, single_hours
 
 _MOST_LISTED: Final = 10
 
@@ -98,8 +98,7 @@ def day(sources: PageSources, hour: Hour) -> Page:
     """The hours of a day, of all customers."""
     addresses = Addresses()
     first = Hour.parse(hour.name[:10])
-    end = hours_before(first, -24)
-    within = HourRange(first, end)
+    within = HourRange(first, hours_before(first, -DAY_HOURS))
     cells = [status_cell(one) for one in single_hours(sources.spans(within))]
     content = {
         "title": first.name[:10],
@@ -107,7 +106,6 @@ def day(sources: PageSources, hour: Hour) -> Page:
         "cells": [(one, addresses.hour(one.hour)) for one in cells],
         "totals": sums_of(cells),
         "held": sum(one.held for one in cells),
-        "previous": addresses.day(hours_before(first, 24).name[:10]),
-        "next": addresses.day(end.name[:10]),
+        **addresses.days_beside(first),
     }
     return Page("day", content)
