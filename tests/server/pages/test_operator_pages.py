@@ -60,7 +60,11 @@ def test_an_hour_of_all_customers_has_its_inputs_and_what_did_not_count(ui: Visi
     assert "All customers 13.166666667 cents" in page.words
     assert "initech : meter 'paas.gpu'" in page.words
     assert "Identities in conflict: 1. Slices voided: 1." in page.words
-    assert "Conflicts 1 meter/eu a1" in page.words
+    conflict = "Conflicts 1 meter/eu a1 has 2 contents; the one for api of acme counts"
+    assert conflict in page.words
+    address = f"/customers/acme/hours/{FIRST_HOUR}/explain?resourceId=api"
+    assert address in page.links
+    assert "conflicts with the same event" in ui.get(address).words
     changes = ui.get(f"/hours/{FIRST_HOUR}/changes")
     assert "Customers 1 changed" in changes.words
 

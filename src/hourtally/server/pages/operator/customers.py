@@ -126,7 +126,10 @@ def hour(sources: PageSources, asked: Hour) -> Page:
         "gaps": [(gap, Addresses(gap.customer_id).hour(asked)) for gap in gaps[:PER_PAGE]],
         "gap_count": len(gaps),
         "voids": manifest.record.get("voids") or {},
-        "conflicts": manifest.record["conflicts"]["listed"][:_MOST_CONFLICTS],
+        "conflicts": [
+            (one, Addresses(one["customer_id"]).explain(asked, one["resource_id"]))
+            for one in manifest.record["conflicts"]["listed"][:_MOST_CONFLICTS]
+        ],
         "files": event_file_names(sources.home, manifest.inputs["batches"]),
     }
     return Page("operator_hour", content)
