@@ -12,7 +12,7 @@ from hourtally.settings import DEFAULT_SETTLE_MS
 from hourtally.store.layout import Home
 
 LOOPBACK: Final = "127.0.0.1"
-_NEEDED: Final = {"cachetools", "h11", "jinja2", "prometheus_client", "uvicorn"}
+_NEEDED: Final = {"cachetools", "httptools", "jinja2", "prometheus_client"}
 
 
 @dataclass(frozen=True)

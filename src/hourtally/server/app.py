@@ -1,4 +1,4 @@
-"""The ASGI application: authenticate, route, respond, log.
+"""The application: authenticate, route, respond.
 
 It routes by itself, without a framework: those match the path after percent-decoding, when a `/`
 inside an id looks like a separator, and they cost more time than a response does.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
-from typing import Any
 
 from hourtally.errors import Damaged, HourtallyError, TokensError
 from hourtally.model.printable import printable
@@ -20,8 +18,10 @@ from hourtally.server import requests
 from hourtally.server.pages import Site
 from hourtally.server.pages.page_requests import MAX_FORM_BYTES
 from hourtally.server.parameters import HttpError
-from hourtally.server.requests import ViewRequest
+from hourtally.server.request_reader import MAX_HEADER_BYTES, Request
+from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.responses import (
+    CLOSE,
     Header,
     Response,
     conditional,
@@ -31,16 +31,12 @@ from hourtally.server.responses import (
 )
 from hourtally.server.usage import PublishedUsage
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CustomerOf = Callable[[bytes | None], str | None]
 """The customer of a bearer token, or None if it is invalid; called with None without a token."""
 
-MAX_HEADER_BYTES = 16_384
+Answer = tuple[Response, str | None]
+"""A response, and the customer who asked, if it is one."""
 
-# Nothing else limits how long a body may take: to uvicorn its request is being answered.
-_FORM_SECONDS = 10.0
 _OPENAPI_PATH = b"/openapi.json"
 _HEALTH_PATH = b"/healthz"
 _METHODS = ("GET", "HEAD")
@@ -49,7 +45,11 @@ log = logging.getLogger("hourtally.server")
 
 
 class App:
-    """The application of ASGI 3, HTTP only."""
+    """Answers requests.
+
+    Attributes:
+        observe: is told the status and the seconds of each response, if not None.
+    """
 
     def __init__(
         self,
@@ -58,53 +58,55 @@ class App:
         site: Site,
         observe: Callable[[int, float], None] | None = None,
     ) -> None:
-        """observe: is told the status and the seconds of each response."""
+        self.observe = observe
         self._usage = usage
         self._customer_of = customer_of
         self._site = site
-        self._observe = observe
         needs_token = customer_of(None) is None
         self._open_to_all = {
             _OPENAPI_PATH: json_response(_openapi(needs_token=needs_token)),
             _HEALTH_PATH: health_response(),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request; no body is read but that of a form of the pages."""
-        started = time.perf_counter()
+    def respond(self, request: Request) -> Answer | Awaitable[Answer]:
+        """The answer to a request, awaitable if it takes long; neither raises."""
         customer: str | None = None
         try:
-            _check_sizes(scope)
-            _check_framing(scope)
-            if scope["raw_path"] in self._open_to_all:
-                _check_method(scope)
-                response = self._open_to_all[scope["raw_path"]]
-            elif self._site.has(scope["raw_path"], scope["method"]):
-                response, customer = await self._page(scope, receive)
-            else:
-                _check_path(scope)
-                _check_method(scope)
-                customer = self._authenticate(scope["headers"])
-                response = await self._respond(customer, scope)
-        except HttpError as error:
-            response = error_response(error, *_error_headers(error))
+            _check_sizes(request)
+            _check_framing(request)
+            if request.raw_path in self._open_to_all:
+                _check_method(request)
+                return self._open_to_all[request.raw_path], None
+            if self._site.has(request.raw_path, request.method):
+                return _in_thread(lambda: self._page(request), None)
+            _check_path(request)
+            _check_method(request)
+            customer = known = self._authenticate(request.headers)
+            asked = requests.read_request(request.raw_path, request.query)
+            assert asked is not None
+            if isinstance(asked, ViewRequest):
+                response = self._usage.cached_view(customer, asked)
+                if response is not None:
+                    return _conditional(response, request), customer
+            return _in_thread(lambda: (self._read(known, asked, request), known), known)
         except Exception as fault:
-            response = error_response(_internal_error(fault))
-        if self._observe is not None:
-            # Before it is sent: who has an answer finds it counted.
-            self._observe(response.status, time.perf_counter() - started)
-        await send(
-            {"type": "http.response.start", "status": response.status, "headers": response.headers}
-        )
-        await send({"type": "http.response.body", "body": response.body})
-        sent = 0 if scope["method"] == "HEAD" else len(response.body)
-        log_request(scope["method"], scope["raw_path"], response.status, sent, started, customer)
+            return _refusal(fault), customer
 
-    async def _page(self, scope: Scope, receive: Receive) -> tuple[Response, str | None]:
-        """A page, and the customer who looks at it, if it is one."""
-        body = await _read_form(receive) if scope["method"] == "POST" else None
-        request = (scope["raw_path"], scope["query_string"], scope["headers"], body)
-        return await asyncio.to_thread(self._site.respond, *request, scope["scheme"])
+    def _page(self, request: Request) -> Answer:
+        """A page, and the customer who looks at it."""
+        if len(request.body) > MAX_FORM_BYTES:
+            message = f"A form has at most {MAX_FORM_BYTES} bytes."
+            raise HttpError(413, "form_too_large", message)
+        form = request.body if request.method == "POST" else None
+        return self._site.respond(request.raw_path, request.query, request.headers, form, "http")
+
+    def _read(self, customer: str, asked: ViewRequest | ListRequest, request: Request) -> Response:
+        """What is not in memory."""
+        if isinstance(asked, ViewRequest):
+            response = self._usage.view(customer, asked)
+        else:
+            response = self._usage.list(customer, asked)
+        return _conditional(response, request)
 
     def _authenticate(self, headers: Iterable[Header]) -> str:
         customer = self._customer_of(_bearer_token(headers))
@@ -113,59 +115,22 @@ class App:
             raise HttpError(401, "unauthorized", message)
         return customer
 
-    async def _respond(self, customer: str, scope: Scope) -> Response:
-        request = requests.read_request(scope["raw_path"], scope["query_string"])
-        assert request is not None
-        response: Response | None
-        if isinstance(request, ViewRequest):
-            response = self._usage.cached_view(customer, request)
-            if response is None:
-                response = await asyncio.to_thread(self._usage.view, customer, request)
-        else:
-            response = await asyncio.to_thread(self._usage.list, customer, request)
-        if_none_match = [value for name, value in scope["headers"] if name == b"if-none-match"]
-        return conditional(response, b",".join(if_none_match)) if if_none_match else response
 
-
-async def _read_form(receive: Receive) -> bytes:
-    """The body of a form.
-
-    Raises:
-        HttpError: it is larger than any form of ours, too slow, or its sender went away.
-    """
+async def _in_thread(work: Callable[[], Answer], customer: str | None) -> Answer:
     try:
-        async with asyncio.timeout(_FORM_SECONDS):
-            return await _read_body(receive)
-    except TimeoutError:
-        raise HttpError(408, "form_too_slow", "The form did not arrive in time.") from None
+        return await asyncio.to_thread(work)
+    except Exception as fault:
+        return _refusal(fault), customer
 
 
-async def _read_body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_FORM_BYTES:
-            raise HttpError(413, "form_too_large", f"A form has at most {MAX_FORM_BYTES} bytes.")
-        if message["type"] == "http.disconnect":
-            raise HttpError(400, "bad_request", "The form did not arrive whole.")
-        if not message.get("more_body", False):
-            return body
+def _conditional(response: Response, request: Request) -> Response:
+    if_none_match = [value for name, value in request.headers if name == b"if-none-match"]
+    return conditional(response, b",".join(if_none_match)) if if_none_match else response
 
 
-def log_request(
-    method: str, raw_path: bytes, status: int, sent: int, started: float, customer: str | None
-) -> None:
-    """One line: method, path without its query, status, bytes of body, milliseconds, customer."""
-    log.info(
-        "method=%s path=%s status=%d bytes=%d ms=%.2f customer=%s",
-        method,
-        printable(raw_path.decode("ascii", "backslashreplace")),
-        status,
-        sent,
-        (time.perf_counter() - started) * 1_000,
-        "-" if customer is None else printable(json.dumps(customer, ensure_ascii=False)),
-    )
+def _refusal(fault: Exception) -> Response:
+    error = fault if isinstance(fault, HttpError) else _internal_error(fault)
+    return error_response(error, *_error_headers(error))
 
 
 def _openapi(*, needs_token: bool) -> bytes:
@@ -178,40 +143,45 @@ def _openapi(*, needs_token: bool) -> bytes:
     return json.dumps(description, ensure_ascii=False, indent=2).encode()
 
 
-def _check_sizes(scope: Scope) -> None:
-    target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+def _check_sizes(request: Request) -> None:
+    target_bytes = len(request.raw_path) + len(request.query)
     if target_bytes > requests.MAX_TARGET_BYTES:
         message = (
             f"Path and query have {target_bytes} bytes; at most {requests.MAX_TARGET_BYTES} are "
             "allowed."
         )
         raise HttpError(414, "target_too_long", message)
-    header_bytes = sum(len(name) + len(value) for name, value in scope["headers"])
+    header_bytes = sum(len(name) + len(value) for name, value in request.headers)
     if header_bytes > MAX_HEADER_BYTES:
         message = f"The headers have {header_bytes} bytes; at most {MAX_HEADER_BYTES} are allowed."
         raise HttpError(431, "headers_too_large", message)
 
 
-def _check_framing(scope: Scope) -> None:
-    """Reject a request with two lengths: one server's body is another server's next request.
+def _check_framing(request: Request) -> None:
+    """Reject a request that another server may understand otherwise.
 
-    RFC 9112, section 6.1: reject such a request, or at least close its connection.
+    With two lengths, one server's body is another server's next request: reject it, or at least
+    close its connection (RFC 9112, section 6.1). Section 3.2 asks for one Host.
     """
-    names = {name for name, _ in scope["headers"]}
-    if {b"content-length", b"transfer-encoding"} <= names:
+    names = [name for name, _ in request.headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
         message = "The request has both a Content-Length and a Transfer-Encoding."
+        raise HttpError(400, "bad_request", message)
+    hosts = names.count(b"host")
+    if hosts != 1 and (hosts or request.version == "1.1"):
+        message = f"The request has {hosts} Host headers instead of one."
         raise HttpError(400, "bad_request", message)
 
 
-def _check_path(scope: Scope) -> None:
-    if not requests.is_known(scope["raw_path"]):
+def _check_path(request: Request) -> None:
+    if not requests.is_known(request.raw_path):
         message = "No such path. See /openapi.json for all paths."
         raise HttpError(404, "not_found", message)
 
 
-def _check_method(scope: Scope) -> None:
-    if scope["method"] not in _METHODS:
-        message = f"Method {scope['method']} is not allowed: use {' or '.join(_METHODS)}."
+def _check_method(request: Request) -> None:
+    if request.method not in _METHODS:
+        message = f"Method {request.method} is not allowed: use {' or '.join(_METHODS)}."
         raise HttpError(405, "method_not_allowed", message)
 
 
@@ -226,8 +196,8 @@ def _bearer_token(headers: Iterable[Header]) -> bytes | None:
 
 def _error_headers(error: HttpError) -> list[Header]:
     """The headers that HTTP requires with some statuses."""
-    if error.id in {"bad_request", "form_too_slow", "form_too_large"}:
-        return [(b"connection", b"close")]
+    if error.id in {"bad_request", "form_too_large"}:
+        return [CLOSE]
     if error.status == 401:
         return [(b"www-authenticate", b"Bearer")]
     if error.status == 405:

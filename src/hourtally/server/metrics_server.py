@@ -37,6 +37,7 @@ class RequestMetrics:
             ["status"],
             registry=registry,
         )
+        self._by_status: dict[int, Counter] = {}
         self._durations = Histogram(
             "hourtally_http_request_duration_seconds",
             "Time to answer a request.",
@@ -46,7 +47,9 @@ class RequestMetrics:
 
     def observe(self, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(str(status)).inc()
+        if status not in self._by_status:
+            self._by_status[status] = self._requests.labels(str(status))
+        self._by_status[status].inc()
         self._durations.observe(seconds)
 
 

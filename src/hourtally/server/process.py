@@ -13,49 +13,20 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
-from types import FrameType
-
-import uvicorn
 
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.server import Serving
-from hourtally.server.app import MAX_HEADER_BYTES, App, CustomerOf
+from hourtally.server.app import App, CustomerOf
+from hourtally.server.connection import Connection
 from hourtally.server.pages import PageSources, Site, Visitors
-from hourtally.server.slow_clients import TimeLimitedConnection
 from hourtally.server.tokens import TokensFile, check_customer, read_tokens
 from hourtally.server.usage import PublishedUsage
 
 _BACKLOG = 2_048
 _CHECK_SECONDS = 1.0
+_STOP_CHECK_SECONDS = 0.05
 
 log = logging.getLogger("hourtally.server")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which also says when it is ready and drops slow clients."""
-
-    def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._when_ready = when_ready
-        self._watchdog: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        # uvicorn has just set the system's queue to `backlog`, which is 1: see `run`.
-        for listening in sockets or ():
-            listening.listen(_BACKLOG)
-        asyncio.get_running_loop().set_exception_handler(_log_fault)
-        self._watchdog = asyncio.create_task(self._drop_slow_clients())
-        self._when_ready()
-
-    async def _drop_slow_clients(self) -> None:
-        """Run until the process ends, also while clients read their last responses."""
-        while True:
-            await asyncio.sleep(_CHECK_SECONDS)
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, TimeLimitedConnection):
-                    connection.close_if_slow(now)
 
 
 def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -75,32 +46,44 @@ def run(serving: Serving) -> int:
     app = _app(serving)
     only_loopback = serving.tokens is None
     with _listen(serving.host, serving.port, only_loopback=only_loopback) as listening:
-        config = uvicorn.Config(
-            app,
-            http=TimeLimitedConnection,
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            # How many connections asyncio accepts in one go. CPython 3.11 logs a line for each
-            # that fails, so with 2,048 a lack of file descriptors would flood the log.
-            backlog=1,
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        )
-        server = _Server(config, lambda: _say_ready(listening, serving))
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            server.should_exit = True
-
-        # uvicorn has its own handlers while it runs. Once stopped, it raises the signal again,
-        # which without these would end the process by the signal instead of exit status 0.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
-        server.run([listening])
+        asyncio.run(_serve(app, listening, lambda: _say_ready(listening, serving)))
     return 0
+
+
+async def _serve(app: App, listening: socket.socket, when_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then until all is answered or SIGINT comes once more."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_fault)
+    stopped, abandoned = asyncio.Event(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    loop.add_signal_handler(
+        signal.SIGINT, lambda: (abandoned if stopped.is_set() else stopped).set()
+    )
+    connections: set[Connection] = set()
+    # `backlog` is also how many connections asyncio accepts in one go. CPython 3.11 logs a line for
+    # each that fails, so with 2,048 a lack of file descriptors would flood the log.
+    server = await loop.create_server(
+        lambda: Connection(app, connections), sock=listening, backlog=1
+    )
+    listening.listen(_BACKLOG)
+    watching = asyncio.create_task(_drop_slow_clients(connections))
+    when_ready()
+    await stopped.wait()
+    server.close()
+    while connections and not abandoned.is_set():
+        for connection in list(connections):
+            connection.stop()
+        await asyncio.sleep(_STOP_CHECK_SECONDS)
+    watching.cancel()
+
+
+async def _drop_slow_clients(connections: set[Connection]) -> None:
+    """Run until the process ends, also while clients read their last responses."""
+    while True:
+        await asyncio.sleep(_CHECK_SECONDS)
+        now = asyncio.get_running_loop().time()
+        for connection in list(connections):
+            connection.drop_if_slow(now)
 
 
 def _app(serving: Serving) -> App:
@@ -164,8 +147,8 @@ def _listen(host: str, port: int, *, only_loopback: bool) -> socket.socket:
             "give --tokens FILE, or a loopback address"
         )
         raise InvalidArgument(message)
-    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, the two
-    # writes of a response are 40 ms apart, and 50 connections get 1,100 responses a second.
+    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, the last piece
+    # of a large response comes 40 ms late.
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -201,5 +184,3 @@ def _log_to_stderr() -> None:
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("hourtally.server").setLevel(logging.INFO)
-    # Our own log already has a line for what is not HTTP.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)

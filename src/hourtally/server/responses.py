@@ -10,6 +10,7 @@ from hourtally.server.parameters import HttpError
 
 Header = tuple[bytes, bytes]
 
+CLOSE: Header = (b"connection", b"close")
 _JSON: Header = (b"content-type", b"application/json")
 # A restatement may change any hour at any time, so caches must check the ETag before each use;
 # and the body belongs to one customer.

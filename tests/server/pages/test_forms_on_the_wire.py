@@ -20,7 +20,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("forms")
     home = eventful_home(folder)
     add_token(home.tokens, "acme", 0)
-    quick = ("import hourtally.server.app as app", "app._FORM_SECONDS = 0.5")
+    quick = ("from hourtally.server import slow_clients", "slow_clients.REQUEST_SECONDS = 0.5")
     with serving(home.root, "--now", NOW, log=folder / "log", program=quick) as served:
         yield served
 
