@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import obstore
+import pytest
 
 from hourtally.jobs.sample import write_sample
 from hourtally.published.reader import published_hours
 from hourtally.store import durable
-from hourtally.store.files import files_at, mount
+from hourtally.store.files import ABANDONED_NS, FileState, files_at, mount
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from hourtally.store.objects.cache import RecordCache
@@ -61,6 +62,27 @@ def other_machine(home: Home, folder: Path) -> Home:
     folder.mkdir(parents=True)
     mount(folder, ObjectFiles(client, folder, RecordCache(folder / ".records")), there.url)
     return Home(folder)
+
+
+@contextmanager
+def two_days_later(home: Home) -> Iterator[None]:
+    """The store as it tells of what is there now, two days later, when there is a new object."""
+    client = objects_of(home).client
+    old, list_all, head = set(client.list_all("")), client.list_all, client.head
+
+    def aged(key: str, state: FileState) -> FileState:
+        changed_ns = state.changed_ns - 2 * ABANDONED_NS * (key in old)
+        return state._replace(changed_ns=changed_ns)
+
+    def aged_list(folder: str) -> dict[str, FileState]:
+        return {key: aged(key, state) for key, state in list_all(folder).items()}
+
+    client.put("hours/new", b"")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "list_all", aged_list)
+        patch.setattr(client, "head", lambda key: aged(key, head(key)))
+        yield
+    client.delete(["hours/new"])
 
 
 class Killed(BaseException):

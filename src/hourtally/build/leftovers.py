@@ -2,6 +2,7 @@
 
 Only `events/`, `quarantine/`, `cases/`, `rates/`, `hours/` and the scratch folders are looked at,
 and only what was last written over a day before. Symbolic links are not followed, and stay.
+In an object store the day is one before the newest object, if that is earlier than by the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hourtally.build.staleness import known_hours
 from hourtally.model.hours import DAY_MS, Hour
 from hourtally.store import durable
 from hourtally.store.batches import parse_record_name
-from hourtally.store.files import files_at
+from hourtally.store.files import ABANDONED_NS, files_at
 from hourtally.store.layout import Home
 from hourtally.store.locking import locked_folder
 
@@ -44,8 +45,7 @@ class Leftovers:
     def remove(self) -> None:
         """Remove everything that no record names and that is over a day old."""
         if not durable.has_folders(self._home.root):
-            self._remove_abandoned()
-            self._remove_unnamed_inputs()
+            self._remove_from_store()
             return
         self._remove_unnamed_of_batches()
         for path in _files(self._home.hours):
@@ -54,6 +54,23 @@ class Leftovers:
             self._remove_unnamed_of_hour(hour)
         self._remove_unnamed_inputs()
         self._remove_scratch()
+
+    def _remove_from_store(self) -> None:
+        """As `remove`, where nobody who uploads just now holds a lock.
+
+        So a clock that is ahead must not count: the newest object tells what is a day old.
+        """
+        with durable.one_listing(self._home.root):
+            self._oldest_ns = min(self._oldest_ns, self._newest_ns() - ABANDONED_NS)
+            self._remove_abandoned()
+        self._remove_unnamed_inputs()
+
+    def _newest_ns(self) -> int:
+        """When the newest file of a batch or a revision was written, by the store's clock."""
+        home = self._home
+        folders = (home.events, self._quarantine, home.batches, home.hours)
+        states = (state for one in folders for state in durable.files_below(one).values())
+        return max((state.changed_ns for state in states), default=0)
 
     def _remove_abandoned(self) -> None:
         """What killed writers left where there are no locks, so that builds cannot remove it."""

@@ -27,6 +27,7 @@ from hourtally.cli.output.reading_data import verify_document
 from hourtally.cli.prefect_jobs import configure_prefect
 from hourtally.cli.requests import requests_sentence
 from hourtally.errors import HourNotPublished, HourtallyError
+from hourtally.ingest.discovery import path_text
 from hourtally.ingest.files import ingest_paths, new_files
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
@@ -259,20 +260,23 @@ def _status_of(done: JobReport) -> int:
     return QUARANTINED if done.ingested.quarantined else DONE
 
 
-def demo(root: Path) -> int:
-    """Run the flow on the sample and show the result and where it is stored; the exit status."""
+def demo(place: str) -> int:
+    """Run the flow on the sample and show the result and where it is stored; the exit status.
+
+    place: the demo's home, by its path or URL.
+    """
     from hourtally.cli.output.view_tables import print_view
     from hourtally.jobs import sample
     from hourtally.jobs.demo import run_demo
     from hourtally.published.reader import published_manifest, read_document
     from hourtally.published.views import view
 
-    home = Home(root)
+    home = Home.at(place)
     summary = run_demo(home, os.environ, _say)
     _say("Reading the result …")
     print(summary)
     hour = published_hours(home)[-1]
-    command = f"hourtally show {hour} --customer {_DEMO_CUSTOMER} --home {root}"
+    command = f"hourtally show {hour} --customer {_DEMO_CUSTOMER} --home {place}"
     print(f"\nOne customer's last hour, as `{command}` prints it:\n")
     manifest = published_manifest(home, hour, now_ms=sample.NOW_MS, settle_ms=DEFAULT_SETTLE_MS)
     document = read_document(manifest, _DEMO_CUSTOMER)
@@ -283,7 +287,8 @@ def demo(root: Path) -> int:
         manifest.record["currency"],
         {},
     )
-    print(f"\nDocuments: {home.hours}. Quarantined lines: {home.root / 'quarantine'}.")
+    documents, quarantine = map(path_text, (home.hours, home.root / "quarantine"))
+    print(f"\nDocuments: {documents}. Quarantined lines: {quarantine}.")
     return DONE
 
 

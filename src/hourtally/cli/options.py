@@ -30,6 +30,23 @@ Place = Annotated[Path, Parameter(converter=read_place)]
 """A file or a folder, by its path or URL."""
 
 
+def read_local_file(_: Any, tokens: Sequence[Token]) -> Path:
+    """The path of a file that cannot be in an object store.
+
+    Raises:
+        InvalidArgument: it is a URL.
+    """
+    place = tokens[0].value
+    if "://" in place:
+        message = f"{tokens[0].keyword} {place}: give the path of a local file, not a URL"
+        raise InvalidArgument(message)
+    return Path(place)
+
+
+LocalFile = Annotated[Path, Parameter(converter=read_local_file)]
+"""A file on this machine, by its path."""
+
+
 @Parameter(name="*")
 @dataclass
 class HomeOption:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from hourtally.errors import BatchWithdrawn, Damaged, FileRejected
+from hourtally.errors import BatchWithdrawn, Damaged, FileRejected, StorageFault
 from hourtally.ingest.discovery import path_text
 from hourtally.ingest.event_file import EventFile, open_event_file
 from hourtally.ingest.receipts import IngestReceipt, receipt_of
@@ -29,6 +29,9 @@ from hourtally.store.records import (
 
 if TYPE_CHECKING:
     from hourtally.ingest.staging import Progress
+
+# How often another machine may be faster with a record, before the store must be at fault.
+_MOST_RACES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,30 @@ def ingest_together(how: Ingesting, paths: Sequence[Path]) -> list[Outcome]:
         one if isinstance(one, FileRejected) else None for one in opened
     ]
     # A file with the bytes of an earlier one waits until that one is done.
+    rounds = len(paths) + _MOST_RACES
     while missing := [number for number, outcome in enumerate(outcomes) if outcome is None]:
         numbers: dict[str, int] = {}
         for number in missing:
             file = opened[number]
             assert isinstance(file, EventFile)
             numbers.setdefault(file.batch, number)
-        files = [opened[number] for number in numbers.values()]
-        found = _ingest(how, [file for file in files if isinstance(file, EventFile)])
+        every = [opened[number] for number in numbers.values()]
+        files = [file for file in every if isinstance(file, EventFile)]
+        found = _ingest(how, files)
         for number, outcome in zip(numbers.values(), found, strict=True):
             outcomes[number] = outcome
+        rounds -= 1
+        if not rounds and None in outcomes:
+            raise _never_listed(files[0])
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _never_listed(file: EventFile) -> StorageFault:
+    message = (
+        f"{path_text(file.path)}: the ingest record of its batch is there, but is not listed, or "
+        "others write it again and again; check the store, then run the same command again"
+    )
+    return StorageFault(message)
 
 
 def _opened(path: Path) -> EventFile | FileRejected:

@@ -176,11 +176,14 @@ def objects_below(folder: Path, *, homes_too: bool = False) -> Found:
         homes = {home for parts in below if (home := _home_around(parts)) is not None}
     for home in sorted(homes):
         found.refused.append(FileRejected(folder.joinpath(*home), _IS_HOME))
+    folders = {parts[:depth] for parts in below for depth in range(len(parts))}
     for parts in below:
         if any(parts[:depth] in homes for depth in range(len(parts))):
             continue
         path = folder.joinpath(*parts)
-        if is_event_file(path):
+        if is_event_file(path) and parts in folders:
+            found.refused.append(FileRejected(path, _IS_FOLDER_TOO))
+        elif is_event_file(path):
             found.files.append(path)
         else:
             found.passed_over.add(file=path_text(path), why=OTHER_NAME)
@@ -215,6 +218,7 @@ def _sort_in(found: Found, entry: os.DirEntry[str], path: Path) -> None:
         found.passed_over.add(file=path_text(path), why=OTHER_NAME)
 
 
+_IS_FOLDER_TOO: Final = "other objects are named as if it were their folder; rename it"
 _IS_HOME: Final = "it is a home of Hourtally, whose files are not events; name the event files"
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hourtally.errors import HourtallyError
+from hourtally.errors import HourtallyError, with_urls
 from hourtally.jobs import sample
 from hourtally.jobs.prefect_environment import serverless_environment
 from hourtally.model.hours import format_instant
@@ -34,7 +34,7 @@ def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], No
     Raises:
         HourtallyError: the flow failed; with the end of the log.
     """
-    say(f"Writing sample events to {home.inbox} …")
+    say(f"Writing sample events to {with_urls(str(home.inbox))} …")
     sample.write_sample(home.root)
     log = home.root.absolute() / ".prefect" / "demo.log"
     make_folder(log.parent)
@@ -44,7 +44,7 @@ def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], No
     with (
         log.open("w") as messages,
         subprocess.Popen(
-            [*command, str(home.root.absolute()), format_instant(sample.NOW_MS)],
+            [*command, home.place, format_instant(sample.NOW_MS)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=messages,

@@ -15,13 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from hourtally.errors import RateCardError
+from hourtally.errors import RateCardError, StorageFault
 from hourtally.model.components import GPU_CAPACITIES, RESOURCE_TYPES
 from hourtally.model.hours import format_instant
 from hourtally.ratecard.card import GPU_METER, METERS, SELECTORS, Rate, RateCard, format_selectors
 from hourtally.ratecard.fields import MAX_TEXT_BYTES, Table, got, quoted
 from hourtally.ratecard.focus_table import read_focus
 from hourtally.store.durable import read_file
+from hourtally.store.faults import StoreFault
 
 # 40,000 rates; read in three seconds.
 MAX_CARD_BYTES: Final = 8 << 20
@@ -39,9 +40,13 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
 
     Raises:
         RateCardError: the file cannot be read, or is not a rate card; lists all problems.
+        StorageFault: the object store that it is in refused the read, or did not answer.
     """
     try:
         content = read_file(path, MAX_CARD_BYTES + 1)
+    except StoreFault as fault:
+        message = f"{path}: the rate card cannot be read: {fault.strerror}; {fault.advice}"
+        raise StorageFault(message) from fault
     except OSError as error:
         reason = f"the rate card cannot be read: {error.strerror or error}"
         problem = f"{reason}; put a card there, or name {other}"

@@ -6,14 +6,30 @@ import errno
 import re
 from typing import Final
 
-_QUERY: Final = re.compile(r"\?\S*")
+_QUERY: Final = re.compile(r"(\w+://[^\s?]*)\?\S*")
+_CODE: Final = re.compile(r"<Code>(\w+)</Code>")
+_STATUS: Final = re.compile(r"status code: (\d{3})")
 _LONGEST: Final = 300
 # Where the credentials of a machine's role are asked for, after everything else.
 _OF_INSTANCES: Final = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
-_NO_CREDENTIALS: Final = (
-    "set them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give "
-    "this machine a role"
-)
+_VARIABLES: Final = {
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_KEY or those of a service principal",
+}
+_DENIED: Final = "give these credentials the permissions that docs/object-storage.md lists"
+_RENEW: Final = "renew the credentials"
+_CORRECT: Final = "correct the credentials"
+_BY_CODE: Final = {
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "ExpiredToken": _RENEW,
+    "TokenRefreshRequired": _RENEW,
+    "InvalidToken": _CORRECT,
+    "InvalidAccessKeyId": _CORRECT,
+    "SignatureDoesNotMatch": _CORRECT,
+    "AuthenticationFailed": _CORRECT,
+}
+"""What to do where a store refuses credentials, by its code for that."""
+_UNKNOWN: Final = "check the credentials, this machine's clock and the store"
 _ADVICE: Final = "check the network and the store"
 
 
@@ -32,22 +48,48 @@ class StoreFault(OSError):
 def store_fault(error: Exception, url: str) -> OSError:
     """The fault of a call on an object; a missing object is a `FileNotFoundError`."""
     kind, text = type(error).__name__, str(error)
-    # What follows is for developers, and may quote signed addresses.
-    first = _QUERY.sub("", text.partition("\n")[0])[:_LONGEST]
+    code = match[1] if (match := _CODE.search(text)) else ""
     if "NoSuchBucket" in text or "ContainerNotFound" in text or "bucket does not exist" in text:
         advice = "create it, or correct the URL"
         return StoreFault(errno.EIO, "there is no such bucket", url, advice)
     if any(address in text for address in _OF_INSTANCES):
-        return StoreFault(errno.EACCES, "no credentials were found", url, _NO_CREDENTIALS)
+        return StoreFault(errno.EACCES, "no credentials were found", url, _set_credentials(url))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(errno.ENOENT, "there is no such object", url)
-    if kind in {"PermissionDeniedError", "UnauthenticatedError"} or "InvalidAccessKeyId" in text:
-        advice = "give these credentials the permissions that docs/object-storage.md lists"
+    first = _first_line(text, code)
+    # A refused listing is a `GenericError`, unlike a refused read.
+    status = match[1] if (match := _STATUS.search(text)) else ""
+    is_denied = kind in {"PermissionDeniedError", "UnauthenticatedError"}
+    if is_denied or status in {"401", "403"} or code in _BY_CODE:
+        advice = _BY_CODE.get(code, _DENIED)
         return StoreFault(errno.EACCES, f"access denied ({first})", url, advice)
     if kind == "InvalidPathError":
         advice = "rename or remove that object, which nothing of Hourtally's is named like"
         return StoreFault(errno.EINVAL, first, url, advice)
-    return StoreFault(errno.EIO, first, url, _ADVICE)
+    # What it is about stands in the body, which the answer to a HEAD has not.
+    advice = _UNKNOWN if status == "400" and not code else _ADVICE
+    return StoreFault(errno.EIO, first, url, advice)
+
+
+def may_pass(fault: OSError) -> bool:
+    """Whether the call may succeed if it is made again."""
+    return isinstance(fault, StoreFault) and fault.advice == _ADVICE
+
+
+def _first_line(text: str, code: str) -> str:
+    """What a store said, in a line, and its code for it.
+
+    What follows is for developers, and may quote signed addresses.
+    """
+    first = _QUERY.sub(r"\1", text.partition("\n")[0])
+    said = re.split(r"<\?xml|<Error>", first)[0].rstrip(": ")[:_LONGEST]
+    return f"{said}: {code}" if code else said
+
+
+def _set_credentials(url: str) -> str:
+    usual = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    names = _VARIABLES.get(url.partition("://")[0], usual)
+    return f"set them in the environment, such as {names}, or give this machine a role"
 
 
 def contended(url: str) -> OSError:

@@ -8,6 +8,7 @@ that name, and its unfinished work lies there.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -182,6 +183,8 @@ class Files(ABC):
         """Count requests that a worker process has made."""
 
 
+# Unfinished work of a home, which is local wherever the home is.
+_SCRATCH: Final = re.compile(r"/\.(?:(?:staging|prefect)(?:/|$)|spill-)")
 _mounted: dict[str, Files] = {}
 _local: list[Files] = []
 
@@ -192,10 +195,7 @@ def files_at(path: AnyPath) -> Files:
         text = os.fspath(path)
         for root, files in _mounted.items():
             rest = text[len(root) :]
-            # Unfinished work is local.
-            if text.startswith(root) and rest[:1] in {"", "/"} and not rest.startswith("/."):
-                return files
-            if text.startswith(root) and rest.startswith("/.inbox"):
+            if text.startswith(root) and rest[:1] in {"", "/"} and not _SCRATCH.match(rest):
                 return files
     return _local[0]
 

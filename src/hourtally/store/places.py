@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hourtally.errors import URLS
+from hourtally.errors import URLS, InvalidArgument
 
 
 def is_url(place: str) -> bool:
@@ -21,6 +21,7 @@ def folder_of(place: str) -> Path:
     """
     if not is_url(place):
         return Path(place)
+    _check_parts(place)
     # Homes on disk do not need it.
     from hourtally.store.objects.opening import open_url
 
@@ -36,6 +37,7 @@ def path_at(place: str) -> Path:
     if not is_url(place):
         return Path(place)
     place = place.rstrip("/")
+    _check_parts(place)
     for root, url in URLS.items():
         if place == url or place.startswith(f"{url}/"):
             return Path(root + place.removeprefix(url))
@@ -43,3 +45,17 @@ def path_at(place: str) -> Path:
 
     bucket = bucket_of(place)
     return Path(f"{folder_of(bucket)}{place.removeprefix(bucket)}")
+
+
+def _check_parts(url: str) -> None:
+    """Check that objects can be named below a URL.
+
+    Raises:
+        InvalidArgument: a part of it is empty, `.` or `..`, which stores take as they stand.
+    """
+    parts = url.rstrip("/").partition("://")[2].split("/")
+    wrong = sorted({"", ".", ".."}.intersection(parts[1:]))
+    if wrong:
+        what = " and ".join("an empty part" if not one else f"the part {one!r}" for one in wrong)
+        message = f"{url!r} has {what}, which no name in an object store may have; correct the URL"
+        raise InvalidArgument(message)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hourtally.cli.app import call
+from hourtally.cli.app import app, call
 from hourtally.jobs.sample import write_sample
+from hourtally.ratecard import load_rate_card
 from hourtally.store import durable
 from hourtally.store.layout import Home
 from tests.support.buckets import keys_of, objects_of, published, sample_in
@@ -270,3 +271,85 @@ def test_large_objects_are_read_and_written_in_parts(
     assert published(remote) == in_folder(local)
     # A file of 10 KB alone takes ten.
     assert files.requests()["get"] > 60
+
+
+def test_a_file_below_a_name_that_is_an_object_too_is_ingested(
+    remote: Home, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    client = objects_of(remote).client
+    content = client.get("inbox/late.ndjson")[0]
+    for key, below in (("inbox/marker", b""), ("inbox/both", content)):
+        client.put(f"{key}/late.ndjson", content + b"\n" * len(below))
+        client.put(key, below)
+    client.delete(["inbox/late.ndjson"])
+
+    said = printed(remote, capsysbinary, "ingest", f"{remote.place}/inbox/marker")
+    assert "inbox/marker/late.ndjson" in said
+    capsysbinary.readouterr()
+    run(remote, "run", *NOW, status=3)
+    said = capsysbinary.readouterr().out.decode()
+    assert "inbox/both/late.ndjson" in said
+    assert "Passed over: 1 file" in said
+    client.put("inbox/x.ndjson", content)
+    client.put("inbox/x.ndjson/y.ndjson", content + b"\n\n")
+    run(remote, "run", *NOW, status=1)
+    out, err = map(bytes.decode, capsysbinary.readouterr())
+    assert "inbox/x.ndjson/y.ndjson" in out
+    assert "other objects are named as if it were their folder; rename it" in err
+
+
+def test_files_below_a_hidden_name_are_ingested_by_their_names(
+    remote: Home, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    content = objects_of(remote).client.get("inbox/late.ndjson")[0]
+    for name in (".hid/x.ndjson", "a/.staged/y.ndjson"):
+        durable.replace_file(remote.root / name, content + b"\n" * len(name))
+        assert name in keys_of(remote)
+        said = printed(remote, capsysbinary, "ingest", f"{remote.place}/{name}")
+        assert name in said
+
+
+@pytest.mark.parametrize("command", [("sql", "SELECT * FROM charges"), ("sql", "--out", "OUT")])
+def test_sql_names_a_table_that_is_missing(
+    remote: Home,
+    local: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    for home in (local, remote):
+        run(home, "run", *NOW, status=3)
+    charges = [key for key in keys_of(remote, "hours") if key.endswith("charges.parquet")]
+    objects_of(remote).client.delete(charges[:1])
+    next(local.hours.glob("*09/*/charges.parquet")).unlink()
+    out = str(tmp_path / "out.duckdb")
+    # The views of a local database look for tables when they are used.
+    for home in (remote, local)[: 1 + ("--out" not in command)]:
+        capsys.readouterr()
+        run(home, *(out if one == "OUT" else one for one in command), status=1)
+        message = capsys.readouterr().err
+        assert f"{home.place}/hours/2026-11-02T09/rev-000001-" in message
+        assert "charges.parquet: damaged: it is missing, although the hour's manifest" in message
+        assert "Traceback" not in message
+        assert "/work/" not in message
+    assert not Path(out).exists()
+
+
+def test_local_files_are_not_urls_and_rate_cards_may_be(
+    remote: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{remote.place}/rates.toml"
+    for command in (
+        ("sql", "--out", url, "--home", remote.place),
+        ("run", "--metrics", url, "--home", remote.place),
+        ("tokens", "add", "--customer", "acme", "--tokens", url),
+        ("tokens", "list", "--tokens", url),
+        ("serve", "--tokens", url, "--home", remote.place),
+    ):
+        assert call(command) == 2
+        assert f" {url}: give the path of a local file, not a URL" in capsys.readouterr().err
+    for name in ("ui", "serve"):
+        _, bound, _ = app.parse_args([name, "--rates", url], exit_on_error=False)
+        assert load_rate_card(bound.arguments["rates"]).currency == "USD"
+    _, bound, _ = app.parse_args(["demo", "--home", remote.place], exit_on_error=False)
+    assert bound.arguments["home"] == remote.place

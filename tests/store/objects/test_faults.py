@@ -22,6 +22,7 @@ from hourtally.ratecard import load_rate_card
 from hourtally.settings import Settings
 from hourtally.store import durable
 from hourtally.store.batches import Batches
+from hourtally.store.faults import StoreFault, store_fault
 from hourtally.store.files import ABANDONED_NS, FileState
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
@@ -34,12 +35,14 @@ from tests.support.buckets import (
     other_machine,
     published,
     sample_in,
+    two_days_later,
 )
+from tests.support.refusing_server import refusing_server
 
 NOW = "2026-11-02T12:15:00Z"
 NOW_MS = parse_instant_ms(NOW)
 RANGE = ("--from", "2026-11-02T09", "--to", "2026-11-02T12")
-# Much later by the clock of the store, which is the machine's.
+# Much later by the clock of the machine, which alone removes nothing.
 LATER_MS = parse_instant_ms("2100-01-01T00:00:00Z") + DAY_MS
 
 Act = Callable[[int, str, Callable[[], Any]], Any]
@@ -65,8 +68,9 @@ def check_and_finish(home: Home, files: list[str], expected: dict[str, bytes]) -
     assert run(home, "ingest", *files) == 0
     assert run(home, "backfill", *RANGE, "--now", NOW) == 0
     # What was left is gone once it is a day old, and nothing else is.
-    prune(home, 100, None, LATER_MS)
-    assert prune(home, 100, None, LATER_MS).leftovers == []
+    with two_days_later(home):
+        prune(home, 100, None, LATER_MS)
+        assert prune(home, 100, None, LATER_MS).leftovers == []
     assert published(home) == expected
     assert len(keys_of(home, "events")) == sum(
         len(durable.read_sealed_json(home.batch_record(name))["hours"])
@@ -215,35 +219,103 @@ def test_a_conditional_write_that_met_another_one_is_tried_again(
     check_and_finish(bucket, files, expected)
 
 
+COMMANDS = (
+    ("ingest", "FILE"),
+    ("run", "--now", NOW),
+    ("status",),
+    ("show", "2026-11-02T09", "--customer", "acme"),
+    ("list",),
+    ("verify",),
+    ("prune", "--keep", "1"),
+    ("withdraw", "FILE", "--reason", "x"),
+    ("sql", "SELECT * FROM hours"),
+)
+
+
 def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(
     bucket: Home, files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for error, told in (
         (PermissionDeniedError("Forbidden"), "access denied"),
-        (GenericError("error sending request"), "error sending request"),
-        (FileNotFoundError("<Code>NoSuchBucket</Code>"), "there is no such bucket"),
+        (GenericError("error sending request"), "check the network and the store"),
+        (FileNotFoundError("<Code>NoSuchBucket</Code>"), "create it, or correct the URL"),
     ):
 
         def refuse(_number: int, _name: str, _make: Callable[[], Any], e: Any = error) -> Any:
             raise e
 
-        for command in (
-            ("ingest", *files),
-            ("run", "--now", NOW),
-            ("show", "2026-11-02T09", "--customer", "acme"),
-            ("list",),
-            ("verify",),
-            ("prune", "--keep", "1"),
-            ("withdraw", files[0], "--reason", "x"),
-            ("sql", "SELECT * FROM hours"),
-        ):
+        for command in COMMANDS:
             capsys.readouterr()
             with calls_of(bucket, refuse):
-                assert run(bucket, *command) == 1
+                assert run(bucket, *(files[0] if one == "FILE" else one for one in command)) == 1
             message = capsys.readouterr().err
             assert told in message, command
             assert bucket.place in message
             assert "Traceback" not in message
+            assert "--rates" not in message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (403, "AccessDenied", "give these credentials the permissions that docs"),
+        (403, "RequestTimeTooSkewed", "set this machine's clock"),
+        (400, "ExpiredToken", "renew the credentials"),
+        (403, "SignatureDoesNotMatch", "correct the credentials"),
+        (404, "NoSuchBucket", "create it, or correct the URL"),
+    ],
+)
+def test_what_a_server_refuses_is_told_with_its_code_and_what_to_do(
+    files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    code: str,
+    told: str,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "x")
+    with refusing_server(status, code) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        for command in COMMANDS:
+            capsys.readouterr()
+            arguments = (files[0] if one == "FILE" else one for one in command)
+            assert call([*arguments, "--home", f"s3://{code.lower()}/home"]) == 1
+            message = capsys.readouterr().err
+            # It begins with a HEAD, whose answers have no body and so no code.
+            if command[0] == "withdraw":
+                assert status == 404 or "credentials" in message
+                continue
+            assert told in message, command
+            assert f"s3://{code.lower()}/home" in message
+            assert code == "NoSuchBucket" or f": {code})" in message
+            assert "?" not in message
+            assert "--rates" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("s3://b/x", "AWS_SECRET_ACCESS_KEY"), ("gs://b/x", "GOOGLE_APPLICATION_CREDENTIALS")],
+)
+def test_missing_credentials_are_told_with_the_variables_of_the_store(url: str, told: str) -> None:
+    address = "http://metadata.google.internal" if url[0] == "g" else "http://169.254.169.254"
+    fault = store_fault(GenericError(f"error sending request for url ({address}/latest)"), url)
+    assert isinstance(fault, StoreFault)
+    assert fault.strerror == "no credentials were found"
+    assert told in fault.advice
+
+
+def test_a_message_has_no_query_of_an_address_and_keeps_the_code_of_the_store() -> None:
+    text = (
+        "Generic S3 error: Error performing GET http://h/b?list-type=2&X-Amz-Signature=1 in 1ms - "
+        'Server returned non-2xx status code: 409 Conflict: <?xml version="1.0"?>'
+        "<Error><Code>OperationAborted</Code></Error>"
+    )
+    for error in (GenericError(text), GenericError(text.replace("?><", "?>\n<"))):
+        assert store_fault(error, "s3://b").strerror == (
+            "Generic S3 error: Error performing GET http://h/b in 1ms - "
+            "Server returned non-2xx status code: 409 Conflict: OperationAborted"
+        )
 
 
 @pytest.mark.slow
@@ -357,6 +429,47 @@ def test_a_run_removes_what_is_a_day_older_than_the_newest_object_whatever_its_c
     assert run(bucket, "verify") == 0
 
 
+def test_a_prune_whose_clock_is_ahead_leaves_what_others_upload(
+    bucket: Home, files: list[str], expected: dict[str, bytes]
+) -> None:
+    pruned: list[list[str]] = []
+
+    def prune_first(_number: int, name: str, make: Callable[[], Any]) -> Any:
+        if name == "create" and not pruned:
+            pruned.append([])
+            report = prune(bucket, 1, None, LATER_MS)
+            pruned[0] += [str(path) for path, _ in report.leftovers]
+        return make()
+
+    for command in (("ingest", *files), ("backfill", *RANGE, "--now", NOW)):
+        pruned.clear()
+        with calls_of(bucket, prune_first):
+            assert run(bucket, *command) == 0
+        assert pruned == [[]]
+    check_and_finish(bucket, files, expected)
+
+
+def test_a_prune_removes_what_no_record_names_once_the_store_is_a_day_older(
+    bucket: Home, files: list[str]
+) -> None:
+    assert run(bucket, "ingest", *files) == 0
+    assert run(bucket, "backfill", *RANGE, "--now", NOW) == 0
+    left = [
+        "cases/" + "0" * 64 + ".json",
+        "events/hour=2026-11-02T09/0123456789abcdef@00ff.parquet",
+        "rates/" + "0" * 64 + ".toml",
+    ]
+    for key in left:
+        objects_of(bucket).client.put(key, b"left")
+    kept = [key for key in keys_of(bucket) if key not in left]
+    assert prune(bucket, 1, None, LATER_MS).leftovers == []
+    with two_days_later(bucket):
+        assert prune(bucket, 1, None, NOW_MS).leftovers == []
+        assert len(prune(bucket, 1, None, LATER_MS, dry_run=True).leftovers) == len(left)
+        assert len(prune(bucket, 1, None, LATER_MS).leftovers) == len(left)
+    assert keys_of(bucket) == kept
+
+
 def test_without_obstore_a_url_is_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -371,3 +484,35 @@ def test_what_is_no_url_of_a_store_is_wrong_use(
 ) -> None:
     assert call(["status", "--home", url]) == 2
     assert "begins with s3://, gs://, az://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("memory://b//y", "an empty part"),
+        ("memory://b/z//y/", "an empty part"),
+        ("memory://b/a/../x", "the part '..'"),
+        ("memory://b/./x", "the part '.'"),
+    ],
+)
+def test_a_url_with_parts_that_stores_take_as_they_stand_is_wrong_use(
+    bucket: Home, url: str, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Home.at("memory://b/z")
+    assert call(["status", "--home", url]) == 2
+    assert part in capsys.readouterr().err
+    for command in (("ingest", url), ("run", "--inbox", url), ("export", url)):
+        assert run(bucket, *command) == 2
+        assert part in capsys.readouterr().err
+
+
+def test_a_store_that_never_lists_a_record_that_is_there_is_told_in_a_sentence(
+    bucket: Home, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hide(_number: int, name: str, make: Callable[[], Any]) -> Any:
+        return [] if name == "list" else make()
+
+    assert run(bucket, "ingest", files[0]) == 0
+    with calls_of(bucket, hide):
+        assert run(bucket, "ingest", files[0]) == 1
+    assert "the ingest record of its batch is there, but is not listed" in capsys.readouterr().err

@@ -71,6 +71,22 @@ def test_a_home_on_a_server_has_the_bytes_of_a_local_one(
     assert len([key for key in server.keys(bucket) if key.startswith("home-tree/")]) == 11
 
 
+def test_folders_that_a_console_made_hide_nothing_and_are_no_files(
+    server: S3Server, home: str, tmp_path: Path
+) -> None:
+    bucket = home.split("/")[2]
+    for key in ("home/", "home/inbox/", "home/inbox/day/", "home/inbox/empty/"):
+        server.client.put_object(Bucket=bucket, Key=key, Body=b"")
+    late = (tmp_path / "sample" / "inbox" / "late.ndjson").read_bytes()
+    server.client.put_object(Bucket=bucket, Key="home/inbox/day/x.ndjson", Body=late + b"\n")
+    for inbox in ((), ("--inbox", f"{home}/inbox")):
+        done = hourtally("run", *NOW, "--home", home, *inbox, variables=server.variables)
+        assert done.returncode == (0 if inbox else 3), done.stderr
+        assert ("inbox/day/x.ndjson" in done.stdout) == (not inbox)
+        assert "Passed over" not in done.stdout + done.stderr
+    assert hourtally("verify", "--home", home, variables=server.variables).returncode == 0
+
+
 def test_two_workers_with_folders_of_their_own_publish_the_same_bytes(
     server: S3Server, home: str, tmp_path: Path
 ) -> None:

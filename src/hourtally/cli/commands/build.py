@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import BuildOptions, HomeOption, NowOption, Place, hour_range, minutes_ms
+from hourtally.cli.options import (
+    BuildOptions,
+    HomeOption,
+    LocalFile,
+    NowOption,
+    Place,
+    hour_range,
+    minutes_ms,
+)
 from hourtally.errors import HourtallyError, InvalidArgument
 
 Flag = Annotated[bool, Parameter(negative="")]
 
 
-def demo(*, home: Path | None = None) -> int:
+def demo(*, home: str | None = None) -> int:
     """Try Hourtally on sample events: run the Prefect flow and show the result.
 
     Example: hourtally demo --home /tmp/hourtally-demo
@@ -23,11 +30,11 @@ def demo(*, home: Path | None = None) -> int:
     Parameters
     ----------
     home
-        Home folder of the demo, created if missing; default: ./data/demo.
+        Home folder or URL of the demo, created if missing; default: ./data/demo.
     """
     from hourtally.cli import jobs
 
-    return jobs.demo(home or Path("data") / "demo")
+    return jobs.demo(home or "data/demo")
 
 
 def ingest(
@@ -106,7 +113,7 @@ def run(
     *,
     inbox: Place | None = None,
     json: Flag = False,
-    metrics: Path | None = None,
+    metrics: LocalFile | None = None,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
     build_options: BuildOptions | None = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, hour_range
+from hourtally.cli.options import HomeOption, LocalFile, hour_range
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import HourRange
@@ -120,7 +120,7 @@ def sql(
     query: str | None = None,
     /,
     *,
-    out: Path | None = None,
+    out: LocalFile | None = None,
     json: Flag = False,
     csv: Flag = False,
     home_option: HomeOption | None = None,

@@ -9,20 +9,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import CustomerId, HomeOption, NowOption, minutes_ms
+from hourtally.cli.options import CustomerId, HomeOption, LocalFile, NowOption, Place, minutes_ms
 from hourtally.errors import InvalidArgument
 
-TokensPath = Annotated[Path | None, Parameter(name="--tokens")]
+TokensPath = Annotated[LocalFile | None, Parameter(name="--tokens")]
 
 
 def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    tokens: Path | None = None,
+    tokens: LocalFile | None = None,
     customer: str | None = None,
     metrics_port: int | None = None,
-    rates: Path | None = None,
+    rates: Place | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,
@@ -84,7 +84,7 @@ def ui(
     *,
     port: int = 8081,
     open: Annotated[bool, Parameter(negative="")] = False,
-    rates: Path | None = None,
+    rates: Place | None = None,
     settle: float = 10,
     home_option: HomeOption | None = None,
     now_option: NowOption | None = None,

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import duckdb
 
-from hourtally.errors import InvalidArgument, StorageFault
+from hourtally.errors import Damaged, InvalidArgument, StorageFault
+from hourtally.published.checked_files import REPAIR
 from hourtally.published.reader import published_hours, read_current
 from hourtally.published.sql.columns import TABLES, Column
 from hourtally.published.sql.sources import (
@@ -54,7 +55,7 @@ def run_query(home: Home, query: str, threads: int) -> Rows:
     Raises:
         InvalidArgument: DuckDB does not take the query.
         StorageFault: it could not carry it out.
-        Damaged: a manifest differs from what was written.
+        Damaged: a manifest differs from what was written, or a table that it names is missing.
     """
     with session(home, threads, _named_in(home, query)) as connection:
         try:
@@ -87,13 +88,18 @@ def _named_in(home: Home, query: str) -> Collection[str]:
 def session(
     home: Home, threads: int, views: Collection[str] = VIEWS
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with views over the current revisions of a home."""
+    """A connection with views over the current revisions of a home.
+
+    Raises:
+        Damaged: a table that a manifest names is missing.
+        StorageFault: DuckDB could not read one.
+    """
     with (
         durable.one_listing(home.root),
         tempfile.TemporaryDirectory(prefix="hourtally-sql-") as spill,
         duckdb.connect(config={"threads": threads, "temp_directory": spill}) as connection,
+        _unreadable_tables(home, manifests := current_manifests(home)),
     ):
-        manifests = current_manifests(home)
         for name, columns in TABLES.items():
             if name in views:
                 _define_table(connection, name, columns, manifests)
@@ -103,6 +109,21 @@ def session(
         if not {"batches", "quarantined"}.isdisjoint(views):
             _define_batches(connection, home)
         yield connection
+
+
+@contextlib.contextmanager
+def _unreadable_tables(home: Home, manifests: Sequence[Manifest]) -> Iterator[None]:
+    """Turn what DuckDB says of tables that it cannot read into our errors."""
+    try:
+        yield
+    except duckdb.Error as error:
+        for manifest in manifests:
+            for name in manifest.record["files"]:
+                if not durable.file_exists(path := manifest.folder / name):
+                    reason = f"it is missing, although the hour's manifest names it, {REPAIR}"
+                    raise Damaged(path, reason) from None
+        message = f"{home.root}: its tables cannot be read: {error}"
+        raise StorageFault(message) from None
 
 
 def _define_batches(connection: duckdb.DuckDBPyConnection, home: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
-from hourtally.store.faults import StoreFault, contended, store_fault
+from hourtally.store.faults import StoreFault, contended, may_pass, store_fault
 from hourtally.store.files import FileState
 
 Result = TypeVar("Result")
@@ -65,7 +66,7 @@ class Client:
 
         found = self._call("list", folder, run, count=0)
         self._count("list", 1 + max(0, len(found) - 1) // _NAMES_PER_LISTING)
-        return found
+        return self._without_markers(found, folder)
 
     def list_folder(self, folder: str) -> tuple[dict[str, FileState], list[str]]:
         """The objects right in a folder, by key, and the names of its folders."""
@@ -76,7 +77,39 @@ class Client:
         objects = {self._key(one): _meta(one) for one in found["objects"]}
         entries = len(folders) + len(objects)
         self._count("list", 1 + max(0, entries - 1) // _NAMES_PER_LISTING)
-        return objects, folders
+        return self._without_markers(objects, folder, folders), folders
+
+    def _without_markers(
+        self, found: dict[str, FileState], folder: str, folders: Sequence[str] = ()
+    ) -> dict[str, FileState]:
+        """Objects without those that consoles make for folders, `day/`, which are listed as `day`.
+
+        They are empty, and the folder itself or the name of one, or cannot be read by that name.
+        """
+        markers = {folder} if folder in found else set()
+        empty = [key for key, state in found.items() if not state.size and key != folder]
+        if empty:
+            names = sorted(found)
+            inside = {f"{folder}/{name}".lstrip("/") for name in folders}
+            for key in empty:
+                after = bisect(names, f"{key}/")
+                has_children = after < len(names) and names[after].startswith(f"{key}/")
+                if has_children or key in inside or self._is_marker(key):
+                    markers.add(key)
+        if not markers:
+            return found
+        return {key: state for key, state in found.items() if key not in markers}
+
+    def _is_marker(self, key: str) -> bool:
+        """Whether an empty object is named `day/`; of names with a suffix none is asked."""
+        name = key.rpartition("/")[2]
+        if "." in name or name.startswith("_"):
+            return False
+        try:
+            self.head(key)
+        except FileNotFoundError:
+            return True
+        return False
 
     def head(self, key: str) -> FileState:
         """An object without its content."""
@@ -198,7 +231,7 @@ class Client:
             yield from pool.map(call, items)
 
     def _key(self, found: Any) -> str:
-        return str(found["path"]).removeprefix(self._prefix)
+        return f"{found['path']}/".removeprefix(self._prefix)[:-1]
 
     def _count(self, kind: str, number: int) -> None:
         with self._lock:
@@ -213,8 +246,8 @@ class Client:
                 if isinstance(error, StoreFault):
                     raise
                 fault = store_fault(error, self.url_of(key))
-                may_pass = isinstance(fault, StoreFault) and type(error).__name__ == "GenericError"
-                if attempt == _ATTEMPTS or not may_pass or kind in {"put", "delete"}:
+                is_transient = type(error).__name__ == "GenericError" and may_pass(fault)
+                if attempt == _ATTEMPTS or not is_transient or kind in {"put", "delete"}:
                     raise fault from error
                 time.sleep(_PAUSE_SECONDS * attempt)
         raise AssertionError

@@ -77,7 +77,8 @@ class Listing:
                 key = f"{inside}/{name}"
                 if key in metas:
                     found[key] = metas[key]
-                else:
+                # Others may lie below a name that is an object's too.
+                if key in children:
                     waiting.append(key)
         return found
 
