@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_SETTLE_MS = 10 * 60 * 1_000
-DEFAULT_MEMORY_MIB = 1_024
+DEFAULT_MEMORY_MIB = 512
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,28 @@ def test_one_slice_of_a_conflict_counts_and_the_conflict_is_listed(
         }
 
 
+def test_an_hour_in_partitions_is_metered_as_in_one(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [make_event(number, start=number % 50, end=55) for number in range(40)]
+    paths = [
+        batch(tmp_path / "a.parquet", *events),
+        batch(tmp_path / "b.parquet", *events[::3], make_event(5, memoryMiB=7)),
+        batch(tmp_path / "c.parquet", *events[::2], make_event(5, memoryMiB=8), make_event(99)),
+    ]
+    whole, counts = meter_hour(connection, paths)
+    # 40 of the events, with a conflict in one, and another one; 14 and 20 come again.
+    assert (counts.counted, counts.duplicates, counts.losers) == (41, 34, 2)
+    for most in (1, 10, 76):
+        monkeypatch.setattr("hourtally.stages.identities._MOST_HELD", most)
+        metered, of_parts = meter_hour(connection, paths)
+        assert metered.usage.equals(whole.usage)
+        assert metered.keys.equals(whole.keys)
+        assert sorted(metered.not_counted) == sorted(whole.not_counted)
+        assert of_parts.conflicts.equals(counts.conflicts)
+        assert (of_parts.counted, of_parts.duplicates, of_parts.losers) == (41, 34, 2)
+
+
 def test_a_conflict_is_of_the_hour_in_which_both_slices_lie(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -97,7 +97,8 @@ def test_every_level_has_the_sum_of_the_quantities_below() -> None:
         {"event_type": CLUSTER_EVENT, "resource_id": "k", "cluster_count_ms": CLUSTER_HOUR},
     )
     of = rated(table)
-    rollup = roll_up(of.charges, of.clusters, table)
+    resources = table.filter(event_type=RESOURCE_EVENT)
+    rollup = roll_up(of.charges, of.clusters, resources)
     by_team = [{"cpu": 3_000_000_000}, {"memory": 1_000_000_000}]
     for level in (rollup.types, rollup.projects, rollup.teams):
         assert hours(level) == by_team

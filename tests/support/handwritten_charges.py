@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from hourtally.model.components import CLUSTER_EVENT, RESOURCE_EVENT
+from hourtally.model.components import RESOURCE_EVENT
 from hourtally.model.schemas import (
     CHARGES,
     CLUSTERS,
@@ -45,9 +45,8 @@ def clusters(rows: dict[tuple[str, str], Parts]) -> pl.DataFrame:
 
 
 def usage(rows: list[Ids], **names: str) -> pl.DataFrame:
-    """Usage of resources, all by the same names, and of a cluster."""
+    """Usage of resources, all by the same names."""
     blank: dict[str, Any] = {name: 0 if name.endswith("_ms") else None for name in USAGE}
     blank |= {"timestamp": TIMESTAMP, "event_type": RESOURCE_EVENT, "period": 0}
     data = [{**blank, **names, **dict(zip(RESOURCE_KEY, ids, strict=True))} for ids in rows]
-    byoc = {**blank, "event_type": CLUSTER_EVENT, "customer_id": "c", "resource_id": "k"}
-    return pl.DataFrame([*data, byoc], schema=USAGE).sort(RESOURCE_ORDER)
+    return pl.DataFrame(data, schema=USAGE).sort(RESOURCE_ORDER)

@@ -66,9 +66,9 @@ def metered_hours(
         of_hour = one.files.slices
         _check_keys(home, of_hour)
         slices = scan_slices(of_hour, first_row)
-        voids = read_voids(one.files.voids)
-        hours.append(HourSlices(one.hour, slices, rates.periods(one.hour), voids))
-        first_row += count_rows(of_hour)
+        rows, voids = count_rows(of_hour), read_voids(one.files.voids)
+        hours.append(HourSlices(one.hour, slices, rows, rates.periods(one.hour), voids))
+        first_row += rows
         paths += of_hour
     with _engine_faults(spill), connected(spill, settings, stop) as connection:
         relation = slices_relation(connection, paths)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hourtally.build.metered_hours import metered_hours
-from hourtally.build.rates.asked_rates import ask_rates
+from hourtally.build.rates.asked_rates import AskedRates, ask_rates
 from hourtally.build.rates.held_customers import held_of_hours, store_inputs
 from hourtally.model.components import BYOC_COMPONENTS, PAAS_PRICES
 from hourtally.model.schemas import CUSTOMERS, HOUR, of_hours
@@ -66,10 +66,7 @@ def write_revisions(
         OSError: the system refused a read or a write.
         The other errors of `publish.build_together`.
     """
-    hours = [one.hour for one in revisions]
-    spill = revisions[0].folder / "spill"
-    with metered_hours(home, card, revisions, spill, settings, stop) as metered:
-        asked = ask_rates(metered, card, hours)
+    asked = _asked_rates(home, card, revisions, settings, stop)
     stop.check()
     rated = rate(asked.lookups)
     # While one writer waits for an fsync, others work: a third of the time of small hours.
@@ -83,7 +80,8 @@ def write_revisions(
                     of_hour.write(name, rows)
 
         write(charges=rated.charges, clusters=rated.clusters)
-        rollup = roll_up(rated.charges, rated.clusters, asked.usage)
+        resources, asked = asked.resources, asked.without_usage()
+        rollup = roll_up(rated.charges, rated.clusters, resources)
         stop.check()
         write(types=rollup.types, projects=rollup.projects, teams=rollup.teams)
         for of_hour, counts in zip(files, asked.counts, strict=True):
@@ -114,6 +112,15 @@ def write_revisions(
                 strict=True,
             )
         ]
+
+
+def _asked_rates(
+    home: Home, card: RateCard, revisions: Sequence[PendingRevision], settings: Settings, stop: Stop
+) -> AskedRates:
+    """The prices of the usage of hours; arguments as of `write_revisions`."""
+    spill = revisions[0].folder / "spill"
+    with metered_hours(home, card, revisions, spill, settings, stop) as metered:
+        return ask_rates(metered, card, [one.hour for one in revisions])
 
 
 def _stages_record(

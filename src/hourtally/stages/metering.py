@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate
 from typing import Final
 
 import duckdb
@@ -28,6 +27,12 @@ from hourtally.model.schemas import (
     conform,
 )
 from hourtally.stages.deduplication import find_not_counted
+from hourtally.stages.identities import (
+    Identities,
+    identities_of,
+    repeated_digests,
+    shared_digests,
+)
 from hourtally.stages.voiding import VoidCounts, find_voided
 
 _KEYS: Final = (*USAGE_KEY, "first_start_ms")
@@ -38,12 +43,14 @@ class HourSlices:
     """What the usage of an hour is made from.
 
     slices: `schemas.STORED_SLICES` of its committed batches, and `slice_row`, which numbers the
-    slices of all hours that are metered together. periods: the hour cut where a rate starts or
-    ends, `(start_ms, end_ms)` each. voids: those that touch the hour, `schemas.STORED_VOIDS`.
+    slices of all hours that are metered together. rows: how many slices. periods: the hour cut
+    where a rate starts or ends, `(start_ms, end_ms)` each. voids: those that touch the hour,
+    `schemas.STORED_VOIDS`.
     """
 
     hour: Hour
     slices: pl.LazyFrame
+    rows: int
     periods: Sequence[tuple[int, int]]
     voids: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STORED_VOIDS))
 
@@ -90,18 +97,19 @@ def meter(
         hours: in order.
     """
     not_counted, counts = [], []
-    digests = _digests(hours)
-    for hour, of_hour in zip(hours, digests, strict=True):
-        voided = find_voided(hour.slices, of_hour, hour.voids)
+    identities = identities_of([(hour.slices, hour.rows) for hour in hours])
+    for hour, of_hour in zip(hours, identities, strict=True):
+        named = shared_digests(of_hour, hour.voids["identity"])
+        voided = find_voided(hour.slices, named, hour.voids)
         slices_left = hour.slices
         if len(voided.rows):
             is_voided = pl.col("slice_row").cast(pl.Int64).is_in(voided.rows.implode())
             slices_left = slices_left.filter(~is_voided)
-        found = find_not_counted(slices_left, _repeated(of_hour))
+        found = find_not_counted(slices_left, repeated_digests(of_hour))
         not_counted += [voided.rows, found.rows]
         counts.append(
             SliceCounts(
-                counted=len(of_hour) - len(voided.rows) - len(found.rows),
+                counted=hour.rows - len(voided.rows) - len(found.rows),
                 duplicates=found.duplicates,
                 conflicts=found.conflicts,
                 losers=len(found.rows) - found.duplicates,
@@ -116,27 +124,16 @@ def meter(
     pieces = "pieces_whole" if len(periods) == 1 else "pieces_cut"
     summed = slices.query("slices", _sql("usage").format(pieces=_sql(pieces)))
     assert summed is not None, "a SELECT has rows"
-    usage = _with_texts(pl.DataFrame(summed.to_arrow_table()), hours, digests)
-    by_resource = _sorted(usage, hours)
+    # Nested, so that no frame outlives its use: each of a million resources takes 0.3 GB.
+    by_resource = _sorted(
+        _with_texts(pl.DataFrame(summed.to_arrow_table()), hours, identities), hours
+    )
     return Metered(
         usage=conform(by_resource.drop(_KEYS), USAGE),
         keys=by_resource.select(_KEYS),
         not_counted=left_out,
         counts=counts,
     )
-
-
-def _digests(hours: Sequence[HourSlices]) -> list[pl.Series]:
-    """The digests of each hour's identities."""
-    frames = pl.collect_all([hour.slices.select("identity") for hour in hours])
-    return [frame.to_series() for frame in frames]
-
-
-def _repeated(digests: pl.Series) -> pl.Series:
-    """The digests that several slices have."""
-    # In one chunk, as sorting many takes a sixth longer.
-    in_order = digests.rechunk().sort()
-    return in_order.filter(in_order == in_order.shift()).unique()
 
 
 def _register(connection: duckdb.DuckDBPyConnection, name: str, table: pl.DataFrame) -> None:
@@ -160,20 +157,17 @@ def _sql(name: str) -> str:
 
 
 def _with_texts(
-    summed: pl.DataFrame, hours: Sequence[HourSlices], digests: Sequence[pl.Series]
+    summed: pl.DataFrame, hours: Sequence[HourSlices], identities: Sequence[Identities]
 ) -> pl.DataFrame:
-    """Rows of `sql/usage.sql` with the texts that their keys stand for.
-
-    digests: of the identities of each hour's slices.
-    """
+    """Rows of `sql/usage.sql` with their texts; identities: of each hour."""
     wanted = summed["first_row"].cast(pl.Int64).unique().sort()
-    ends = list(accumulate(map(len, digests)))
-    texts = []
-    for hour, of_hour, end in zip(hours, digests, ends, strict=True):
-        first = end - len(of_hour)
+    texts, first = [], 0
+    for hour, of_hour in zip(hours, identities, strict=True):
+        end = first + hour.rows
         texts.append(
             _texts(hour, of_hour, wanted.filter(wanted.is_between(first, end - 1)) - first)
         )
+        first = end
     found = pl.concat(pl.collect_all(texts))
     usage = summed.with_columns(pl.col("first_row").cast(pl.Int64)).join(
         found, on="first_row", how="inner", validate="m:1", suffix="_of_texts"
@@ -185,7 +179,7 @@ def _with_texts(
     return usage
 
 
-def _texts(hour: HourSlices, digests: pl.Series, wanted: pl.Series) -> pl.LazyFrame:
+def _texts(hour: HourSlices, identities: Identities, wanted: pl.Series) -> pl.LazyFrame:
     """The usage keys and texts of some of an hour's slices, by their place in the hour from 0.
 
     Rows are chosen by a stored column, as Polars then decodes the texts of these rows only: half
@@ -193,7 +187,8 @@ def _texts(hour: HourSlices, digests: pl.Series, wanted: pl.Series) -> pl.LazyFr
     first of many files: the others are not read.
     """
     begun = hour.slices.head(0 if wanted.is_empty() else wanted[-1] + 1)
-    return begun.filter(pl.col("identity").is_in(digests.gather(wanted).implode())).select(
+    digests = identities.of_slices(wanted)
+    return begun.filter(pl.col("identity").is_in(digests.implode())).select(
         pl.col("slice_row").cast(pl.Int64).alias("first_row"), *USAGE_KEY, *USAGE_TEXTS
     )
 
@@ -206,4 +201,5 @@ def _sorted(usage: pl.DataFrame, hours: Sequence[HourSlices]) -> pl.DataFrame:
     of_periods = pl.Series(HOUR, [one.hour.timestamp for one in hours for _ in one.periods])
     usage = usage.with_columns(of_periods.gather(usage["period"]))
     columns = (pl.col(column).cast(dtype) for column, dtype in USAGE.items())
-    return usage.select(*columns, *_KEYS).sort(HOUR, *RESOURCE_ORDER)
+    usage = usage.select(*columns, *_KEYS)
+    return usage.sort(HOUR, *RESOURCE_ORDER)

@@ -38,6 +38,8 @@ _LEVELS: Final[tuple[tuple[str, int, str | None, str, Schema], ...]] = (
     ("projects", 3, "project_name", "project_id", PROJECTS),
     ("teams", 2, "team_name", "team_id", TEAMS),
 )
+# The columns of usage that give the levels their names.
+NAMING: Final = (HOUR, *RESOURCE_KEY[:3], "team_name", "project_name", "last_end_ms")
 PAAS_COLUMNS: Final = tuple(f"{price}_nanocents" for price in PAAS_PRICES)
 BYOC_COLUMNS: Final = tuple(f"{price}_nanocents" for price in BYOC_PRICES)
 PAAS_SUMMED: Final = (*PAAS_COLUMNS, *(f"{name}{NANOHOURS}" for name in PAAS_HOURS))
@@ -58,8 +60,13 @@ class Rollup:
     customers: pl.DataFrame
 
 
-def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) -> Rollup:
-    """Sum charges and quantities upward; names come from the usage. All frames are sorted.
+def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, resources: pl.DataFrame) -> Rollup:
+    """Sum charges and quantities upward. All frames are sorted.
+
+    Args:
+        charges: of resources.
+        clusters: of clusters.
+        resources: the usage of the resources, at least `NAMING`.
 
     Raises:
         BoundExceeded: a customer's sum does not fit its column.
@@ -68,7 +75,6 @@ def roll_up(charges: pl.DataFrame, clusters: pl.DataFrame, usage: pl.DataFrame) 
     levels: dict[str, pl.DataFrame] = {}
     below = charges
     # Every resource has a charge, so parents get the same numbers in charges and usage.
-    resources = usage.filter(pl.col("team_id").is_not_null())
     for level, depth, name, id_column, schema in _LEVELS:
         key = (HOUR, *RESOURCE_KEY[:depth])
         summed = below.group_by(parent_numbers(below, key), maintain_order=True).agg(

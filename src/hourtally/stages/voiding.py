@@ -58,7 +58,7 @@ def find_voided(slices: pl.LazyFrame, digests: pl.Series, voids: pl.DataFrame) -
 
     Args:
         slices: of the hour, `schemas.STORED_SLICES` and `slice_row`.
-        digests: the digest of each slice's identity.
+        digests: of the slices' identities, at least those that a void names.
         voids: that touch the hour, `schemas.STORED_VOIDS`, repeated or not.
     """
     if voids.is_empty():

@@ -18,7 +18,8 @@ def meter_files(connection: duckdb.DuckDBPyConnection, *hours: HourFiles) -> Met
     """The usage of hours, each with its slices files and its rate periods."""
     inputs, all_paths, first_row = [], list[Path](), 0
     for hour, paths, periods in hours:
-        inputs.append(HourSlices(hour, scan_slices(paths, first_row), periods))
-        first_row += count_rows(paths)
+        rows = count_rows(paths)
+        inputs.append(HourSlices(hour, scan_slices(paths, first_row), rows, periods))
+        first_row += rows
         all_paths += paths
     return meter(connection, slices_relation(connection, all_paths), inputs)
