@@ -64,7 +64,9 @@ def test_the_metrics_listener_has_nothing_else_and_is_for_this_machine(served: S
 
     assert httpx.get(url.removesuffix("/metrics")).status_code == 404
     assert httpx.get(url + "/x").status_code == 404
-    assert httpx.post(url).status_code == 405
+    for method in ("POST", "HEAD"):
+        refused = httpx.request(method, url)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
     assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 421
     assert served.get("/metrics").status_code == 404
 

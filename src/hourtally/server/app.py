@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.resources import files
 
 from hourtally.errors import Damaged, HourtallyError, TokensError
@@ -17,7 +17,7 @@ from hourtally.model.printable import printable
 from hourtally.server import requests
 from hourtally.server.pages import Site
 from hourtally.server.pages.page_requests import MAX_FORM_BYTES
-from hourtally.server.parameters import HttpError
+from hourtally.server.parameters import METHODS, HttpError, MethodNotAllowed
 from hourtally.server.request_reader import MAX_HEADER_BYTES, Request
 from hourtally.server.requests import ListRequest, ViewRequest
 from hourtally.server.responses import (
@@ -39,7 +39,6 @@ Answer = tuple[Response, str | None]
 
 _OPENAPI_PATH = b"/openapi.json"
 _HEALTH_PATH = b"/healthz"
-_METHODS = ("GET", "HEAD")
 
 log = logging.getLogger("hourtally.server")
 
@@ -77,7 +76,8 @@ class App:
             if request.raw_path in self._open_to_all:
                 _check_method(request)
                 return self._open_to_all[request.raw_path], None
-            if self._site.has(request.raw_path, request.method):
+            if of_page := self._site.methods(request.raw_path):
+                _check_method(request, of_page)
                 return _in_thread(lambda: self._page(request), None)
             _check_path(request)
             _check_method(request)
@@ -179,10 +179,9 @@ def _check_path(request: Request) -> None:
         raise HttpError(404, "not_found", message)
 
 
-def _check_method(request: Request) -> None:
-    if request.method not in _METHODS:
-        message = f"Method {request.method} is not allowed: use {' or '.join(_METHODS)}."
-        raise HttpError(405, "method_not_allowed", message)
+def _check_method(request: Request, allowed: Sequence[str] = METHODS) -> None:
+    if request.method not in allowed:
+        raise MethodNotAllowed(request.method, allowed)
 
 
 def _bearer_token(headers: Iterable[Header]) -> bytes | None:
@@ -200,8 +199,8 @@ def _error_headers(error: HttpError) -> list[Header]:
         return [CLOSE]
     if error.status == 401:
         return [(b"www-authenticate", b"Bearer")]
-    if error.status == 405:
-        return [(b"allow", ", ".join(_METHODS).encode())]
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", ", ".join(error.allowed).encode())]
     return []
 
 

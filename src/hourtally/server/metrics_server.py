@@ -121,13 +121,13 @@ def _only_metrics(registry: CollectorRegistry) -> Callable[[Any, Any], Iterable[
         status = ""
         if environ["PATH_INFO"] != "/metrics":
             status = "404 Not Found"
-        elif environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+        elif environ["REQUEST_METHOD"] != "GET":
             status = "405 Method Not Allowed"
         elif not is_loopback_host(environ.get("HTTP_HOST", "")):
             # See `check_host`: a site whose name leads here must not read them.
             status = "421 Misdirected Request"
         if status:
-            start_response(status, [("Content-Type", "text/plain"), ("Allow", "GET, HEAD")])
+            start_response(status, [("Content-Type", "text/plain"), ("Allow", "GET")])
             return [f"{status[4:]}\n".encode()]
         try:
             return list(metrics(environ, start_response))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 from urllib.parse import parse_qsl
@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from hourtally.model.hours import check_year
 from hourtally.published.views import PROJECTS, RESOURCES, TEAMS, Page
 
+METHODS: Final = ("GET", "HEAD")
 DEFAULT_PER_PAGE: Final = 50
 MAX_PER_PAGE: Final = 100
 MAX_PAGE: Final = 1_000_000_000
@@ -49,6 +50,15 @@ class HttpError(Exception):
         self.status = status
         self.id = id
         self.message = message
+
+
+class MethodNotAllowed(HttpError):
+    """A 405, with the methods that are allowed."""
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        message = f"Method {method} is not allowed: use {' or '.join(allowed)}."
+        super().__init__(405, "method_not_allowed", message)
+        self.allowed = allowed
 
 
 def bad_parameter(message: str) -> HttpError:

@@ -39,12 +39,21 @@ def test_a_form_that_does_not_arrive_frees_its_connection(served: Served) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/"), ("DELETE", "/signin"), ("PUT", "/"), ("POST", "/hours/x")]
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/", "GET, HEAD"),
+        ("PUT", "/", "GET, HEAD"),
+        ("POST", "/hours/x", "GET, HEAD"),
+        ("DELETE", "/signin", "GET, HEAD, POST"),
+    ],
 )
 def test_pages_are_got_and_only_two_forms_are_posted(
-    served: Served, method: str, path: str
+    served: Served, method: str, path: str, allowed: str
 ) -> None:
-    assert httpx.request(method, served.url + path).status_code in {404, 405}
+    response = httpx.request(method, served.url + path)
+
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert httpx.post(f"{served.url}/nowhere").status_code == 404
 
 
 def test_a_page_is_logged_without_its_query(served: Served) -> None:

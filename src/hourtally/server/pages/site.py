@@ -36,7 +36,7 @@ from hourtally.server.pages.page_requests import PageRequest, parse_hour, read_p
 from hourtally.server.pages.rendering import Page, asset, render, warm_up
 from hourtally.server.pages.security import HEADERS, check_host
 from hourtally.server.pages.sources import PageSources
-from hourtally.server.parameters import HttpError
+from hourtally.server.parameters import METHODS, HttpError
 from hourtally.server.requests import ViewRequest
 from hourtally.server.responses import Header, Response, conditional
 
@@ -77,15 +77,15 @@ class Site:
         warm_up("customer", "hour")
         self._door = Door(visitors.customer_of, visitors.seconds) if needs_token else None
 
-    def has(self, raw_path: bytes, method: str) -> bool:
-        """Whether a request is for a page; then `respond` has the response to it."""
+    def methods(self, raw_path: bytes) -> tuple[str, ...]:
+        """By which methods a path is a page, to which `respond` has the response."""
+        if self._visitors.is_operator:
+            # The operator's pages are all that there is.
+            return METHODS
+        if raw_path in _FORMS:
+            return (*METHODS, "POST")
         section = raw_path.split(b"/")[1:2]
-        if method == "POST":
-            return raw_path in _FORMS and not self._visitors.is_operator
-        if method not in {"GET", "HEAD"}:
-            return False
-        # The operator's pages are all that there is.
-        return self._visitors.is_operator or raw_path == b"/" or section in _SECTIONS
+        return METHODS if raw_path == b"/" or section in _SECTIONS else ()
 
     def respond(
         self,
