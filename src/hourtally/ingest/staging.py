@@ -95,6 +95,7 @@ def _parse_into(
     begins = list(accumulate((one.path.stat().st_size for one in staged), initial=0))
     parse = partial(_parse, LineParser(_READERS))
     few: list[pl.DataFrame] | None = []
+    few_events = 0
     for parsed in ordered_map(threads, parse, _batches(staged), _BLOCKS_AHEAD):
         for number, block in parsed:
             if isinstance(block, FileRejected):
@@ -104,9 +105,12 @@ def _parse_into(
             if progress:
                 progress(begins[number] + block.bytes_read, begins[-1])
         events = _together(parsed, len(staged))
+        if events.is_empty():
+            continue
         if few is not None:
             few.append(events)
-            if sum(map(len, few)) <= MOST_EVENTS:
+            few_events += len(events)
+            if few_events <= MOST_EVENTS:
                 continue
             events, few = pl.concat(few), None
         _add(runs, events)
