@@ -30,7 +30,7 @@ from hourtally.cli.commands import (
     show,
 )
 from hourtally.cli.output.json_text import expect_json, print_error_json
-from hourtally.cli.requests import tell_requests
+from hourtally.cli.requests import begin_counting, tell_requests
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.printable import printable_message
 from hourtally.runtime.interrupts import as_keyboard_interrupt, raise_interrupt
@@ -106,6 +106,7 @@ _tokens.command(serve.remove_token, name="remove")
 def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
     """Run a command and return its exit status. No user error ends in a traceback."""
     expect_json()
+    begin_counting()
     try:
         with as_keyboard_interrupt():
             status = run_app(

@@ -25,7 +25,7 @@ from hourtally.cli.output.json_text import print_json
 from hourtally.cli.output.progress_bar import progress_bar
 from hourtally.cli.output.reading_data import verify_document
 from hourtally.cli.prefect_jobs import configure_prefect
-from hourtally.cli.requests import requests_sentence
+from hourtally.cli.requests import requests_made, requests_sentence
 from hourtally.errors import HourNotPublished, HourtallyError
 from hourtally.ingest.discovery import path_text
 from hourtally.ingest.files import ingest_paths, new_files
@@ -48,7 +48,6 @@ from hourtally.ratecard import load_rate_card
 from hourtally.runtime.interrupts import Stop, graceful_shutdown
 from hourtally.settings import DEFAULT_SETTLE_MS, Settings, usable_cores
 from hourtally.store.durable import one_listing
-from hourtally.store.files import files_at
 from hourtally.store.layout import Home
 
 DONE = 0
@@ -78,8 +77,8 @@ def run(job: Job, *, json: bool = False) -> int:
         if json:
             return _finish_as_json(job, done, partial(run_document, job, done))
         status = _finish(job, done)
-        if files_at(job.home.root).requests():
-            print(f"Object store: {requests_sentence(job.home)}")
+        if requests_made():
+            print(f"Object store: {requests_sentence()}")
         return status
 
     with graceful_shutdown() as stop:
@@ -250,6 +249,10 @@ def _exit_status(done: JobReport) -> int:
 
 def _status_of(done: JobReport) -> int:
     """The exit status of a job; its failures are printed to standard error."""
+    if inbox := done.ingested.missing_inbox:
+        _say(
+            f"hourtally: {inbox}: no objects lie below it; correct --inbox if there should be some"
+        )
     failures = [*map(str, done.ingested.refused), *(str(error) for _, error in done.built.failed)]
     if done.held.hours:
         failures.append(held_sentence(done.held))

@@ -13,7 +13,7 @@ from cyclopts import Parameter, Token
 from hourtally.errors import InvalidArgument, NotFound
 from hourtally.model.hours import Hour, parse_instant_ms
 
-# Homes of which the requests are told at the end.
+# Homes of commands that tell their requests at the end.
 told_of: list[Any] = []
 
 CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in its events.")]

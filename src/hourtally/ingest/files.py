@@ -42,6 +42,7 @@ class IngestReport:
         earlier_quarantined: inbox files of earlier runs that have lines in quarantine, each with
             its `file` and `quarantine`.
         withdrawn: inbox files whose batch is withdrawn, each with its `file` and `batch`.
+        missing_inbox: the URL of an inbox that no object lies below; else empty.
     """
 
     files: list[IngestReceipt] = field(default_factory=list)
@@ -51,6 +52,7 @@ class IngestReport:
     passed_over: Tally = field(default_factory=Tally)
     earlier_quarantined: Tally = field(default_factory=Tally)
     withdrawn: Tally = field(default_factory=Tally)
+    missing_inbox: str = ""
 
     @property
     def quarantined(self) -> int:
@@ -226,4 +228,6 @@ def new_files(home: Home, report: IngestReport, folder: Path | None = None) -> l
     report.passed_over.merge(inbox.passed_over)
     report.earlier_quarantined.merge(inbox.quarantined)
     report.withdrawn.merge(inbox.withdrawn)
+    if inbox.is_missing:
+        report.missing_inbox = path_text(folder or home.inbox)
     return inbox.new

@@ -38,6 +38,8 @@ class Inbox:
             `quarantine`, the file with those lines.
         withdrawn: files of earlier runs whose batch is withdrawn, each with its `file` and `batch`.
         refused: folders that cannot be searched, the inbox among them.
+        is_missing: whether it is named by a URL that no object lies below. There an empty inbox is
+            none, and a misspelt one as well.
     """
 
     new: list[Path] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Inbox:
     quarantined: Tally = field(default_factory=Tally)
     withdrawn: Tally = field(default_factory=Tally)
     refused: list[FileRejected] = field(default_factory=list)
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def search_inbox(home: Home, folder: Path | None = None) -> Inbox:
         except FileRejected as refusal:
             return Inbox(refused=[refusal])
         inbox.passed_over, inbox.refused = found.passed_over, found.refused
+        is_empty = not (found.files or found.refused or found.passed_over.count)
+        inbox.is_missing = is_empty and folder is not None and not durable.has_folders(place)
         _sort_in(inbox, home, found.files)
     return inbox
 

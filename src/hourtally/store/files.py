@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -198,6 +199,14 @@ def files_at(path: AnyPath) -> Files:
             if text.startswith(root) and rest[:1] in {"", "/"} and not _SCRATCH.match(rest):
                 return files
     return _local[0]
+
+
+def all_requests() -> Counter[str]:
+    """How many requests of each kind this process made to all object stores so far."""
+    made: Counter[str] = Counter()
+    for files in _mounted.values():
+        made.update(files.requests())
+    return made
 
 
 def use_local(files: Files) -> None:

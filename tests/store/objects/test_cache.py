@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hourtally.cli.app import call
 from hourtally.published.reader import published_hours
+from hourtally.runtime.worker_pool import worker_processes
 from hourtally.store.layout import Home
 from hourtally.store.manifests import current_manifest
 from hourtally.store.objects.cache import MOST_BYTES, RecordCache
-from hourtally.store.objects.opening import open_url
+from hourtally.store.objects.opening import _new_workspace, open_url
 from tests.support.buckets import keys_of, objects_of, sample_in
 from tests.support.command_line import environment
 
@@ -92,3 +95,35 @@ def test_a_process_removes_its_unfinished_work_at_its_end(tmp_path: Path) -> Non
     subprocess.run([sys.executable, "-c", code], env=variables, check=True, capture_output=True)
     assert list(tmp_path.rglob("work")) != []
     assert list(tmp_path.rglob("work/*")) == []
+
+
+def test_a_worker_process_removes_its_unfinished_work_at_its_end(cache: Path) -> None:
+    ours = open_url("memory://workers/home")
+    with worker_processes(1, None, 1) as pool:
+        theirs = pool.submit(open_url, "memory://workers/home").result()
+        assert theirs.parent == ours.parent
+        assert theirs.exists()
+    assert list(cache.rglob("work/*")) == [ours]
+
+
+def test_a_folder_that_is_just_made_is_not_taken_for_what_another_process_left(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    others: list[threading.Thread] = []
+    flock = fcntl.flock
+
+    def slow(descriptor: int, how: int) -> None:
+        """Somebody else begins after a folder was made and before it is locked."""
+        if how & fcntl.LOCK_SH and not others:
+            another = threading.Thread(target=lambda: made.append(_new_workspace(cache / "work")))
+            others.append(another)
+            another.start()
+            another.join(0.3)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    made.append(_new_workspace(cache / "work"))
+    others[0].join()
+    assert len(made) == 2
+    assert all(folder.exists() for folder in made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,9 +198,39 @@ def test_a_known_hour_is_shown_with_four_requests_and_a_run_that_finds_nothing_l
     assert json.loads(capsysbinary.readouterr().out)["requests"] == {"list": 7, "get": 1}
 
 
+def test_the_requests_of_all_buckets_are_counted(
+    local: Home, remote: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inbox = f"{remote.place}/inbox"
+    run(local, "ingest", f"{inbox}/late.ndjson", "--verbose")
+    said = capsys.readouterr().err
+    assert re.search(r"object store: [1-9]\d* requests: [1-9]\d* reads?", said)
+    tree = Home.at(f"{remote.place}-tree")
+    run(local, "run", "--export", tree.place, *NOW, status=3)
+    assert re.search(r"Object store: .* \d+ writes[.,]", capsys.readouterr().out)
+    objects_of(tree).client.delete(keys_of(tree))
+    run(local, "export", tree.place, "--verbose")
+    assert re.search(r"object store: .* \d+ writes[.,]", capsys.readouterr().err)
+    run(local, "list", "--verbose")
+    assert "object store: 0 requests." in capsys.readouterr().err
+
+
+def test_a_run_reads_no_note_of_an_inbox_file_that_this_machine_wrote(remote: Home) -> None:
+    run(remote, "run", *NOW, status=3)
+    files = objects_of(remote)
+    assert len(keys_of(remote, ".inbox")) == 7
+    files.client.requests.clear()
+    run(remote, "run", *NOW)
+    assert files.requests() == {"list": 7, "get": 1}
+
+
 @pytest.mark.parametrize("home_at", ["bucket", "folder"])
 def test_home_inbox_and_export_may_each_be_a_folder_or_a_bucket(
-    local: Home, remote: Home, home_at: str, tmp_path: Path
+    local: Home,
+    remote: Home,
+    home_at: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = Home.at(f"{remote.place}-tree")
     home, inbox, tree = (
@@ -212,7 +243,10 @@ def test_home_inbox_and_export_may_each_be_a_folder_or_a_bucket(
     run(home, "verify", "--from-files")
     exported = keys_of(other) if home_at == "folder" else list((tmp_path / "tree").rglob("*.json"))
     assert len([one for one in exported if "/" in str(one)]) >= 9
+    capsys.readouterr()
     run(home, "run", "--inbox", f"{inbox}/nowhere", *NOW, status=1 if home_at == "bucket" else 0)
+    said = "it cannot be read" if home_at == "bucket" else "no objects lie below it"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

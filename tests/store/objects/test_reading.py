@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,10 +14,11 @@ from hourtally.cli.app import call
 from hourtally.model.hours import Hour, parse_instant_ms
 from hourtally.published.reader import find_document
 from hourtally.server.revisions import CurrentRevisions
+from hourtally.store import durable
 from hourtally.store.files import FileState
 from hourtally.store.layout import Home
 from hourtally.store.objects.listing import ListedFolders, Listing, SharedListing
-from tests.support.buckets import objects_of, other_machine, sample_in
+from tests.support.buckets import keys_of, objects_of, other_machine, sample_in
 
 NOW = "2026-11-02T12:15:00Z"
 HOUR = Hour.parse("2026-11-02T09")
@@ -126,3 +130,35 @@ def test_whoever_enters_gets_a_new_listing_once_it_is_old(monkeypatch: pytest.Mo
         other.join()
     assert seen[0] is not first
     assert shared.listing is None
+
+
+def test_a_thread_that_has_not_entered_an_old_listing_asks_the_store(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = other_machine(home, tmp_path / "reader")
+    now = time.monotonic()
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("hourtally.store.objects.listing.time", clock)
+    hour = reader.hour(HOUR)
+    notes = [reader.root / key for key in keys_of(home, ".inbox")]
+
+    def by_another_thread() -> set[str]:
+        with ThreadPoolExecutor(1) as pool:
+            return set(pool.submit(durable.list_names, hour).result())
+
+    with durable.one_listing(reader.root):
+        before = set(durable.list_names(hour))
+        force = ("--force", "--from", HOUR.name, "--to", HOUR.following.name)
+        assert call(["backfill", *force, "--now", NOW, "--home", home.place]) == 0
+        assert by_another_thread() == before
+        now += 6
+        assert len(by_another_thread() - before) == 2
+        # Who has entered it, and the threads that read for it, see one moment to the end.
+        assert set(durable.list_names(hour)) == before
+        new = reader.manifest(HOUR, 2)
+        requests = objects_of(reader).client.requests
+        requests.clear()
+        durable.fetch(notes)
+        durable.fetch(notes)
+        assert objects_of(reader).requests() == {"list": 1, "get": 7}
+        assert not durable.file_exists(new)

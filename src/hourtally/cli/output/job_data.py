@@ -14,12 +14,12 @@ from hourtally.build.rates.held_hours import HeldHours
 from hourtally.build.staleness import IdleSummary, StaleHour
 from hourtally.cli.output.ingest_report import ingest_json
 from hourtally.cli.output.json_text import Cents
+from hourtally.cli.requests import requests_made
 from hourtally.errors import HourtallyError
 from hourtally.jobs.job import Job
 from hourtally.jobs.report import JobReport
 from hourtally.model.hours import format_instant
 from hourtally.ratecard import SuggestedRate
-from hourtally.store.files import files_at
 
 if TYPE_CHECKING:
     from hourtally.published.export import ExportReport
@@ -28,8 +28,8 @@ _NANOCENTS = "_nanocents"
 
 
 def run_document(job: Job, report: JobReport, exit_status: int) -> dict[str, Any]:
-    """What a run ingested, built and exported; of a home in an object store also its requests."""
-    requests = files_at(job.home.root).requests()
+    """What a run ingested, built and exported; also the requests to object stores."""
+    requests = requests_made()
     return {
         "ingest": ingest_json(report.ingested),
         **_job_document(job, report, exit_status),

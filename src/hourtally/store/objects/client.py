@@ -162,14 +162,17 @@ class Client:
 
         self._call("get", key, run)
 
-    def put(self, key: str, content: bytes | Path) -> None:
-        """Write an object; one that is there is replaced."""
+    def put(self, key: str, content: bytes | Path) -> str:
+        """Write an object; one that is there is replaced. Its ETag, empty where it is not known."""
 
-        def run() -> None:
+        def run() -> str:
             path = self._prefix + key
-            self._calls.put(self._store, path, content, chunk_size=PART_BYTES, max_concurrency=4)
+            put = self._calls.put(
+                self._store, path, content, chunk_size=PART_BYTES, max_concurrency=4
+            )
+            return str(put["e_tag"] or "")
 
-        self._call("put", key, run)
+        return self._call("put", key, run)
 
     def create(self, key: str, content: bytes) -> Created:
         """Write an object unless the name is taken.

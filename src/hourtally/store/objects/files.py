@@ -55,7 +55,7 @@ class ObjectFiles(Files):
 
     def names(self, folder: AnyPath) -> list[str]:
         of = self.key(folder)
-        if (listing := self._listing) and listing.has(of):
+        if (listing := self._shared.listing) and listing.has(of):
             found = listing.names(of)
         else:
             listing, found = None, ListedFolders(self._list_folders([of])).names(of)
@@ -84,7 +84,7 @@ class ObjectFiles(Files):
     def meta(self, path: AnyPath) -> FileState:
         """The object of a path."""
         key = self._owners.resolve(self.key(path))
-        if (listing := self._listing) and listing.has(key.rpartition("/")[0]):
+        if (listing := self._shared.listing) and listing.has(key.rpartition("/")[0]):
             meta = listing.meta(key)
             if meta is None:
                 raise self._missing(key)
@@ -98,8 +98,8 @@ class ObjectFiles(Files):
 
     def objects_below(self, folder: str) -> dict[str, FileState]:
         """The objects below a folder, by key."""
-        if isinstance(self._listing, Listing) and self._listing.has(folder):
-            return self._listing.below(folder)
+        if isinstance(listing := self._shared.listing, Listing) and listing.has(folder):
+            return listing.below(folder)
         return self._list_top(folder)
 
     def read(self, path: Path, most: int = -1) -> bytes:
@@ -156,7 +156,7 @@ class ObjectFiles(Files):
             with contextlib.suppress(FileNotFoundError):
                 get(path)
 
-        for _ in self.client.together(get_one, paths):
+        for _ in self.client.together(self._shared.for_helpers(get_one), paths):
             pass
 
     def release(self, paths: Iterable[Path]) -> None:
@@ -179,8 +179,11 @@ class ObjectFiles(Files):
 
     def replace(self, path: Path, content: bytes, mode: int, staging: Path | None) -> None:
         key = self.key(path)
-        self.client.put(key, content)
+        etag = self.client.put(key, content)
         self._known.pop(key, None)
+        # The next run would read each note of an inbox file once.
+        if etag and key.startswith(".inbox/"):
+            self._cache.put(key, etag, content)
 
     def make_folder(self, folder: Path) -> None: ...
 
@@ -250,10 +253,6 @@ class ObjectFiles(Files):
     def _missing(self, key: str) -> FileNotFoundError:
         return FileNotFoundError(2, "there is no such object", self.client.url_of(key))
 
-    @property
-    def _listing(self) -> Listing | ListedFolders | None:
-        return self._shared.listing
-
     def key(self, path: AnyPath) -> str:
         """The key of a path; empty for the root."""
         return os.fspath(path).removeprefix(self._root[:-1]).strip("/")
@@ -279,8 +278,8 @@ class ObjectFiles(Files):
         if _BY_DIGEST.fullmatch(key):
             return ""
         meta = self._known.get(key) if _CREATED_ONCE.fullmatch(key) else None
-        if meta is None and (listing := self._listing) and listing.has(key.rpartition("/")[0]):
-            meta = listing.meta(key)
+        if meta is None and (listing := self._shared.listing):
+            meta = listing.meta(key) if listing.has(key.rpartition("/")[0]) else None
         return meta.etag or None if meta else None
 
     @contextlib.contextmanager
@@ -289,7 +288,7 @@ class ObjectFiles(Files):
         try:
             yield
         except FileNotFoundError:
-            listing = self._listing
+            listing = self._shared.listing
             if listing and listing.has(key.rpartition("/")[0]) and listing.meta(key):
                 self._shared.replace(listing)
             raise

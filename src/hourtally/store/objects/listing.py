@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock, RLock, local
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hourtally.store.files import FileState
+
+Item = TypeVar("Item")
 
 _LONGEST_SHARED_SECONDS: Final = 5.0
 
@@ -116,27 +118,40 @@ def _add_names(children: dict[str, set[str]], keys: Iterable[str]) -> None:
 class SharedListing:
     """The listing that the calls of a process see, while somebody is within `entered`.
 
-    All threads see it, also those that a command has started. In a server, where some thread or
-    other may be within it all the time, whoever enters gets a new one once it is some seconds old.
+    Who has entered sees it to the end, and so do threads that call by `for_helpers`. In a server
+    some thread or other may be within it all the time: whoever enters gets a new one once it is
+    some seconds old, and who has not entered does not see it any more then.
     """
 
     def __init__(self) -> None:
-        self.listing: Listing | ListedFolders | None = None
+        self._listing: Listing | ListedFolders | None = None
         self._lock = Lock()
         self._thread = local()
         self._users = 0
         self._made_at = 0.0
 
+    @property
+    def listing(self) -> Listing | ListedFolders | None:
+        """What this thread sees; None where it has to ask the store."""
+        return self._listing if self._is_within or not self._is_old() else None
+
+    @property
+    def _is_within(self) -> bool:
+        return getattr(self._thread, "is_within", False)
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._made_at > _LONGEST_SHARED_SECONDS
+
     @contextmanager
     def entered(self, make: Callable[[], Listing | ListedFolders]) -> Iterator[None]:
         """Let all see a listing; within it, the one that this thread sees already."""
-        if getattr(self._thread, "is_within", False):
+        if self._is_within:
             yield
             return
         with self._lock:
-            now = time.monotonic()
-            if self.listing is None or now - self._made_at > _LONGEST_SHARED_SECONDS:
-                self.listing, self._made_at = make(), now
+            if self._listing is None or self._is_old():
+                now = time.monotonic()
+                self._listing, self._made_at = make(), now
             self._users += 1
         self._thread.is_within = True
         try:
@@ -146,10 +161,24 @@ class SharedListing:
             with self._lock:
                 self._users -= 1
                 if not self._users:
-                    self.listing = None
+                    self._listing = None
+
+    def for_helpers(self, call: Callable[[Item], None]) -> Callable[[Item], None]:
+        """A call that other threads make for this one, until which it waits: they see the same."""
+        is_within = self._is_within
+
+        def helping(item: Item) -> None:
+            before = self._is_within
+            self._thread.is_within = is_within
+            try:
+                call(item)
+            finally:
+                self._thread.is_within = before
+
+        return helping
 
     def replace(self, contradicted: Listing | ListedFolders) -> None:
         """Let all see another listing; who is reading this one reads it to the end."""
         with self._lock:
-            if self.listing is contradicted:
-                self.listing = contradicted.anew()
+            if self._listing is contradicted:
+                self._listing = contradicted.anew()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -13,7 +14,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hourtally.errors import HourtallyError, InvalidArgument, StorageFault
 from hourtally.settings import cache_folder
@@ -21,6 +22,14 @@ from hourtally.store.files import mount, mounted_at
 from hourtally.store.objects.cache import RecordCache
 from hourtally.store.objects.client import Client
 from hourtally.store.objects.files import ObjectFiles
+
+
+class _Workspace(NamedTuple):
+    """The folder of unfinished work of a process."""
+
+    folder: Path
+    pid: int
+
 
 SCHEMES: Final = ("s3", "gs", "az", "memory")
 _URL: Final = re.compile(r"([a-z0-9+.-]+)://(.*)", re.ASCII | re.DOTALL)
@@ -37,8 +46,7 @@ _CLIENT: Final = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta
 
 _lock: Final = Lock()
 _memory: Final[dict[str, Any]] = {}
-# Open as long as this process lives; others see by its lock that the folder is in use.
-_workspaces: Final[list[tuple[Path, int]]] = []
+_workspaces: Final[list[_Workspace]] = []
 
 
 def open_url(url: str) -> Path:
@@ -124,14 +132,27 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 def _new_workspace(folder: Path) -> Path:
+    """A folder for this process's unfinished work; those of processes that have ended are removed.
+
+    One process does so at a time, as another one would remove a folder that is not locked yet.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for other in folder.iterdir():
-        _remove_if_left(other)
-    workspace = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-    workspace.mkdir()
-    descriptor = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    _workspaces.append((workspace, descriptor))
+    whole = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(whole, fcntl.LOCK_EX)
+        for other in folder.iterdir():
+            _remove_if_left(other)
+        workspace = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+        workspace.mkdir()
+        # It stays open as long as this process lives: by its lock others see that it is in use.
+        descriptor = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.close(whole)
+    if not _workspaces:
+        # Workers end with their pool, whoever started them.
+        atexit.register(remove_workspaces)
+    _workspaces.append(_Workspace(workspace, os.getpid()))
     return workspace.resolve()
 
 
@@ -147,8 +168,8 @@ def _remove_if_left(workspace: Path) -> None:
 
 
 def remove_workspaces() -> None:
-    """Remove this process's unfinished work at its end."""
+    """Remove this process's unfinished work at its end; a forked one leaves its parent's."""
     while _workspaces:
-        workspace, descriptor = _workspaces.pop()
-        shutil.rmtree(workspace, ignore_errors=True)
-        os.close(descriptor)
+        workspace = _workspaces.pop()
+        if workspace.pid == os.getpid():
+            shutil.rmtree(workspace.folder, ignore_errors=True)
