@@ -98,6 +98,12 @@ def _run_on_two_workers(
         )
         killer.join()
         assert processes[1].wait() == -signal.SIGKILL
+        # What it left is removed by the next process there; the other one removes its own.
+        assert list((folder / "machine-1").rglob("work/*")) != []
+        processes[2].terminate()
+        processes[2].wait()
+        assert list((folder / "machine-2").rglob("work")) != []
+        assert list((folder / "machine-2").rglob("work/*")) == []
     finally:
         for process in reversed(processes):
             process.kill()

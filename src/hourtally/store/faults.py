@@ -16,7 +16,7 @@ _VARIABLES: Final = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_KEY or those of a service principal",
 }
-_DENIED: Final = "give these credentials the permissions that docs/object-storage.md lists"
+_DENIED: Final = "give these credentials the permissions that docs/operations.md lists"
 _RENEW: Final = "renew the credentials"
 _CORRECT: Final = "correct the credentials"
 _BY_CODE: Final = {

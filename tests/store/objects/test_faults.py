@@ -141,7 +141,8 @@ def test_a_fault_at_a_call_of_an_ingest_or_a_build_publishes_nothing_by_half(
 ) -> None:
     calls = _number_of_calls(bucket, files)
     # The kinds share the calls, but for the full length, where each tries them all.
-    states = range(1 + KINDS.index(kind) % every, calls + 1, 1 if long else every)
+    first, step = (1, 1) if long else (1 + KINDS.index(kind) % every, every)
+    states = range(first, calls + 1, step)
     for at in states:
         home = Home.at(f"{bucket.place}-{kind}-{at}")
         sample_in(home, tmp_path / "sample")

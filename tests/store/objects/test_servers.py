@@ -87,7 +87,7 @@ def test_folders_that_a_console_made_hide_nothing_and_are_no_files(
     assert hourtally("verify", "--home", home, variables=server.variables).returncode == 0
 
 
-def test_two_workers_with_folders_of_their_own_publish_the_same_bytes(
+def test_two_worker_processes_publish_the_same_bytes_and_leave_no_folder(
     server: S3Server, home: str, tmp_path: Path
 ) -> None:
     other = f"s3://{server.bucket()}/home"
@@ -98,6 +98,7 @@ def test_two_workers_with_folders_of_their_own_publish_the_same_bytes(
         ):
             done = hourtally(*arguments, "--home", place, variables=server.variables)
             assert done.returncode in {0, 3}, done.stderr
+            assert list(Path(server.variables["XDG_CACHE_HOME"]).rglob("work/*")) == []
     assert content(server, other) == content(server, home)
 
 
@@ -151,6 +152,20 @@ def test_a_missing_bucket_and_a_server_that_is_away_are_sentences(
         assert done.returncode == 1
         assert "s3://not-there/home" in done.stderr
         assert told in done.stderr
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_a_demo_in_a_bucket_is_that_of_a_folder(server: S3Server, tmp_path: Path) -> None:
+    home = f"s3://{server.bucket()}/demo"
+    done = hourtally("demo", "--home", home, variables=server.variables)
+    assert done.returncode == 0, done.stderr
+    assert f"Documents: {home}/hours. Quarantined lines: {home}/quarantine." in done.stdout
+    assert hourtally("demo", "--home", str(tmp_path / "demo")).returncode == 0
+    assert content(server, home) == {
+        f"{path.parts[-3]} {path.name}": path.read_bytes()
+        for path in (tmp_path / "demo" / "hours").glob("*/rev-*/*")
+    }
+    assert not Path("s3:").exists()
 
 
 @pytest.mark.parametrize("server", ["seaweedfs"], indirect=True)
