@@ -44,6 +44,7 @@ def test_metrics_have_the_facts_of_the_home_and_the_requests_by_status(served: S
     before = samples(httpx.get(metrics_url(served)).text)
     served.get("/healthz")
     served.get("/v1/billing/usage")
+    served.raw(b"not HTTP\r\n\r\n")
 
     after = samples(httpx.get(metrics_url(served)).text)
 
@@ -52,7 +53,8 @@ def test_metrics_have_the_facts_of_the_home_and_the_requests_by_status(served: S
 
     assert more("hourtally_http_requests_total{status=200}") == 1
     assert more("hourtally_http_requests_total{status=401}") == 1
-    assert more("hourtally_http_request_duration_seconds_count") == 2
+    assert more("hourtally_http_requests_total{status=400}") == 1
+    assert more("hourtally_http_request_duration_seconds_count") == 3
     assert after["hourtally_hours{state=held}"] == 1
     assert after["hourtally_newest_published_hour_age_seconds"] == 5.5 * 3_600
     # Of a run, not of a server.

@@ -132,13 +132,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _send(self, request: Request, started: float, answer: Answer) -> None:
         response, customer = answer
-        if self._app.observe is not None:
-            # Before it is sent: who has an answer finds it counted.
-            self._app.observe(response.status, time.perf_counter() - started)
         is_last_of_stopping = self._is_stopping and not self._reader.requests
         closes = is_last_of_stopping or not request.keeps_alive or CLOSE in response.headers
         body = b"" if request.method == "HEAD" else response.body
-        self._write(response, body, closes=closes)
+        self._write(response, body, started, closes=closes)
         log_request(request.method, request.raw_path, response.status, len(body), started, customer)
         self._pace.responded(self._loop.time())
         if self._reader.requests or self._reader.error is not None:
@@ -155,12 +152,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: HttpError) -> None:
         """Answer what is not a whole request, and close."""
+        started = time.perf_counter()
         response = error_response(error, CLOSE)
-        self._write(response, response.body, closes=True)
-        log_request("-", b"-", response.status, len(response.body), time.perf_counter(), None)
+        self._write(response, response.body, started, closes=True)
+        log_request("-", b"-", response.status, len(response.body), started, None)
 
-    def _write(self, response: Response, body: bytes, *, closes: bool) -> None:
+    def _write(self, response: Response, body: bytes, started: float, *, closes: bool) -> None:
         """Write a response in one piece, if the client is still there."""
+        if self._app.observe is not None:
+            # Before it is sent: who has an answer finds it counted.
+            self._app.observe(response.status, time.perf_counter() - started)
         if self._transport.is_closing():
             return
         headers = response.headers
