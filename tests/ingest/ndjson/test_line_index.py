@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hourtally.ingest.ndjson.line_index import line_breaks, split_lines
+from hourtally.ingest.ndjson.line_index import count_line_breaks, line_breaks, split_lines
 
 # Short and long lines, empty ones, and every kind of character.
 _TEXTS = st.lists(
@@ -28,6 +28,7 @@ def test_lines_are_found_as_python_finds_them(text: str) -> None:
     lines = text_bytes.removesuffix(b"\n").split(b"\n")
 
     assert breaks.to_list() == [place for place, byte in enumerate(text_bytes) if byte == ord("\n")]
+    assert count_line_breaks(text_bytes) == text_bytes.count(b"\n")
     found = split_lines(text_bytes, breaks)
     assert found.dtype == pl.String
     assert found.to_list() == [line.removesuffix(b"\r").decode() for line in lines]

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.discovery import line_compression
-from hourtally.ingest.ndjson.line_index import line_breaks
+from hourtally.ingest.ndjson.line_index import count_line_breaks, line_breaks
 
 # A block costs as much as 3,000 lines do, beside its own; three are in memory at a time.
 BLOCK_BYTES: Final = 28 << 20
@@ -56,10 +56,10 @@ class Block:
         """The position of every LF."""
         return line_breaks(self.text)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """How many lines it has."""
-        return self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+        return count_line_breaks(self.text) + (not self.text.endswith(b"\n"))
 
     def release(self) -> None:
         """Drop the text, which is no longer needed."""
@@ -182,7 +182,7 @@ def _cut_at_line_breaks(
                 text = chunk
             rest = chunk[end:]
             block = Block(line, text, tell(), recycle)
-            line += text.count(b"\n")
+            line += block.rows
             # Only the block refers to its text, so it can release it before the next one is read.
             del text, chunk
             yield from _limit_lines(block)
