@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourtally.stages import identities
+from hourtally.store import slice_files
 from tests.support.events.event_files import arrangements, as_cloud_event
 from tests.support.events.random_events import (
     HOUR,
@@ -202,7 +203,7 @@ def assert_only_the_touched_changed(
 # An example costs 0.6 s of CPU, so one serves every property. The oracle knows nothing of order,
 # format and threads, and uses files only to count duplicates, so its result holds for every
 # permutation, repetition, grouping and format of the same events and voids, and for identities
-# looked through in one partition or in many.
+# looked through in one partition or in many, and files read at once or not.
 @examples(100, fast=15)
 @given(st.data(), event_sets(), rate_cards() | rate_cards(gaps=True), st.sampled_from([1, 2]))
 def test_an_hour_matches_the_oracle_and_one_more_event_changes_only_what_it_touches(
@@ -214,6 +215,7 @@ def test_an_hour_matches_the_oracle_and_one_more_event_changes_only_what_it_touc
     threads: int,
 ) -> None:
     patch.setattr(identities, "_MOST_HELD", data.draw(st.sampled_from([3, 1 << 24])))
+    patch.setattr(slice_files, "_MANY_FILES", data.draw(st.sampled_from([1, 50])))
     home = fresh_home(folder)
     voids = data.draw(st.lists(voids_of(events), max_size=4))
     files = ingest(home, events + voids, data.draw(arrangements(len(events + voids))), threads)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import polars as pl
+import polars.selectors as cs
 
 from hourtally.build.duckdb_session import connected
 from hourtally.errors import Damaged
+from hourtally.model.schemas import USAGE_KEY
 from hourtally.ratecard import RatesByHour
 from hourtally.runtime.interrupts import Stop
 from hourtally.settings import Settings
@@ -20,6 +23,7 @@ from hourtally.store import durable
 from hourtally.store.layout import Home
 from hourtally.store.manifests import PendingRevision
 from hourtally.store.slice_files import (
+    best_read_at_once,
     count_rows,
     has_usage_keys,
     scan_slices,
@@ -61,34 +65,44 @@ def metered_hours(
         OSError: the system refused a read or a write.
         KeyboardInterrupt: `stop` aborted the work.
     """
-    paths, hours, first_row = [], [], 0
+    paths = [path for one in revisions for path in one.files.slices]
+    at_once = best_read_at_once(paths)
+    hours: list[HourSlices] = []
+    read: list[pl.DataFrame] = []
+    first_row = 0
     for one in revisions:
-        of_hour = one.files.slices
-        _check_keys(home, of_hour)
-        slices = scan_slices(of_hour, first_row)
-        rows, voids = count_rows(of_hour), read_voids(one.files.voids)
+        slices = scan_slices(one.files.slices, first_row)
+        if at_once:
+            read.append(slices.drop("path").collect())
+            slices, rows = read[-1].lazy(), len(read[-1])
+            has_keys = not any(read[-1].select(pl.col(USAGE_KEY).null_count()).row(0))
+        else:
+            rows = count_rows(one.files.slices)
+            has_keys = all(map(has_usage_keys, one.files.slices))
+        if not has_keys:
+            raise _without_keys(home, one.files.slices)
+        voids = read_voids(one.files.voids)
         hours.append(HourSlices(one.hour, slices, rows, rates.periods(one.hour), voids))
         first_row += rows
-        paths += of_hour
     with _engine_faults(spill), connected(spill, settings, stop) as connection:
-        relation = slices_relation(connection, paths)
+        # No query of a build asks DuckDB for a text.
+        relation = (
+            connection.from_arrow(pl.concat(read).select(~cs.string()).to_arrow())
+            if at_once
+            else slices_relation(connection, paths)
+        )
         yield MeteredHours(meter(connection, relation, hours), hours, connection, relation)
 
 
-def _check_keys(home: Home, slices: Iterable[Path]) -> None:
-    """Check that the slices have the usage keys that a build groups by.
-
-    Raises:
-        Damaged: a version that stored no usage keys wrote the file.
-    """
-    for path in slices:
-        if not has_usage_keys(path):
-            file = durable.read_sealed_json(home.batch_record(path.stem)).get("file")
-            reason = (
-                "it has no usage keys, which this version needs: an earlier version ingested it; "
-                f"`hourtally ingest --again {file}` writes it anew"
-            )
-            raise Damaged(path, reason)
+def _without_keys(home: Home, slices: Iterable[Path]) -> Damaged:
+    """The error for slices without the usage keys that a build groups by."""
+    path = next(path for path in slices if not has_usage_keys(path))
+    file = durable.read_sealed_json(home.batch_record(path.stem)).get("file")
+    reason = (
+        "it has no usage keys, which this version needs: an earlier version ingested it; "
+        f"`hourtally ingest --again {file}` writes it anew"
+    )
+    return Damaged(path, reason)
 
 
 @contextmanager

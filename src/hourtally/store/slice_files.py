@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 import polars as pl
@@ -19,6 +19,11 @@ import pyarrow.parquet as pq
 
 from hourtally.model.schemas import STORED_SLICES, USAGE_KEY
 from hourtally.runtime.sql_text import quoted_path
+
+_MANY_FILES: Final = 50
+_SMALL_BYTES: Final = 64 << 10
+# 6,000 files of 200 events: 0.5 GB more while they are built, and two thirds of the CPU time.
+_MOST_AT_ONCE_BYTES: Final = 128 << 20
 
 
 def scan_slices(paths: Sequence[Path], first_row: int = 0) -> pl.LazyFrame:
@@ -43,6 +48,17 @@ def scan_slices(paths: Sequence[Path], first_row: int = 0) -> pl.LazyFrame:
         row_index_name="slice_row",
         row_index_offset=first_row,
     )
+
+
+def best_read_at_once(paths: Sequence[Path]) -> bool:
+    """Whether to read files into memory once is best: they are many, and small.
+
+    Either engine takes 0.3 ms for each file whenever it is asked for a few columns of them.
+    """
+    if len(paths) < _MANY_FILES:
+        return False
+    size = sum(path.stat().st_size for path in paths)
+    return size <= min(_MOST_AT_ONCE_BYTES, len(paths) * _SMALL_BYTES)
 
 
 def count_rows(paths: Sequence[Path]) -> int:

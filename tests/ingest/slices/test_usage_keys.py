@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from hourtally.cli.app import call
 from hourtally.ingest.slices.cutting import slices_of
 from hourtally.ingest.slices.usage_keys import usage_keys
 from hourtally.model.components import QUANTITIES
@@ -174,3 +175,15 @@ def test_slices_of_an_earlier_version_are_refused_and_ingested_again(tmp_path: P
     assert hourtally("ingest", "--again", file, "--home", home.root, *now).returncode in (0, 3)
     assert hourtally(*build, *now).returncode == 0
     assert documents(home.root) == before
+
+
+def test_slices_of_an_earlier_version_are_refused_among_many_small_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hourtally.store.slice_files._MANY_FILES", 1)
+    home = golden_home(tmp_path)
+    rewrite_slices(home, "a1", lambda rows: rows.drop(USAGE_KEY))
+    slices, _ = slices_file_of(home, "a1")
+    build = ("backfill", "--from", HOUR, "--to", "2026-11-22T14", "--force", "--home", home.root)
+    assert call([*map(str, build), "--now", "2026-11-22T16:00:00Z"]) == 1
+    assert f"{slices}: damaged: it has no usage keys" in capsys.readouterr().err
