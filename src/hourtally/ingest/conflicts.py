@@ -27,6 +27,8 @@ class Conflicts:
 
     def __add__(self, other: Conflicts) -> Conflicts:
         """Of several hours. An identity in conflict in two of them is one."""
+        if not other.losers:
+            return self
         both = pl.concat([self.identities, other.identities]).unique()
         return Conflicts(both, self.losers + other.losers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hourtally.ingest.parsed import voids_frame
+from hourtally.ingest.parsed import NO_VOIDS
 from hourtally.model.schemas import VOID_CONTENT
 
 
@@ -28,7 +28,7 @@ class DistinctVoids:
     def collect(self) -> pl.DataFrame:
         """All distinct voids (`schemas.VOIDS`), sorted; of duplicates the reason of the first."""
         if not self._blocks:
-            return voids_frame([])
+            return NO_VOIDS
         whole = pl.concat(self._blocks)
         distinct = whole.unique(VOID_CONTENT, keep="first", maintain_order=True)
         self.duplicates = len(whole) - len(distinct)
