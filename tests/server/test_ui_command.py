@@ -33,7 +33,7 @@ def test_ui_listens_on_loopback_and_opens_the_browser_once_it_is_ready(
         assert served.get("/customers/acme").status_code == 200
         assert served.get("/healthz").status_code == 200
         # No form, no API: only pages to look at.
-        assert httpx.post(f"{served.url}/signin").status_code == 404
+        assert httpx.post(f"{served.url}/signin").status_code == 405
         assert served.get("/v1/billing/usage").status_code == 404
         assert served.get("/", host="evil.example").status_code == 421
 
