@@ -166,7 +166,7 @@ class Pruned(NotFound):
 
 
 class ForeignTree(HourtallyError):
-    """A folder to export to belongs to another home, or to another kind of export."""
+    """A folder to export to belongs to another home, to another kind of export, or to the home."""
 
 
 class NotExported(HourtallyError):

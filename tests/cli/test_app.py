@@ -96,6 +96,17 @@ def test_wrong_use_gives_a_message_and_exit_status_2(tmp_path: Path, arguments: 
             'Unknown command "nix". Available commands: check, preview, diff, at.',
             "rates ",
         ),
+        (["list", "acme"], "Unexpected argument: 'acme'.", "list "),
+        (
+            ["diff", "2026-11-02T09", "x"],
+            'Invalid value for FIRST: "x" is not a whole number.',
+            "diff ",
+        ),
+        (
+            ["run", "--settle", "x"],
+            'Invalid value for --settle: "x" is not a number.',
+            "run ",
+        ),
         (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hourtally.errors import HourtallyError
-from hourtally.jobs.demo import run_demo
+from hourtally.jobs.demo import require_room, run_demo
 from hourtally.model.hours import Hour
 from hourtally.published.reader import read_document
 from hourtally.store.layout import Home
@@ -77,3 +77,25 @@ def test_a_flow_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
 
     with pytest.raises(HourtallyError, match=f"{log} says why.*\nthe disk is full"):
         run_demo(Home(tmp_path / "home"), environment, lambda _step: None)
+
+
+def test_a_flow_that_fails_without_a_word_points_at_the_disk(tmp_path: Path) -> None:
+    environment = environment_with(tmp_path / "person") | {"PYTHONPATH": str(tmp_path)}
+    package = tmp_path / "hourtally" / "orchestration"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "demo.py").write_text("raise SystemExit(1)")
+
+    with pytest.raises(
+        HourtallyError, match=r"demo\.log is empty\. Check that the disk is not full"
+    ):
+        run_demo(Home(tmp_path / "home"), environment, lambda _step: None)
+
+
+def test_too_little_room_is_said_with_what_to_do(tmp_path: Path) -> None:
+    said = r"MB free, and the demo needs 1000000000000 MB; free space, or give a folder on another"
+    with pytest.raises(HourtallyError, match=said):
+        require_room(tmp_path, 10**18)
+
+    require_room(tmp_path, 1)

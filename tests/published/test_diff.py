@@ -241,6 +241,6 @@ def test_what_cannot_be_compared_is_said(home: Home, capsys: pytest.CaptureFixtu
     assert run(home, "diff", HOUR, "1") == 2
     assert "give two revisions" in capsys.readouterr().err
     assert run(home, "diff", HOUR, "1", "2") == 1
-    assert "has no revision 2; it has [1]" in capsys.readouterr().err
+    assert "has no revision 2; its revisions: 1" in capsys.readouterr().err
     assert run(home, "diff", "2026-11-22T14") == 1
     assert "is not published" in capsys.readouterr().err

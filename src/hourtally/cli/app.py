@@ -10,12 +10,20 @@ import io
 import os
 import re
 import signal
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    UnusedCliTokensError,
+)
 
 from hourtally import __version__
 from hourtally.cli.commands import (
@@ -138,8 +146,8 @@ def call(arguments: Sequence[str], run_app: Callable[..., Any] = app) -> int:
             print_error_json(message)
         return _fail(message, 1)
     except OSError as error:
+        where = f"{error.filename}: " if error.filename else _failed_output()
         _discard_output()
-        where = f"{error.filename}: " if error.filename else ""
         return _fail(
             f"{where}{error.strerror or error}; fix that, then run the same command again", 1
         )
@@ -155,7 +163,29 @@ def _usage_error(error: CycloptsError) -> str:
         problem = "needs a value" if error.keyword else "is missing"
         message = re.sub('^Command "[^"]*" parameter ', "", message)
         message = message.replace(" requires an argument.", f" {problem}.")
+    elif isinstance(error, UnusedCliTokensError):
+        unused = ", ".join(map(repr, error.unused_tokens or ()))
+        message = f"Unexpected argument: {unused}."
+    elif isinstance(error, CoercionError):
+        message = re.sub(
+            r"unable to convert (.*) into int\.$", r"\1 is not a whole number.", message
+        )
+        message = re.sub(r"unable to convert (.*) into float\.$", r"\1 is not a number.", message)
     return f"{message}\nSee {command} --help."
+
+
+def _failed_output() -> str:
+    """Where an error without a path came from, if from printing.
+
+    What is still buffered fails again; of more text than that, nothing is left to try.
+    """
+    try:
+        sys.stdout.flush()
+        output = sys.stdout.fileno()
+        is_full = stat.S_ISREG(os.fstat(output).st_mode) and os.fstatvfs(output).f_bavail == 0
+    except OSError:
+        is_full = True
+    return "standard output: " if is_full else ""
 
 
 def _discard_output() -> None:

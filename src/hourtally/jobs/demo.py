@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from hourtally.errors import HourtallyError, with_urls
@@ -17,6 +19,8 @@ from hourtally.store.layout import Home
 STEP_PREFIX: Final = "step: "
 """Begins each line of the flow's process that is progress and not summary."""
 _LOG_LINES_SHOWN: Final = 20
+ROOM_BYTES: Final = 32_000_000
+"""The demo writes 6 MB. On a full disk Prefect retries for minutes, and its log stays empty."""
 
 
 def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], None]) -> str:
@@ -32,12 +36,13 @@ def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], No
         say: called with each step as it begins; the whole takes up to a minute.
 
     Raises:
-        HourtallyError: the flow failed; with the end of the log.
+        HourtallyError: there is no room for it, or the flow failed; with the end of the log.
     """
     say(f"Writing sample events to {with_urls(str(home.inbox))} …")
     sample.write_sample(home.root)
     log = home.root.absolute() / ".prefect" / "demo.log"
     make_folder(log.parent)
+    require_room(log.parent, ROOM_BYTES)
     # -P: only installed packages, nothing from the working folder.
     command = [sys.executable, "-P", "-m", "hourtally.orchestration.demo"]
     say("Loading Prefect …")
@@ -64,5 +69,26 @@ def run_demo(home: Home, environment: Mapping[str, str], say: Callable[[str], No
     if process.returncode:
         end = "\n".join(log.read_text().splitlines()[-_LOG_LINES_SHOWN:])
         message = f"the demo's flow failed. {log} says why; it ends with:\n{end}"
+        if not end.strip():
+            message = (
+                f"the demo's flow failed, and its log {log} is empty. Check that the disk is not "
+                "full, then run the same command again"
+            )
         raise HourtallyError(message)
     return "".join(summary)
+
+
+def require_room(folder: Path, needed: int) -> None:
+    """Check that a disk has room for so many bytes.
+
+    Raises:
+        HourtallyError: it has less.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        message = (
+            f"{folder}: the disk has {free / 1e6:.1f} MB free, and the demo needs "
+            f"{needed / 1e6:.0f} MB; free space, or give a folder on another disk with --home, "
+            "then run the demo again"
+        )
+        raise HourtallyError(message)

@@ -14,10 +14,13 @@ from typing import Any, Final
 
 from hourtally.errors import with_urls
 from hourtally.model.hours import Hour
-from hourtally.store.durable import file_exists, list_names
+from hourtally.store.durable import file_exists, has_folders, list_names
 from hourtally.store.places import folder_of
 
 RECORD_SUFFIX: Final = ".json"
+_OWN_FOLDERS: Final = frozenset(
+    {"inbox", "events", "batches", "quarantine", "hours", "rates", "cases", "exports"}
+)
 _SLICES: Final = ".parquet"
 _VOIDS: Final = ".voids.parquet"
 
@@ -45,6 +48,16 @@ class Home:
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process another folder stands for a URL."""
         return type(self).at, (with_urls(str(self.root)),)
+
+    def is_own_folder(self, folder: Path) -> bool:
+        """Whether a folder is the home, or in one that Hourtally or the inbox fills."""
+        root = self.root
+        if has_folders(root) and has_folders(folder):
+            root, folder = root.resolve(), folder.resolve()
+        if not folder.is_relative_to(root):
+            return False
+        below = folder.relative_to(root).parts
+        return not below or below[0] in _OWN_FOLDERS or below[0].startswith(".")
 
     @property
     def rates(self) -> Path:

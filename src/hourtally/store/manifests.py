@@ -125,8 +125,8 @@ def read_manifest(home: Home, hour: Hour, revision: int) -> Manifest:
     try:
         record = durable.read_sealed_json(path)
     except FileNotFoundError:
-        have = revisions_of(home, hour)
-        message = f"hour {hour} has no revision {revision}; it has {have or 'none'}"
+        have = ", ".join(map(str, revisions_of(home, hour))) or "none"
+        message = f"hour {hour} has no revision {revision}; its revisions: {have}"
         raise NotFound(message) from None
     folder = _FOLDER_NAME.fullmatch(str(record.get("folder")))
     needed = {"hour", "revision", "inputs", "files", "totals", "rows", "conflicts", "currency"}

@@ -577,3 +577,22 @@ def test_an_export_that_waits_for_another_says_so(
 
     assert capsys.readouterr().err == f"hourtally: waiting for another export into {tree}\n"
     assert list(files_of(tree)) == [f"acme/{NINE.timestamp}.json"]
+
+
+@pytest.mark.parametrize("folder", ["", "inbox", "inbox/tree", "events", ".staging/tree"])
+def test_an_export_into_the_homes_own_folders_is_refused(home: Home, folder: str) -> None:
+    publish(home, NINE, {"inbox": ACME})
+    before = sorted(home.root.rglob("*"))
+
+    with pytest.raises(ForeignTree, match="belongs to the home itself; export to another folder"):
+        export_hours(home, home.root / folder, [NINE])
+
+    assert sorted(home.root.rglob("*")) == before
+
+
+def test_another_folder_in_the_home_may_have_an_export(home: Home) -> None:
+    publish(home, NINE, {"inbox": ACME})
+
+    export_hours(home, home.root / "tree", [NINE])
+
+    assert (home.root / "tree" / "inbox" / "1793610000.json").read_bytes() == ACME

@@ -91,3 +91,33 @@ def test_a_full_disk_fails_a_job_and_breaks_nothing(
     log.info("%s: %d of %d rooms made it fail", name, failed, len(rooms))
     assert "\n".join(problems) == ""
     assert failed
+
+
+def test_results_that_find_no_room_name_standard_output(small_disk: Path) -> None:
+    ballast = small_disk / "home" / "ballast"
+    with (small_disk / "home" / "result.txt").open("w") as result:
+        ballast.write_bytes(bytes(shutil.disk_usage(ballast.parent).free))
+
+        end = subprocess.run(
+            command("schema", "manifest"),
+            env=environment(),
+            stdout=result,
+            stderr=-1,
+            text=True,
+            check=False,
+        )
+
+    assert end.returncode == 1
+    assert end.stderr.startswith("hourtally: standard output: No space left on device; fix that")
+
+
+def test_the_demo_says_that_the_disk_is_too_small_before_it_starts_prefect(
+    small_disk: Path,
+) -> None:
+    demo = command("demo", "--home", small_disk / "home")
+
+    end = subprocess.run(demo, env=environment(), capture_output=True, text=True, check=False)
+
+    assert end.returncode == 1
+    assert "MB free, and the demo needs 32 MB; free space" in end.stderr
+    assert "Prefect" not in end.stderr

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from hourtally.errors import ForeignTree
 from hourtally.model.hours import Hour
 from hourtally.published.export.held_list import HELD_FILE, HeldList
 from hourtally.published.export.identity import (
@@ -152,8 +153,15 @@ def open_tree(home: Home, directory: Path, kind: Kind) -> Iterator[ExportTree]:
     """Open an export tree and hold its lock, where there are locks.
 
     Raises:
-        ForeignTree: it holds an export of another home, or of another kind.
+        ForeignTree: it holds an export of another home, or of another kind, or is the home's own:
+            a customer `inbox` or `events` would have its documents among the event files.
     """
+    if home.is_own_folder(directory):
+        message = (
+            f"{directory}: this folder belongs to the home itself; export to another folder, "
+            "such as one beside the home"
+        )
+        raise ForeignTree(message)
     with open_target(directory) as target:
         tree = _opened(home, target, kind)
         target.remove_old_marks()
