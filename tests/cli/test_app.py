@@ -120,6 +120,25 @@ def test_a_missing_argument_is_named_with_the_help_to_read(
     assert lines[1:] == [f"  See hourtally {helped}--help."]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "2026-11-02T09", "--customer", ""],
+        ["explain", "2026-11-02T09", "--customer=", "--resource", "api"],
+        ["list", "--customer", ""],
+        ["export", "tree", "--customer", ""],
+        ["tokens", "add", "--customer", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_id_is_refused_as_of_a_shell_variable_that_is_not_set(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(arguments) == 2
+    said = capsys.readouterr().err
+    assert said == "hourtally: --customer is empty: give an id, exactly as in the events\n"
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2026-11", "2026-11-22T24", "2026-11-22T13:30"])
 def test_an_invalid_hour_is_rejected_with_the_valid_forms(
     text: str, capsys: pytest.CaptureFixture[str]

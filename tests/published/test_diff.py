@@ -169,6 +169,22 @@ def test_a_build_by_request_changes_nothing(home: Home, capsys: pytest.CaptureFi
     ]
 
 
+def test_a_file_added_and_withdrawn_in_between_is_not_called_a_forced_build(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restate(home, LATE)
+    assert run(home, "withdraw", str(home.root / "late.ndjson"), "--reason", "test") == 0
+    restate(home, [])
+    capsys.readouterr()
+    for pair in (("1", "3"), ("3", "1")):
+        assert run(home, "diff", HOUR, *pair) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            "why: both revisions have the same inputs: any change in between was undone",
+            "total 232.33889167 → 232.33889167, 0",
+            "No differences in charges, names or usage.",
+        ]
+
+
 def test_a_revision_beside_itself_has_no_changes_and_no_cause(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

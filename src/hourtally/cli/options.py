@@ -16,7 +16,23 @@ from hourtally.model.hours import Hour, parse_instant_ms
 # Homes of commands that tell their requests at the end.
 told_of: list[Any] = []
 
-CustomerId = Annotated[str, Parameter(help="Id of the customer, exactly as in its events.")]
+
+def read_id(_: Any, tokens: Sequence[Token]) -> str:
+    """An id.
+
+    Raises:
+        InvalidArgument: it is empty, as of a shell variable that is not set; no id is.
+    """
+    if not tokens[0].value:
+        message = f"{tokens[0].keyword} is empty: give an id, exactly as in the events"
+        raise InvalidArgument(message)
+    return tokens[0].value
+
+
+Id = Annotated[str, Parameter(converter=read_id)]
+CustomerId = Annotated[
+    str, Parameter(converter=read_id, help="Id of the customer, exactly as in its events.")
+]
 
 
 def read_place(_: Any, tokens: Sequence[Token]) -> Path:
@@ -114,7 +130,7 @@ class BuildOptions:
     workers: int = 1
     "Number of processes that build hours."
     export: Place | None = None
-    "Folder or URL of one JSON file per customer and hour to update after the build."
+    "Export to update after the build: a folder or URL of JSON files."
 
 
 def minutes_ms(minutes: float) -> int:

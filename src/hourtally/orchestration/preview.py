@@ -42,7 +42,7 @@ def preview(
         card: Path of the rate card, on the machine that runs the flow.
         from_: First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds (in UTC).
         to: End of the range, exclusive; the same forms.
-        by: What a row is about, beside the meter.
+        by: Group rows by this, and by meter.
         customer: Look at this customer only.
         home: Home folder; by default HOURTALLY_HOME, else ./data, of the machine.
         settle_minutes: Minutes after its end at which an hour closes.

@@ -12,8 +12,14 @@ from hourtally.ratecard import Rate, format_price
 MOST_RATES_SHOWN: Final = 20
 
 
-def cause_sentences(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
-    """Why two revisions differ, a sentence each; files: the event file of each batch."""
+def cause_sentences(causes: Causes, files: Mapping[str, str], *, is_next: bool) -> Iterator[str]:
+    """Why two revisions differ, a sentence each.
+
+    Args:
+        causes: of the difference.
+        files: the event file of each batch.
+        is_next: whether the later revision follows the earlier one, with none in between.
+    """
     for word, batches in (("added", causes.batches_added), ("removed", causes.batches_removed)):
         for batch in batches:
             yield f"batch {word}: {batch} {files.get(batch, '(batch record missing)')}"
@@ -25,7 +31,11 @@ def cause_sentences(causes: Causes, files: Mapping[str, str]) -> Iterator[str]:
     if causes.build[0] != causes.build[1]:
         yield f"build version {causes.build[0]} → {causes.build[1]}"
     if causes == Causes((), (), (), causes.build) and causes.build[0] == causes.build[1]:
-        yield "forced rebuild (--force) of the same inputs"
+        if is_next:
+            yield "forced rebuild (--force) of the same inputs"
+        else:
+            # Such as a file that was ingested after the first and withdrawn before the second.
+            yield "both revisions have the same inputs: any change in between was undone"
 
 
 def void_sentences(voids: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

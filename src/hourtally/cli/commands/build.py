@@ -131,7 +131,7 @@ def run(
     json
         Print one JSON document instead of tables.
     metrics
-        File to write Prometheus metrics to at the end, for a collector of text files.
+        Write Prometheus metrics to this file at the end, for node exporter's textfile collector.
     """
     from hourtally.cli import jobs
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, Place, hour_range
+from hourtally.cli.options import HomeOption, Id, Place, hour_range
 from hourtally.errors import InvalidArgument
 from hourtally.model.hours import HourRange
 
@@ -20,7 +20,7 @@ def export(
     *,
     from_: FromOption = None,
     to: str | None = None,
-    customer: str | None = None,
+    customer: Id | None = None,
     usage: Flag = False,
     focus: Literal["1.2", "1.3", "1.4"] | None = None,
     csv: Flag = False,
@@ -40,8 +40,8 @@ def export(
     directory
         Folder to export to, created if needed.
     from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     customer

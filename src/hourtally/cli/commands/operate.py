@@ -36,8 +36,8 @@ def status(
     Parameters
     ----------
     from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first with events.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: the first with events.
     to
         End of the range, exclusive; default: after the last hour that has events or is closed.
     hours

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, NowOption, Place, hour_range, minutes_ms
+from hourtally.cli.options import HomeOption, Id, NowOption, Place, hour_range, minutes_ms
 from hourtally.errors import HourtallyError, InvalidArgument
 from hourtally.model.hours import Hour, HourRange
 from hourtally.model.printable import printable_message
@@ -27,7 +27,7 @@ def preview(
     from_: Annotated[str, Parameter(name="--from")],
     to: str,
     by: By = "customer",
-    customer: str | None = None,
+    customer: Id | None = None,
     json: Flag = False,
     csv: Flag = False,
     settle: float = 10,
@@ -49,7 +49,7 @@ def preview(
     to
         End of the range, exclusive.
     by
-        What a row is about, beside the meter.
+        Group rows by this, and by meter.
     customer
         Look at this customer only.
     json

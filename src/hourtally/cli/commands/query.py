@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import HomeOption, LocalFile, hour_range
+from hourtally.cli.options import HomeOption, Id, LocalFile, hour_range
 from hourtally.errors import InvalidArgument
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import HourRange
@@ -24,9 +24,9 @@ FromOption = Annotated[str | None, Parameter(name="--from")]
 
 def list_totals(
     *,
-    customer: str | None = None,
-    team: str | None = None,
-    project: str | None = None,
+    customer: Id | None = None,
+    team: Id | None = None,
+    project: Id | None = None,
     type: ResourceType | None = None,
     from_: FromOption = None,
     to: str | None = None,
@@ -55,12 +55,12 @@ def list_totals(
     type
         Resources of this type only.
     from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     by
-        What a line is of; default: one customer's totals, or all customers.
+        Group by this; default: all customers, or one customer's totals.
     granularity
         Period of each line; default: hour for one customer, else total. Days and months are UTC.
     units

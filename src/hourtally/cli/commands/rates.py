@@ -39,8 +39,8 @@ def check(
     file
         Rate card, in TOML.
     from_
-        First hour of usage: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        30 days before the end.
+        First hour of usage: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: 30 days before the end.
     to
         End of the usage, exclusive; default: after the current hour.
     json
@@ -111,8 +111,8 @@ def diff(
     new
         Rate card to compare with it.
     from_
-        First hour to look at: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
+        First hour to look at: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     json

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from hourtally.cli.options import (
     CustomerId,
     HomeOption,
+    Id,
     NowOption,
     Place,
     hour_range,
@@ -27,7 +28,7 @@ def explain(
     /,
     *,
     customer: CustomerId,
-    resource: str,
+    resource: Id,
     void: str | None = None,
     json: Flag = False,
     settle: float = 10,
@@ -163,8 +164,8 @@ def verify(
     Parameters
     ----------
     from_
-        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds; default:
-        the first published one.
+        First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
+        default: the first published one.
     to
         End of the range, exclusive; default: after the last published hour.
     rates

@@ -9,7 +9,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import CustomerId, HomeOption, LocalFile, NowOption, Place, minutes_ms
+from hourtally.cli.options import (
+    CustomerId,
+    HomeOption,
+    Id,
+    LocalFile,
+    NowOption,
+    Place,
+    minutes_ms,
+)
 from hourtally.errors import InvalidArgument
 
 TokensPath = Annotated[LocalFile | None, Parameter(name="--tokens")]
@@ -20,7 +28,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     tokens: LocalFile | None = None,
-    customer: str | None = None,
+    customer: Id | None = None,
     metrics_port: int | None = None,
     rates: Place | None = None,
     settle: float = 10,
@@ -46,9 +54,9 @@ def serve(
     customer
         Serve this customer's usage to everybody on this machine, without tokens.
     metrics_port
-        Port of loopback on which to serve GET /metrics for Prometheus; 0 picks a free one.
+        Loopback port of GET /metrics for Prometheus; 0 picks a free one.
     rates
-        Rate card that the pages tell stale hours by; default: rates.toml in the home folder.
+        Rate card by which pages mark hours as stale; default: rates.toml in the home folder.
     settle
         Minutes after its end at which an hour closes.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from hourtally.cli.options import CustomerId, HomeOption, NowOption, Place, minutes_ms
+from hourtally.cli.options import CustomerId, HomeOption, Id, NowOption, Place, minutes_ms
 from hourtally.errors import HourtallyError
 from hourtally.model.components import ResourceType
 from hourtally.model.hours import Hour
@@ -25,8 +25,8 @@ def show(
     /,
     *,
     customer: CustomerId,
-    team: str | None = None,
-    project: str | None = None,
+    team: Id | None = None,
+    project: Id | None = None,
     type: ResourceType | None = None,
     usage: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,

@@ -43,7 +43,9 @@ def print_changes(
     )
     print_text(out, heading, style="bold")
     if before.revision != after.revision:
-        for line in (*cause_sentences(changes.causes, files), *void_sentences(changes.voids)):
+        is_next = after.revision == before.revision + 1
+        causes = cause_sentences(changes.causes, files, is_next=is_next)
+        for line in (*causes, *void_sentences(changes.voids)):
             print_text(out, f"why: {line}")
     if after.record.get("reason"):
         print_text(out, f"Reason given: {after.record['reason']}")

@@ -154,10 +154,11 @@ def _why(
 ) -> Iterator[str]:
     """The reasons; a customer learns of its own batches, rates and voids, and of no file's name."""
     before, after = (one.manifest for one in revisions)
+    is_next = after.revision == before.revision + 1
     if viewer.is_operator:
         inputs = {*before.inputs["batches"], *after.inputs["batches"]}
         files = event_file_names(sources.home, inputs)
-        yield from cause_sentences(changes.causes, files)
+        yield from cause_sentences(changes.causes, files, is_next=is_next)
         yield from void_sentences(changes.voids)
         if after.record.get("reason"):
             yield f"reason given: {after.record['reason']}"
@@ -173,7 +174,7 @@ def _why(
         causes.batches_added or causes.batches_removed or causes.rates
     )
     if not is_others or causes.build[0] != causes.build[1]:
-        yield from cause_sentences(causes, _what_became(sources, causes))
+        yield from cause_sentences(causes, _what_became(sources, causes), is_next=is_next)
     voids = {
         "voids": {"before": had.voids, "after": has.voids},
         "slices_voided": {"before": had.slices_voided, "after": has.slices_voided},
