@@ -108,6 +108,13 @@ def test_wrong_use_gives_a_message_and_exit_status_2(tmp_path: Path, arguments: 
             "run ",
         ),
         (["--nix"], 'Unknown command "--nix". Available commands: demo, ingest', ""),
+        (
+            ["--home", "data", "status"],
+            'Unknown command "--home". Available commands: demo, ingest, withdraw, run, schedule, '
+            "backfill, status, prune, ... Options come after the command: "
+            "hourtally COMMAND --option.",
+            "",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -191,5 +191,5 @@ def test_a_query_without_rows_says_so(run: Run, query: str, printed: str) -> Non
 @pytest.mark.parametrize("arguments", [[], ["FROM hours", "--out", "x.duckdb"]])
 def test_sql_needs_a_query_or_a_database(run: Run, arguments: list[str]) -> None:
     assert run("sql", *arguments, status=2)[1] == (
-        "hourtally: give a query, or --out to write a database\n"
+        "hourtally: give either a query, or --out to write a database\n"
     )

@@ -15,9 +15,11 @@ from hourtally.ingest.discovery import (
     line_compression,
     named_files,
     path_text,
+    unreadable,
 )
 from hourtally.ingest.files import ingest_paths
 from hourtally.settings import Settings
+from hourtally.store.faults import StoreFault
 from hourtally.store.layout import Home
 
 NOW_MS = 1_795_000_000_000
@@ -242,3 +244,9 @@ def test_bytes_of_a_name_that_are_not_utf_8_are_escaped() -> None:
     path = Path(os.fsdecode(b"inbox/a\xff\xc3\xa9.ndjson"))
 
     assert path_text(path) == "inbox/a\\udcffé.ndjson"
+
+
+def test_a_refusal_of_a_store_says_what_to_do() -> None:
+    fault = StoreFault(errno.EIO, "there is no such bucket", "s3://b/x", "create it")
+    refused = unreadable(Path("x"), fault)
+    assert refused.reason == "it cannot be read: there is no such bucket; create it"

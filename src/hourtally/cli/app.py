@@ -22,6 +22,7 @@ from cyclopts import (
     CycloptsError,
     Group,
     MissingArgumentError,
+    UnknownCommandError,
     UnusedCliTokensError,
 )
 
@@ -163,6 +164,8 @@ def _usage_error(error: CycloptsError) -> str:
         problem = "needs a value" if error.keyword else "is missing"
         message = re.sub('^Command "[^"]*" parameter ', "", message)
         message = message.replace(" requires an argument.", f" {problem}.")
+    elif isinstance(error, UnknownCommandError) and 'command "-' in message:
+        message += f" Options come after the command: {command} COMMAND --option."
     elif isinstance(error, UnusedCliTokensError):
         unused = ", ".join(map(repr, error.unused_tokens or ()))
         message = f"Unexpected argument: {unused}."

@@ -40,7 +40,7 @@ def export(home: Home, directory: Path, options: ExportOptions, *, json: bool) -
     if json:
         print_json(export_document(report, directory))
     else:
-        print_export(report, directory)
+        print_export(report, directory, options.customer)
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from hourtally.errors import FileRejected, with_urls
 from hourtally.store import durable
+from hourtally.store.faults import StoreFault
 
 LINE_SUFFIXES: Final = (".ndjson", ".jsonl", ".json")
 COMPRESSIONS: Final = {"": None, ".gz": "gzip", ".zst": "zstd"}
@@ -269,7 +270,10 @@ def _nothing_to_take(found: Found) -> str:
 
 def unreadable(path: Path, error: OSError) -> FileRejected:
     """The refusal of a file or folder that the system does not let us read."""
-    return FileRejected(path, f"it cannot be read: {error.strerror or error}")
+    reason = f"it cannot be read: {error.strerror or error}"
+    if isinstance(error, StoreFault):
+        reason += f"; {error.advice}"
+    return FileRejected(path, reason)
 
 
 def path_text(path: Path) -> str:

@@ -54,6 +54,9 @@ class Home:
         root = self.root
         if has_folders(root) and has_folders(folder):
             root, folder = root.resolve(), folder.resolve()
+        else:
+            # Several folders may stand for one place in a bucket.
+            root, folder = Path(with_urls(str(root))), Path(with_urls(str(folder)))
         if not folder.is_relative_to(root):
             return False
         below = folder.relative_to(root).parts

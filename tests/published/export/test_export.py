@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hourtally.cli.app import call
 from hourtally.errors import Damaged, ForeignTree, NotExported, StorageFault
 from hourtally.model.hours import Hour
 from hourtally.published.export import ExportReport, export_hours
@@ -283,6 +284,18 @@ def test_an_export_of_a_customer_without_events_leaves_it_without_a_file(
 
     assert report == ExportReport(removed=1 if customer == "gone" else 0, hours=1)
     assert files_of(tree) == {}
+
+
+def test_an_export_of_a_misspelt_customer_says_that_there_is_nothing(
+    home: Home, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(home, NINE, {"acme": ACME})
+    hint = "No hour has a document of this customer. Ids must match the events exactly."
+    for customer, lines in (("acmee", 2), ("acme", 1)):
+        assert call(["export", str(tree), "--customer", customer, "--home", str(home.root)]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert len(said) == lines
+        assert said[1:] in ([], [hint])
 
 
 def test_a_damaged_hour_is_named_and_the_others_are_exported(home: Home, tree: Path) -> None:

@@ -158,6 +158,8 @@ def test_an_export_into_a_bucket_has_the_files_of_a_local_one_and_follows_restat
     sample_in(stranger, tmp_path / "sample")
     run(stranger, "run", *NOW, status=3)
     assert call(["export", tree.place, "--home", stranger.place]) == 1
+    assert call(["export", f"{remote.place}/inbox", "--home", remote.place]) == 1
+    assert b"belongs to the home itself" in capsysbinary.readouterr().err
 
 
 def test_a_focus_dataset_goes_into_a_bucket(remote: Home) -> None:

@@ -146,7 +146,7 @@ def sql(
     """
     home = (home_option or HomeOption()).existing()
     if (query is None) == (out is None):
-        message = "give a query, or --out to write a database"
+        message = "give either a query, or --out to write a database"
         raise InvalidArgument(message)
     _check_formats(json=json, csv=csv)
     if out is not None:

@@ -161,14 +161,18 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} seconds"
 
 
-def print_export(report: ExportReport, directory: Path) -> None:
-    """How many files an export wrote and removed."""
+def print_export(report: ExportReport, directory: Path, customer: str | None = None) -> None:
+    """How many files an export wrote and removed; customer: whose alone it is."""
     print_text(
         console(),
         f"{counted(report.written, 'file')} written to {directory}, "
         f"{report.removed} removed; {counted(report.hours, 'hour')} exported, "
         f"{report.current} up to date.",
     )
+    if customer is not None and report.hours and not (report.written or report.removed):
+        print_text(
+            console(), "No hour has a document of this customer. Ids must match the events exactly."
+        )
 
 
 def print_verified(findings: Findings, *, from_files: bool) -> None:
