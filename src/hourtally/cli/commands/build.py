@@ -55,7 +55,7 @@ def ingest(
     files
         Event files (.ndjson, .jsonl, .json, also with .gz or .zst, or .parquet), or folders.
     again
-        Judge files anew that were ingested or withdrawn before.
+        Ingest files again that were ingested or withdrawn before, by the present rules.
     json
         Print one JSON document instead of a table.
     """
