@@ -564,3 +564,14 @@ def test_a_home_whose_path_looks_like_a_pattern_works(tmp_path: Path) -> None:
     assert command("diff", home, HOURS[0].name) == 0
     assert command("explain", home, HOURS[0].name, "--customer", "acme", "--resource", "web") == 0
     assert command("verify", home) == 0
+
+
+def test_a_withdrawal_that_cannot_be_written_says_so_itself(
+    home: Home, late: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home.root / ".staging").rename(home.root / ".staging-before")
+    (home.root / ".staging").touch()
+    assert command("withdraw", home, late, "--reason", "x") == 1
+    said = capsys.readouterr().err
+    assert "withdrawing failed" in said
+    assert "ingesting" not in said

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -279,8 +280,21 @@ def test_a_price_left_empty_is_to_be_filled_in() -> None:
 
 
 def test_a_folder_is_no_card(tmp_path: Path) -> None:
-    with pytest.raises(RateCardError, match="cannot be read: Is a directory"):
+    with pytest.raises(RateCardError, match="Is a directory; put a card there, or name another"):
         load_rate_card(tmp_path)
+
+
+def test_a_card_without_permission_asks_for_it(tmp_path: Path) -> None:
+    card = tmp_path / "rates.toml"
+    card.touch(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)  # Root may read everything.
+    try:
+        with pytest.raises(RateCardError, match="denied; give this user permission, or name"):
+            load_rate_card(card)
+    finally:
+        os.seteuid(user)
 
 
 def test_what_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def withdraw(home: Home, target: str, reason: str, now_ms: int) -> WithdrawalRec
     """
     with durable.storage_faults(home.root, "withdrawing"):
         batch = _batch_of(home, target)
-    with locked_batch(home, batch) as staging:
+    with locked_batch(home, batch, "withdrawing") as staging:
         while True:
             found = deciding_record(home, batch)
             assert found is not None, "records are never removed"

@@ -49,7 +49,12 @@ def load_rate_card(path: Path, other: str = "another with --rates FILE") -> Rate
         raise StorageFault(message) from fault
     except OSError as error:
         reason = f"the rate card cannot be read: {error.strerror or error}"
-        problem = f"{reason}; put a card there, or name {other}"
+        cure = (
+            "give this user permission"
+            if isinstance(error, PermissionError)
+            else "put a card there"
+        )
+        problem = f"{reason}; {cure}, or name {other}"
         raise RateCardError(str(path), [problem]) from error
     if len(content) > MAX_CARD_BYTES:
         problem = f"is larger than {MAX_CARD_BYTES} bytes: this is not a rate card"

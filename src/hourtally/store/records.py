@@ -74,13 +74,16 @@ def _record_path(home: Home, batch: str, number: int) -> Path:
 
 
 @contextlib.contextmanager
-def locked_batch(home: Home, batch: str) -> Iterator[Path]:
-    """Hold a batch's lock; yields its folder for unfinished work, which `finish` removes."""
+def locked_batch(home: Home, batch: str, work: str = "ingesting") -> Iterator[Path]:
+    """Hold a batch's lock; yields its folder for unfinished work, which `finish` removes.
+
+    work: what a message says that failed.
+    """
     staging = home.staging(batch)
     reject_symlinks(home, staging, home.batches, home.quarantine(batch).parent, home.events)
     what = f"batch {batch}, which another process is ingesting or withdrawing"
     with (
-        durable.storage_faults(staging, "ingesting"),
+        durable.storage_faults(staging, work),
         # What is in it counts only after `move_into_place`, which makes it durable.
         locked_folder(staging, what=what, durably=False),
     ):
