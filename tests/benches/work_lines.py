@@ -53,8 +53,9 @@ def verify(bench: Bench) -> list[Row]:
 
 
 def small_files(bench: Bench) -> list[Row]:
-    """Files of 200 events: 1,000 and 10,000 of them, and hours that come from such files."""
-    few, many = _small_files(bench, 1_000), _small_files(bench, 10_000)
+    """Files of 200 events: 1,000 (as Parquet too), 10,000, and hours that come from such files."""
+    few, many = (bench.lines(_small(bench, files)).parent for files in (1_000, 10_000))
+    rows = bench.rows(_small(bench, 1_000)).parent
     home = bench.scratch / "small"
     copying = sql(
         "columns.sql",
@@ -62,8 +63,10 @@ def small_files(bench: Bench) -> list[Row]:
         events=few / "*.ndjson",
         parquet=bench.scratch / "copy.parquet",
     )
-    ingested, copied = bench.measure(
-        _ingest_small(few, home, "1,000"), Command("(c) of these files", [copying])
+    of_rows, ingested, copied = bench.measure(
+        _ingest_small(rows, home, "1,000 Parquet"),
+        _ingest_small(few, home, "1,000"),
+        Command("(c) of these files", [copying]),
     )
     (built,) = bench.measure(
         Command("build their hour", [backfill(home)], bench.forget_builds(home))
@@ -82,14 +85,17 @@ def small_files(bench: Bench) -> list[Row]:
     return [
         Row("small-files", what, ingested.seconds, 5, "allowed:", 1),
         Row("small-files", what, ingested.seconds, copied.seconds, "(c):", 7),
+        Row(
+            "small-files", "the same as Parquet", of_rows.seconds, ingested.seconds, "NDJSON:", 1.5
+        ),
         Row("small-files", a_file, each[1], each[0], "of 1,000:", 1.5, "ms"),
         Row("small-files", "build an hour of 1,000", built.seconds, 1.2, "allowed:", 1),
         Row("small-files", "build an hour of 6,000", built_larger.seconds, 6, "allowed:", 1),
     ]
 
 
-def _small_files(bench: Bench, files: int) -> Path:
-    return bench.lines(usual(bench.scaled(200 * files), files=bench.scaled(files))).parent
+def _small(bench: Bench, files: int) -> Input:
+    return usual(bench.scaled(200 * files), files=bench.scaled(files))
 
 
 def _ingest_small(folder: Path, home: Path, files: str) -> Command:

@@ -26,7 +26,7 @@ from hourtally.ingest.ndjson.blocks import Block, OversizedLine, read_blocks
 from hourtally.ingest.ndjson.duckdb_reader import ReaderPool
 from hourtally.ingest.ndjson.parser import LineParser
 from hourtally.ingest.observations import ObservationCounts
-from hourtally.ingest.parquet.reader import RowBatch, read_parquet
+from hourtally.ingest.parquet.reader import RowBatch, parse_together, read_parquet
 from hourtally.ingest.parsed import ParsedBlock, events_frame
 from hourtally.ingest.slices.cutting import FILE, SECONDS_PER_FILE, chunks_to_slice, slices_of
 from hourtally.ingest.slices.hour_file import SmallHours, WrittenHour, write_hour
@@ -237,7 +237,7 @@ def _batches(staged: Sequence[_StagedFile]) -> Iterator[tuple[list[_Piece]]]:
         try:
             for block in _blocks(file.path):
                 waiting.append((number, block))
-                size += len(block.text) if isinstance(block, Block) else _TOGETHER_BYTES
+                size += _size(block)
                 if size >= _TOGETHER_BYTES:
                     yield (waiting,)
                     # Nothing else may refer to a block that is being parsed.
@@ -247,6 +247,15 @@ def _batches(staged: Sequence[_StagedFile]) -> Iterator[tuple[list[_Piece]]]:
             file.refusal = refusal
     if waiting:
         yield (waiting,)
+
+
+def _size(piece: Block | OversizedLine | RowBatch) -> int:
+    """Bytes that count for how many are parsed together."""
+    if isinstance(piece, Block):
+        return len(piece.text)
+    if isinstance(piece, RowBatch) and piece.is_small:
+        return int(piece.table.nbytes)
+    return _TOGETHER_BYTES
 
 
 def _blocks(path: Path) -> Iterator[Block | OversizedLine | RowBatch]:
@@ -266,6 +275,7 @@ def _parse(parser: LineParser, pieces: list[_Piece]) -> _Parsed:
     of_lines = iter(parser.parse_together(blocks) if blocks else [])
     for block in blocks:
         block.release()
+    of_rows = iter(parse_together([piece for _, piece in pieces if isinstance(piece, RowBatch)]))
     parsed: _Parsed = []
     for number, piece in pieces:
         if isinstance(piece, Block):
@@ -273,10 +283,7 @@ def _parse(parser: LineParser, pieces: list[_Piece]) -> _Parsed:
         elif isinstance(piece, OversizedLine):
             parsed.append((number, parser.parse(piece)))
         else:
-            try:
-                parsed.append((number, piece.parse()))
-            except FileRejected as refusal:
-                parsed.append((number, refusal))
+            parsed.append((number, next(of_rows)))
     return parsed
 
 

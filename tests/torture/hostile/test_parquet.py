@@ -15,6 +15,7 @@ import pytest
 
 from hourtally.errors import FileRejected
 from hourtally.ingest.parquet import columns as parquet_columns
+from hourtally.ingest.parquet import small_file
 from tests.ingest.parquet.test_reader import END_MS, START_MS, UTC_MS, cluster, event
 from tests.support.command_line import environment
 from tests.support.ingest.parsed_parquet import read_parquet
@@ -84,6 +85,7 @@ def test_a_row_too_large_for_memory_rejects_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "e.parquet"
+    monkeypatch.setattr(small_file, "_MOST_ROWS", 0)
     monkeypatch.setattr(parquet_columns, "_MOST_ROW_BYTES", 1 << 20)
     pq.write_table(clusters(1, region=["x" * (1 << 20)]), path)
     with pytest.raises(FileRejected, match="its longest texts have 10486"):
@@ -106,6 +108,7 @@ def test_chunk_sizes_are_used_where_duckdb_reports_none(
 ) -> None:
     path = tmp_path / "e.parquet"
     pq.write_table(clusters(1_000, region=one_text(1_000, 1_000)), path)
+    monkeypatch.setattr(small_file, "_MOST_ROWS", 0)
     monkeypatch.setattr(parquet_columns, "_measure", lambda *_: None)
     monkeypatch.setattr(parquet_columns, "_BATCH_BYTES", 1 << 20)
     parts = [part.lines for part in read_parquet(path)]

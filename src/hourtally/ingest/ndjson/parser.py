@@ -122,7 +122,7 @@ class LineParser:
         matches = matches_shape(pending["line"], shape)
         if matches.any():
             matching = pending.filter(matches)
-            with self.readers.reader() as reader:
+            with self.readers.one() as reader:
                 found.reads.append(reader.read_matching(matching, shape))
             pending = pending.filter(~matches)
         return pending
@@ -143,7 +143,7 @@ class LineParser:
         candidates = pending if names_type.all() else pending.filter(names_type)
         if not len(candidates):
             return pending
-        with self.readers.reader() as reader:
+        with self.readers.one() as reader:
             read = reader.read_round_trip(candidates, shape, round_trip)
         events = read.events
         if not len(events):

@@ -155,3 +155,8 @@ def is_text(dtype: pa.DataType) -> bool:
     """Whether a column holds text."""
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(check(dtype) for check in checks)
+
+
+def value_type(dtype: pa.DataType) -> pa.DataType:
+    """The type of a column's values, which may lie in a dictionary."""
+    return dtype.value_type if pa.types.is_dictionary(dtype) else dtype

@@ -23,6 +23,7 @@ from hourtally.ingest.parquet.columns import (
     TYPE_COLUMNS,
     is_text,
     is_uuid,
+    value_type,
 )
 from hourtally.ingest.parquet.probe import ColumnProbe
 from hourtally.model.components import RESOURCE_EVENT
@@ -57,7 +58,7 @@ def find_layout(probe: ColumnProbe) -> FileLayout:
         FileRejected: a required column is missing, a column occurs twice, is misspelt or has a
             wrong type, or resource events have no column of a quantity.
     """
-    path, schema = probe.path, probe.file.schema_arrow
+    path, schema = probe.path, probe.schema
     named = [name for name in schema.names if name in {*TEXTS, *QUANTITIES, *INSTANTS}]
     if repeated := {name for name in named if named.count(name) > 1}:
         raise FileRejected(path, f"column {', '.join(sorted(repeated))} appears twice")
@@ -86,8 +87,8 @@ def find_layout(probe: ColumnProbe) -> FileLayout:
 
 def _event_types(probe: ColumnProbe) -> list[str]:
     """The known types of event in the file; all of them where nobody can tell."""
-    schema = probe.file.schema_arrow
-    if "event_type" not in schema.names or not is_text(_plain(schema.field("event_type").type)):
+    schema = probe.schema
+    if "event_type" not in schema.names or not is_text(value_type(schema.field("event_type").type)):
         return list(TYPE_COLUMNS)
     found = probe.texts_among("event_type", TYPE_COLUMNS)
     return [name for name in TYPE_COLUMNS if name in found]
@@ -95,14 +96,14 @@ def _event_types(probe: ColumnProbe) -> list[str]:
 
 def _may_be_misspelt(probe: ColumnProbe, near: NearMiss) -> bool:
     """Whether an ignored column has values that may be meant for a column that counts."""
-    dtype = _plain(probe.file.schema_arrow.field(near.unknown).type)
+    dtype = value_type(probe.schema.field(near.unknown).type)
     if near.known in QUANTITIES and not near.is_respelt and not _is_number(dtype):
         return False
     return probe.has_values(near.unknown)
 
 
 def _check_spelling(probe: ColumnProbe, near: Iterable[NearMiss]) -> None:
-    names = probe.file.schema_arrow.names
+    names = probe.schema.names
     for one in near:
         if one.known not in names or not probe.has_values(one.known):
             reason = (
@@ -113,7 +114,7 @@ def _check_spelling(probe: ColumnProbe, near: Iterable[NearMiss]) -> None:
 
 
 def _check_required(probe: ColumnProbe, types: list[str]) -> None:
-    names = probe.file.schema_arrow.names
+    names = probe.schema.names
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         reason = f"missing column {', '.join(missing)}{_hint(probe.path, missing)}"
@@ -150,14 +151,14 @@ def _has_right_type(probe: ColumnProbe, name: str, *, is_required: bool) -> bool
     if expected is None:
         return True
     if is_required or probe.has_values(name):
-        dtype = probe.file.schema_arrow.field(name).type
+        dtype = probe.schema.field(name).type
         raise FileRejected(probe.path, f"column {name} is {dtype}, not {expected}")
     return False
 
 
 def _expected(probe: ColumnProbe, name: str) -> str | None:
     """What a column must hold; None if it does."""
-    dtype = _plain(probe.file.schema_arrow.field(name).type)
+    dtype = value_type(probe.schema.field(name).type)
     if name in TEXTS:
         return None if is_text(dtype) or is_uuid(dtype) else "text"
     if name in QUANTITIES:
@@ -195,11 +196,6 @@ def _alike(names: Iterable[str], quantities: Iterable[str]) -> Iterator[str]:
             continue
         if difflib.get_close_matches(key, wanted, 1, _ALIKE) or any(kind in key for kind in kinds):
             yield name
-
-
-def _plain(dtype: pa.DataType) -> pa.DataType:
-    """The type of a column's values, which may lie in a dictionary."""
-    return dtype.value_type if pa.types.is_dictionary(dtype) else dtype
 
 
 def _is_number(dtype: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,9 +30,14 @@ class ColumnProbe:
     path: Path
     file: pq.ParquetFile
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns. A file makes it anew each time that it is asked."""
+        return self.file.schema_arrow
+
     def has_values(self, name: str) -> bool:
         """Whether some row has a value in a column; null and NaN are none."""
-        dtype = self.file.schema_arrow.field(name).type
+        dtype = self.schema.field(name).type
         if pa.types.is_null(dtype):
             return False
         is_value = f"{_name(name)} IS NOT NULL"
@@ -60,13 +66,16 @@ class ColumnProbe:
 
         All rows where it has none.
         """
+        names = list(names)
+        if not names:
+            return {}
         rows = self.file.metadata.num_rows
         found = self._query(
             "SELECT path_in_schema, sum(num_values - stats_null_count) "
             "FROM {metadata} GROUP BY path_in_schema HAVING bool_and(stats_null_count IS NOT NULL)"
         )
         counts = {str(name): int(count) for name, count in found or ()}
-        schema = self.file.schema_arrow
+        schema = self.schema
         return {
             name: 0 if pa.types.is_null(schema.field(name).type) else counts.get(name, rows)
             for name in names
@@ -74,7 +83,7 @@ class ColumnProbe:
 
     def _query(self, query: str) -> list[tuple[Any, ...]] | None:
         """The rows of a query; None if DuckDB cannot tell."""
-        names = self.file.schema_arrow.names
+        names = self.schema.names
         if len({name.lower() for name in names}) < len(names):
             return None
         path = quoted_path(self.path)

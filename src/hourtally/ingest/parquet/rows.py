@@ -32,6 +32,7 @@ from hourtally.ingest.parquet.columns import (
     TEXTS,
     TYPE_COLUMNS,
     is_uuid,
+    value_type,
 )
 from hourtally.ingest.parquet.layout import FileLayout
 from hourtally.ingest.parquet.probe import has_value
@@ -83,7 +84,7 @@ def _text(name: str, table: pa.Table, arrow: dict[str, Any]) -> pl.Expr:
     if name not in table.column_names:
         return pl.lit(None, dtype=pl.String).alias(name)
     column = table.column(name)
-    if not is_uuid(_plain_type(column.type)):
+    if not is_uuid(value_type(column.type)):
         arrow[name] = column
         return pl.col(name).cast(pl.String)
     arrow[name] = pa.chunked_array(
@@ -94,10 +95,6 @@ def _text(name: str, table: pa.Table, arrow: dict[str, Any]) -> pl.Expr:
         digits.str.slice(at, size) for at, size in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
     ]
     return pl.concat_str(parts, separator="-").alias(name)
-
-
-def _plain_type(dtype: pa.DataType) -> pa.DataType:
-    return dtype.value_type if pa.types.is_dictionary(dtype) else dtype
 
 
 def _quantities(name: str, table: pa.Table, arrow: dict[str, Any]) -> list[pl.Expr]:
