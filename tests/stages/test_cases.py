@@ -1,7 +1,7 @@
 """The cases that are stored with an hour, against the oracle's selection of the same events.
 
-Few resources are tried first (`cases._TRIED`), then more. With 1 even these small hours go all the
-way to the query over all slices.
+Few resources are tried first (`cases._TRIED`), then more; where they are half of all, all at once.
+With 1 even these small hours go all the way to the query over all slices.
 """
 
 from __future__ import annotations
@@ -118,24 +118,27 @@ def services(first: int, *spans: tuple[int, int], resources: int = 1) -> list[Js
     ]
 
 
-def test_one_resource_in_a_pause_of_401_others_is_part_of_their_case(folder: Path) -> None:
+def test_one_resource_in_a_pause_of_801_others_is_part_of_their_case(folder: Path) -> None:
     # 400 that last longest are tried, and those that begin first or end last: none fills the pause.
-    many = services(0, (0, 10), (50, 60), resources=401)
+    many = services(0, (0, 10), (50, 60), resources=801)
     events = [*many, *services(2_000, (30, 31))]
     assert used_by(fresh_home(folder), events) == [(0, 10), (30, 31), (50, 60)]
 
 
-def test_a_resource_that_begins_first_or_ends_last_is_part_of_the_case_of_401_others(
+def test_a_resource_that_begins_first_or_ends_last_is_part_of_the_case_of_801_others(
     folder: Path,
 ) -> None:
     events = [
-        *services(0, (1, 59), resources=401),
+        *services(0, (1, 59), resources=801),
         *services(2_000, (0, 1)),
         *services(3_000, (59, 60)),
     ]
     assert used_by(fresh_home(folder), events) == [(0, 60)]
 
 
-def test_a_pause_in_which_nobody_has_usage_is_no_part_of_a_case(folder: Path) -> None:
-    events = services(0, (0, 10), (50, 60), resources=401)
+@pytest.mark.parametrize("resources", [401, 801], ids=["all at once", "few first"])
+def test_a_pause_in_which_nobody_has_usage_is_no_part_of_a_case(
+    folder: Path, resources: int
+) -> None:
+    events = services(0, (0, 10), (50, 60), resources=resources)
     assert used_by(fresh_home(folder), events) == [(0, 10), (50, 60)]

@@ -2,7 +2,8 @@
 
 To look at all slices takes as long as to sum them. So those of a few resources are tried first:
 mostly they are used all the time in which any resource is, as their events follow each other, and
-then no other slice can add an instant.
+then no other slice can add an instant. Where they are half of all resources or more, all are
+looked at, once.
 """
 
 from __future__ import annotations
@@ -91,8 +92,11 @@ def _spans(slices: UsedSlices, rows: pl.DataFrame) -> pl.DataFrame:
     """When each case uses each quantity: `case_number`, `quantity`, spans; merged."""
     if len(rows) <= _TRIED:
         return _spans_of_few(slices, rows.select(_WANTED).unique())
+    tried = _long_lasting(rows)
+    if 2 * len(tried) >= len(rows):
+        return _spans_of_many(slices, rows.select(_WANTED).unique())
     extents = _extents(rows)
-    spans = _spans_of_few(slices, _long_lasting(rows))
+    spans = _spans_of_few(slices, tried)
     left = _unfilled(extents, spans)
     if len(left):
         # Most often only the first or last moment is left.
@@ -180,17 +184,19 @@ def _spans_of_many(slices: UsedSlices, wanted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _merged(used: pl.DataFrame) -> pl.DataFrame:
-    """The spans of each case and quantity, of slices with whether each quantity is above zero."""
+    """The spans of each case and quantity, of slices with whether each quantity is above zero.
+
+    Sorted once for all quantities: the slices of each are in order then, which a sort of them
+    notices (a quarter of the time).
+    """
+    in_order = used.with_columns(pl.col("case_number").cast(pl.UInt32))
+    in_order = in_order.sort("case_number", "from_ms")
+    key = ("case_number", "quantity")
     spans = [
-        used.filter(quantity).select(
-            pl.col("case_number").cast(pl.UInt32),
-            pl.lit(quantity).alias("quantity"),
-            "from_ms",
-            "until_ms",
-        )
+        merged_spans(in_order.filter(quantity).with_columns(quantity=pl.lit(quantity)), key)
         for quantity in QUANTITIES
     ]
-    return merged_spans(pl.concat(spans), ("case_number", "quantity"))
+    return pl.concat(spans)
 
 
 @cache
