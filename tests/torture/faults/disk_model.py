@@ -85,7 +85,9 @@ class _Folder:
     safe: set[int] = field(default_factory=set)
 
     def entries(self, lost: Set[int] = frozenset()) -> dict[str, int]:
-        """What it names; lost: by `id`, the renames that have not survived."""
+        """What it names; lost: by `id`, the renames that have not survived. To read only."""
+        if not self.renames:
+            return self.kept
         entries = dict(self.kept)
         for rename in self.renames:
             if id(rename) in lost:
@@ -155,34 +157,37 @@ class Disk:
                     above.append((inner, f"{path}{name}/"))
         return found
 
-    def tree(self, lost: Set[int], content: Callable[[int], bytes]) -> Tree:
-        """What is there after a loss of power that has lost these renames."""
-        paths = self.paths(lost)
-        return {path: content(node) for path, node in paths.items() if node in self.files}
+    def file_paths(self, lost: Set[int] = frozenset()) -> dict[str, int]:
+        """Every file that is there after a loss of power that has lost these renames."""
+        return {path: node for path, node in self.paths(lost).items() if node in self.files}
 
     def losses(self, chance: random.Random, at_random: int) -> Iterator[Tree]:
         """Trees that a loss of power may leave now: all regular ones, and some at random."""
         pending: set[int] = set()
         for folder in self.folders.values():
             pending |= {id(rename) for rename in folder.renames} - folder.safe
-        named = set(self.paths().values())
-        dirty = [node for node in named if node in self.files and self.files[node].written]
+        here = self.file_paths()
+        dirty = [node for node in set(here.values()) if self.files[node].written]
         kinds: tuple[DataLoss, ...] = ("none", "all", "torn", "zeros")
-        nothing: set[int] = set()
         for kind in kinds:
-            yield self.tree(nothing, self._data(kind, chance))
-        yield self.tree(pending, self._data("none", chance))
+            yield self._tree(here, self._data(kind, chance))
+        yield self._tree(self.file_paths(pending), self._data("none", chance))
         for one in sorted(pending):
+            without, alone = self.file_paths({one}), self.file_paths(pending - {one})
             for kind in kinds[:3]:
-                yield self.tree({one}, self._data(kind, chance))
-                yield self.tree(pending - {one}, self._data(kind, chance))
+                yield self._tree(without, self._data(kind, chance))
+                yield self._tree(alone, self._data(kind, chance))
         for node in dirty:
             for kind in kinds[1:]:
-                yield self.tree(nothing, self._data(kind, chance, {node}))
+                yield self._tree(here, self._data(kind, chance, {node}))
         for _ in range(at_random if pending or dirty else 0):
             lost = {one for one in sorted(pending) if chance.random() < 0.5}
             nodes = {node for node in dirty if chance.random() < 0.5}
-            yield self.tree(lost, self._data(chance.choice(kinds), chance, nodes))
+            yield self._tree(self.file_paths(lost), self._data(chance.choice(kinds), chance, nodes))
+
+    @staticmethod
+    def _tree(paths: dict[str, int], content: Callable[[int], bytes]) -> Tree:
+        return {path: content(node) for path, node in paths.items()}
 
     def _data(
         self, kind: DataLoss, chance: random.Random, lossy: set[int] | None = None

@@ -51,7 +51,7 @@ class Recorder:
         self._contents: dict[int, bytes] = {}
         for path, node in disk.paths().items():
             self._node_of[(folder / path).stat().st_ino] = node
-        self._names = {node: f.entries() for node, f in disk.folders.items()}
+        self._names = {node: dict(f.entries()) for node, f in disk.folders.items()}
         self._contents = {node: file.now for node, file in disk.files.items()}
 
     def look(self) -> None:

@@ -21,12 +21,27 @@ def broken(tree: Tree) -> Iterator[str]:
     """What does not hold, a sentence each."""
     yield from _foreign_tree(tree)
     for path, content in tree.items():
-        if match := _MANIFEST.fullmatch(path):
+        match = _telling(path)
+        if match is None:
+            continue
+        if match.re is _MANIFEST:
             yield from _broken_revision(tree, path, match[1], _record(content))
-        elif match := _RECORD.fullmatch(path):
+        elif match.re is _RECORD:
             yield from _broken_batch(tree, path, match[1], _record(content))
-        elif (match := _MARK.fullmatch(path)) and _is_known(tree, match[1]):
+        elif _is_known(tree, match[1]):
             yield from _broken_export(tree, path, match[2], content)
+
+
+# The same few hundred paths are in a hundred thousand trees.
+@lru_cache(maxsize=4_096)
+def _telling(path: str) -> re.Match[str] | None:
+    """The match of a path that vouches for other files."""
+    return _MANIFEST.fullmatch(path) or _RECORD.fullmatch(path) or _MARK.fullmatch(path)
+
+
+def _is_manifest(path: str, hour: str) -> bool:
+    match = _telling(path)
+    return match is not None and match.re is _MANIFEST and match[1] == hour
 
 
 def _broken_revision(
@@ -94,7 +109,7 @@ def _broken_export(tree: Tree, path: str, hour: str, content: bytes) -> Iterator
 
     One that does not, or is torn, has the hour exported anew.
     """
-    newest = max(name for name in tree if _MANIFEST.fullmatch(name) and f"/{hour}/" in name)
+    newest = max(name for name in tree if _is_manifest(name, hour))
     record = _record(tree[newest]) or {}
     try:
         documents = json.loads(content)["sha256"]
