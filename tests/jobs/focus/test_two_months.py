@@ -1,4 +1,4 @@
-"""A month of hours as a FOCUS dataset: rows as the specification says, sums as the documents."""
+"""Days of two months as a FOCUS dataset: rows as the specification says, sums as the documents."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from tests.support.focus_facts import broken
 from tests.support.homes.eventful_home import RATES
 from tests.support.oracle.published_rows import current_manifests
 
-HOURS = 720
+# Of each month. Four groups of a build, and the end of a billing period among them.
+HOURS = 48
 SETTINGS = Settings(threads=2)
 
 
-def month_of_events() -> str:
-    """Twenty resources of two customers and a cluster, each in use all through April 2026."""
-    interval = {"start": "2026-04-01T00:00:00Z", "end": "2026-05-01T00:00:00Z"}
+def events_of_two_months() -> str:
+    """Twenty resources of two customers and a cluster, in use from 29 April to 2 May 2026."""
+    interval = {"start": "2026-04-29T00:00:00Z", "end": "2026-05-03T00:00:00Z"}
     lines = []
     for number in range(21):
         kind = "cluster" if number == 20 else "resource"
@@ -46,20 +47,23 @@ def month_of_events() -> str:
 
 
 @pytest.mark.slow
-def test_a_month_of_hours_is_valid_and_adds_up_to_the_documents(tmp_path: Path) -> None:
+def test_hours_of_two_months_are_valid_and_add_up_to_the_documents(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.root.mkdir()
-    (home.root / "month.ndjson").write_text(month_of_events())
-    now_ms = 1_777_680_000_000  # 2026-05-02
-    ingest_paths(home, [home.root / "month.ndjson"], now_ms, SETTINGS)
+    (home.root / "months.ndjson").write_text(events_of_two_months())
+    now_ms = 1_777_852_800_000  # 2026-05-04
+    ingest_paths(home, [home.root / "months.ndjson"], now_ms, SETTINGS)
     card = parse_rate_card(RATES, "rates.toml")
     stale = stale_hours(home, card, now_ms, DEFAULT_SETTLE_MS)
     assert Builder(home, card, now_ms, SETTINGS).build(stale).failed == []
 
     work = FocusExport(home, "1.2", "parquet", FocusNames(), SETTINGS)
-    assert export_focus(work, tmp_path / "tree", published_hours(home)).written == HOURS
-    files = sorted((tmp_path / "tree" / "billing_period=2026-04").iterdir())
-    assert len(files) == HOURS
+    assert export_focus(work, tmp_path / "tree", published_hours(home)).written == 2 * HOURS
+    files = []
+    for month in ("2026-04", "2026-05"):
+        of_month = sorted((tmp_path / "tree" / f"billing_period={month}").iterdir())
+        assert len(of_month) == HOURS
+        files += of_month
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     for file in files:
         rows = pl.read_parquet(file).to_dicts()
