@@ -41,6 +41,18 @@ def home(server: S3Server, tmp_path: Path) -> str:
     return f"s3://{bucket}/home"
 
 
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a run of the sample publishes in a local home, by hour and name."""
+    home = tmp_path_factory.mktemp("local") / "sample"
+    write_sample(home)
+    assert hourtally("run", *NOW, "--home", str(home)).returncode == 3
+    return {
+        f"{path.parts[-3]} {path.name}": path.read_bytes()
+        for path in (home / "hours").glob("*/rev-*/*")
+    }
+
+
 def content(server: S3Server, home: str) -> dict[str, bytes]:
     """The files of revisions by hour and name."""
     bucket = home.split("/")[2]
@@ -54,17 +66,12 @@ def content(server: S3Server, home: str) -> dict[str, bytes]:
 
 
 def test_a_home_on_a_server_has_the_bytes_of_a_local_one(
-    server: S3Server, home: str, tmp_path: Path
+    server: S3Server, home: str, local: dict[str, bytes]
 ) -> None:
     tree = f"{home}-tree"
     done = hourtally("run", *NOW, "--home", home, "--export", tree, variables=server.variables)
     assert done.returncode == 3
     assert "Object store: " in done.stdout
-    assert hourtally("run", *NOW, "--home", str(tmp_path / "sample")).returncode == 3
-    local = {
-        f"{path.parts[-3]} {path.name}": path.read_bytes()
-        for path in (tmp_path / "sample" / "hours").glob("*/rev-*/*")
-    }
     assert content(server, home) == local
     assert hourtally("verify", "--home", home, variables=server.variables).returncode == 0
     bucket = home.split("/")[2]
@@ -155,23 +162,21 @@ def test_a_missing_bucket_and_a_server_that_is_away_are_sentences(
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
-def test_a_demo_in_a_bucket_is_that_of_a_folder(server: S3Server, tmp_path: Path) -> None:
+def test_a_demo_in_a_bucket_publishes_what_a_local_run_does(
+    server: S3Server, local: dict[str, bytes]
+) -> None:
     home = f"s3://{server.bucket()}/demo"
     done = hourtally("demo", "--home", home, variables=server.variables)
     assert done.returncode == 0, done.stderr
     assert f"Documents: {home}/hours. Quarantined lines: {home}/quarantine." in done.stdout
-    assert hourtally("demo", "--home", str(tmp_path / "demo")).returncode == 0
-    assert content(server, home) == {
-        f"{path.parts[-3]} {path.name}": path.read_bytes()
-        for path in (tmp_path / "demo" / "hours").glob("*/rev-*/*")
-    }
+    assert content(server, home) == local
     assert not Path("s3:").exists()
 
 
 @pytest.mark.parametrize("server", ["seaweedfs"], indirect=True)
 @pytest.mark.parametrize("kind", ["503", "429", "lost", "cut", "slow"])
 def test_answers_that_fail_on_the_wire_change_nothing(
-    server: S3Server, home: str, tmp_path: Path, kind: str
+    server: S3Server, home: str, local: dict[str, bytes], kind: str
 ) -> None:
     port = int(server.variables["AWS_ENDPOINT_URL"].rpartition(":")[2])
     with faulty_proxy(port, kind) as proxy:
@@ -182,9 +187,4 @@ def test_answers_that_fail_on_the_wire_change_nothing(
         assert hourtally("verify", "--home", home, variables=variables).returncode == 0
         assert proxy.faults["GET"] > 10
         assert kind == "cut" or proxy.faults["PUT"] > 5
-    assert hourtally("run", *NOW, "--home", str(tmp_path / "sample")).returncode == 3
-    local = {
-        f"{path.parts[-3]} {path.name}": path.read_bytes()
-        for path in (tmp_path / "sample" / "hours").glob("*/rev-*/*")
-    }
     assert content(server, home) == local
