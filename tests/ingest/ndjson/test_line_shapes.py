@@ -265,8 +265,8 @@ def test_an_ignored_field_named_nearly_like_another_is_ignored(
                 where[key] = value
             event["data"] = data
             lines.append(json.dumps(event, separators=(",", ":")).encode())
-        # Each line comes first once, so that the shape is learned from it.
-        for first in range(0, len(lines), 2):
+        # The shape is learned from the first line: with a text there, and with a number.
+        for first in (0, 4):
             assert_parsed_as_validated(LineParser(ENGINE), [*lines[first:], *lines[:first]])
 
 
