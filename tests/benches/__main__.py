@@ -18,7 +18,7 @@ from rich.console import Console
 from tests.benches import report
 from tests.benches.bench import ROOT, Bench, backfill, hourtally, usual
 from tests.benches.lines import LINES, growth, stages
-from tests.benches.measure import CommandFailed
+from tests.benches.measure import CommandFailed, pace_seconds
 from tests.benches.report import Growth, Row, Stage
 
 CORES = 2
@@ -72,6 +72,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> int:
         except CommandFailed as failure:
             results.failed.append(f"{name} could not be measured: {failure}")
             bench.say(results.failed[-1])
+        results.paces.append(pace_seconds())
         bench.say(f"{name} is done, {number} of {len(chosen)}")
         notes = [*results.notes(), *_missing(chosen[number:])]
         if page:
@@ -87,12 +88,13 @@ def _missing(names: list[str]) -> list[str]:
 
 @dataclass
 class Results:
-    """Results so far, and benchmarks that failed."""
+    """Results so far, benchmarks that failed, and the machine's pace after each."""
 
     rows: list[Row] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    paces: list[float] = field(default_factory=list)
 
     def add(self, bench: Bench, name: str) -> None:
         """Run one more benchmark."""
@@ -120,7 +122,8 @@ class Results:
 
     def notes(self) -> list[str]:
         """Sentences to add beside the tables."""
-        return [*([report.verdict(self.rows)] if self.rows else []), *self.failed]
+        verdict = [report.verdict(self.rows)] if self.rows else []
+        return [report.pace(self.paces), *verdict, *self.failed]
 
 
 def _options() -> argparse.Namespace:

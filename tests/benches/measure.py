@@ -103,6 +103,15 @@ def run_and_read(arguments: Sequence[str], environment: dict[str, str]) -> tuple
     return run, text
 
 
+def pace_seconds() -> float:
+    """How long plain Python counts to ten million: how fast the machine is just now."""
+    start = time.perf_counter()
+    count = 0
+    while count < 10_000_000:
+        count += 1
+    return time.perf_counter() - start
+
+
 def measure(commands: Sequence[Command], runs: int, environment: dict[str, str]) -> list[Measured]:
     """Each command `runs` times, in turn, so that a slow spell of the machine meets all."""
     taken: list[list[Run]] = [[] for _ in commands]
