@@ -39,7 +39,7 @@ screenshots: $(INSTALLED)   ## Write a screenshot of each page to build/screensh
 	@$(BIN)/python -m tests.browser.screenshots
 
 # make bench OPTIONS="--scale 0.05 --runs 1" is a short one; OPTIONS=--help has all of them.
-bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (half an hour)
+bench: $(INSTALLED)   ## Measure beside yardsticks and write docs/benchmarks.md (an hour)
 	@$(BIN)/python -m tests.benches $(OPTIONS)
 
 # It asks PyPI about every pin; where that cannot be reached, or knows one not, it fails.

@@ -130,7 +130,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benches",
         description="Measure hourtally against its yardsticks. A full run at scale 1 takes about "
-        "half an hour and 16 GB of disk, and is written to docs/benchmarks.md.",
+        "an hour and 16 GB of disk, and is written to docs/benchmarks.md.",
     )
     parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: 5)")
     parser.add_argument("--scale", type=float, default=1, help="size of the inputs (default: 1)")
