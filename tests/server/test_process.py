@@ -104,7 +104,7 @@ def test_each_request_is_logged_without_its_query_and_token(tmp_path: Path) -> N
         (("--customer", "acme", "--tokens", "{tokens}"), 2, "give either --tokens FILE"),
         (("--customer", "acme", "--host", "0.0.0.0"), 2, "is reachable from other machines"),
         (("--customer", "acme", "--host", "::"), 2, "is reachable from other machines"),
-        (("--customer", ""), 2, "is not a customer id"),
+        (("--customer", ""), 2, "--customer is empty"),
         (("--customer", "acme", "--host", "no such host"), 2, "is not an address of this machine"),
         (("--customer", "acme", "--port", "65536"), 2, "--port 65536 is not 0 to 65535"),
         (("--tokens", "{home}/none"), 1, "no such tokens file"),
