@@ -62,6 +62,15 @@ def long(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long"))
 
 
+@pytest.fixture(scope="module", params=["small files", "large files"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read the small Parquet files of a test as such, and then as large ones are read."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "large files":
+            patch.setattr("hourtally.ingest.parquet.small_file._MOST_ROWS", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[PrefectServer]:
     """One real Prefect server for all tests; it takes 9 seconds to start."""

@@ -24,6 +24,8 @@ from tests.support.events.random_events import Json, event_sets
 from tests.support.examples import examples
 from tests.support.ingest.parsed_parquet import read_parquet
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 NAN = float("nan")
 PERIOD = {"start": pa.array([START_MS], UTC_MS), "end": pa.array([END_MS], UTC_MS)}
 

@@ -17,6 +17,8 @@ from tests.support.events.event_files import write_parquet
 from tests.support.events.one_resource import make_event
 from tests.support.ingest.parsed_parquet import read_parquet
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 # 2026-11-22T13:00:00Z.
 START_MS = 1_795_352_400_000
 END_MS = START_MS + 60_000

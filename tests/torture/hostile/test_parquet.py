@@ -170,6 +170,7 @@ def test_an_encrypted_footer_or_column_rejects_the_file(
         list(read_parquet(path))
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_file_with_a_changed_footer_byte_is_rejected_or_read_whole(
     tmp_path: Path, long: bool
 ) -> None:
@@ -200,9 +201,11 @@ _READS_ANY = """
 import random, sys
 from pathlib import Path
 from hourtally.errors import FileRejected
+from hourtally.ingest.parquet import small_file
 from tests.support.ingest.parsed_parquet import read_parquet
 from tests.torture.hostile.mutations import mutated
 seed, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+small_file._MOST_ROWS = int(sys.argv[4])
 read = 0
 for number in range(int(sys.argv[3])):
     path.write_bytes(mutated([seed], [b"PAR1", b"PARE"], random.Random(number)))
@@ -215,13 +218,14 @@ print(read)
 """
 
 
-def test_arbitrary_bytes_are_read_or_rejected(tmp_path: Path, long: bool) -> None:
+@pytest.mark.parametrize("most_rows", ["4096", "0"], ids=["small files", "large files"])
+def test_arbitrary_bytes_are_read_or_rejected(tmp_path: Path, long: bool, most_rows: str) -> None:
     """In a process of its own, which a fault in a native reader would end."""
     seed = tmp_path / "seed.parquet"
     pq.write_table(clusters(20, region=pa.repeat("eu", 20)), seed, write_page_checksum=True)
     count = "5000" if long else "60"
     done = subprocess.run(
-        [sys.executable, "-c", _READS_ANY, seed, tmp_path / "e.parquet", count],
+        [sys.executable, "-c", _READS_ANY, seed, tmp_path / "e.parquet", count, most_rows],
         capture_output=True,
         text=True,
         env=environment(),
