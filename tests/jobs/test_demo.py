@@ -66,13 +66,18 @@ def test_it_builds_the_sample_without_a_server_and_writes_only_into_its_home(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_flow_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
-    environment = environment_with(tmp_path / "person") | {"PYTHONPATH": str(tmp_path)}
+def environment_of_a_flow(tmp_path: Path, code: str) -> dict[str, str]:
+    """An environment in which the demo runs this instead of the flow."""
     package = tmp_path / "hourtally" / "orchestration"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
     (package / "__init__.py").touch()
-    (package / "demo.py").write_text("raise SystemExit('the disk is full')")
+    (package / "demo.py").write_text(code)
+    return environment_with(tmp_path / "person") | {"PYTHONPATH": str(tmp_path)}
+
+
+def test_a_flow_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
+    environment = environment_of_a_flow(tmp_path, "raise SystemExit('the disk is full')")
     log = tmp_path / "home" / ".prefect" / "demo.log"
 
     with pytest.raises(HourtallyError, match=f"{log} says why.*\nthe disk is full"):
@@ -80,12 +85,7 @@ def test_a_flow_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
 
 
 def test_a_flow_that_fails_without_a_word_points_at_the_disk(tmp_path: Path) -> None:
-    environment = environment_with(tmp_path / "person") | {"PYTHONPATH": str(tmp_path)}
-    package = tmp_path / "hourtally" / "orchestration"
-    package.mkdir(parents=True)
-    (package.parent / "__init__.py").touch()
-    (package / "__init__.py").touch()
-    (package / "demo.py").write_text("raise SystemExit(1)")
+    environment = environment_of_a_flow(tmp_path, "raise SystemExit(1)")
 
     with pytest.raises(
         HourtallyError, match=r"demo\.log is empty\. Check that the disk is not full"

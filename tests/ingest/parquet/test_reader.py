@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hourtally.errors import FileRejected
-from hourtally.ingest.parquet import reader
+from hourtally.ingest.parquet import reader, small_file
 from hourtally.ingest.parsed import ParsedBlock
 from hourtally.model.schemas import EVENTS
 from tests.support.events.event_files import write_parquet
@@ -270,6 +270,7 @@ def test_a_null_where_there_must_be_a_value_refuses_the_row(
 def test_rows_are_numbered_through_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(small_file, "_MOST_ROWS", 0)
     monkeypatch.setattr(reader, "_BATCH_ROWS", 3)
     bad = {2, 3, 7}
     events = [make_event(n, teamId="" if n in bad else "t") for n in range(8)]

@@ -109,6 +109,7 @@ TWO = slice(1, 3)
 
 @pytest.fixture(scope="module")
 def expected_of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What is published of two of them."""
     return published_undisturbed(tmp_path_factory.mktemp("two"), TWO)
 
 

@@ -78,7 +78,7 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
         with open_parquet(path) as file:
             with CONNECTIONS.one() as connection:
                 probe = ColumnProbe(connection, path, file)
-                small = read_small(probe, _BATCH_ROWS)
+                small = read_small(probe)
                 if small is None:
                     layout = find_layout(probe)
                     rows = batch_rows(connection, path, file, layout.columns, _BATCH_ROWS)

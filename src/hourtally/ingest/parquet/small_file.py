@@ -27,18 +27,14 @@ from hourtally.ingest.parquet.opening import UNREADABLE, open_parquet
 from hourtally.ingest.parquet.probe import ColumnProbe, count_values
 
 _MOST_ROWS: Final = 4_096
-# As its metadata has it. A dictionary may refer to a text in every row, so what a file expands to
-# is measured too.
+# If each row had the longest text of its column: of a dictionary's texts, any row may have any.
 _MOST_BYTES: Final = 4 << 20
 
 
-def read_small(probe: ColumnProbe, most: int) -> tuple[pa.Table, FileLayout] | None:
-    """The rows of a small file, at most `most`, columns that count only.
-
-    None if it has to be read otherwise.
-    """
+def read_small(probe: ColumnProbe) -> tuple[pa.Table, FileLayout] | None:
+    """The rows of a small file, columns that count only; None if it has to be read otherwise."""
     names, metadata = probe.schema.names, probe.file.metadata
-    if not 0 < metadata.num_rows <= min(most, _MOST_ROWS) or metadata.num_row_groups > 1:
+    if not 0 < metadata.num_rows <= _MOST_ROWS or metadata.num_row_groups > 1:
         return None
     if len(set(names)) < len(names):
         return None
