@@ -96,3 +96,16 @@ def test_nothing_is_recorded_of_a_file_of_another_kind(tmp_path: Path) -> None:
     wrong.rename(right)
     [receipt] = ingest_paths(home, [right], NOW_MS, Settings(threads=1)).files
     assert (receipt.accepted, receipt.skipped) == (1, False)
+
+
+def test_an_empty_parquet_file_does_not_count_as_the_batch_of_an_empty_file_of_lines(
+    tmp_path: Path,
+) -> None:
+    lines, rows = tmp_path / "e.ndjson", tmp_path / "e.parquet"
+    for file in (lines, rows):
+        file.touch()
+    report = ingest_paths(Home(tmp_path / "home"), [lines, rows], NOW_MS, Settings(threads=1))
+    assert len(report.files) == 1
+    [refusal] = report.refused
+    assert str(refusal).startswith(f"{rows}: rejected")
+    assert "it is empty, which no Parquet file is: write it again" in str(refusal)

@@ -31,12 +31,16 @@ def check_first_bytes(path: Path) -> None:
     """Check that an event file is what its name says.
 
     Raises:
-        FileRejected: its first bytes are those of another kind of file.
+        FileRejected: its first bytes are those of another kind of file, or it is to be Parquet and
+            has none, which a file of lines may: then it must not count as that file's batch.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        kind = _kind_of(file.read(_MOST_BYTES))
+        head = file.read(_MOST_BYTES)
+    kind = _kind_of(head)
     named = "parquet" if is_parquet(path) else line_compression(path)
+    if named == "parquet" and not head:
+        raise FileRejected(path, "it is empty, which no Parquet file is: write it again")
     if kind not in {None, named}:
         what = "lines of text" if kind == "plain" else f"a {kind} file"
         right = right_name(path.name, kind or "plain")
