@@ -38,7 +38,7 @@ def export(
     Parameters
     ----------
     directory
-        Folder to export to, created if needed.
+        Folder or URL to export to; a folder is created if needed.
     from_
         First hour: 2026-11-22T13, 2026-11-22, an RFC 3339 time or Unix seconds;
         default: the first published one.
